@@ -1,0 +1,1 @@
+"""A mail store and its protocols on Twisted and MongoDB."""
