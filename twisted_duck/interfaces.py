@@ -1,0 +1,186 @@
+"""The contracts between the planes.
+
+The session plane (protocols) speaks to mail only through these; the MongoDB store, the in-memory store and the adapter
+around `twisted.mail` mailboxes provide them.  Methods that say "awaitable" may return a coroutine or a Deferred; they
+fail with the errors of `twisted_duck.errors` and nothing else.  Names of mailboxes are decoded text (`str`), with
+`INBOX` in that spelling only; `IAccount.delimiter` cuts them into levels.
+
+What an account can do beyond RFC 3501 is said by the optional interfaces it provides; `twisted_duck.imap.capability`
+advertises an extension if and only if its interface is provided.
+"""
+
+from __future__ import annotations
+
+from zope.interface import Attribute, Interface
+
+# Methods of a zope Interface take no `self`.
+# mypy: disable-error-code="no-self-argument,no-untyped-def,empty-body,misc"
+
+
+class IContent(Interface):
+    """The bytes of one stored message, byte for byte as they arrived, read in pieces."""
+
+    size = Attribute("int: bytes of the whole message")
+    tree = Attribute("twisted_duck.mime.scan.PartTree: where the parts are")
+
+    def peek(start, stop):
+        """The bytes `[start, stop)` if they can be had without waiting, else None.
+
+        @rtype: L{bytes} | None
+        """
+
+    def chunks(start, stop):
+        """The bytes `[start, stop)`, in order, in pieces of at most 256 KiB.
+
+        @rtype: async iterator of L{bytes}
+        """
+
+
+class IMailbox(Interface):
+    """A mailbox opened by one session (SELECT or EXAMINE).
+
+    All sessions of a process that have the mailbox open share `index`; what this session's client has been told of it
+    is the protocol's affair (`twisted_duck.imap.view`).
+    """
+
+    name = Attribute("str: its name now; a RENAME changes it")
+    readonly = Attribute("bool: opened by EXAMINE")
+    index = Attribute("twisted_duck.index.MailboxIndex: shared; its owner keeps it up to date")
+    new_keywords = Attribute("bool: whether clients may invent keywords (PERMANENTFLAGS has \\*)")
+
+    def refresh():
+        """Bring `index` up to date with every change committed before this call (RFC 3501 §6.1.2).
+
+        Awaitable; fails with MailboxGone.
+        """
+
+    def watch(callback):
+        """Call `callback()`, once a change, when `index` has moved or the mailbox is gone (then `refresh` says so)."""
+
+    def unwatch(callback):
+        """Undo `watch`."""
+
+    def claim_recent():
+        """Claim the messages that no session was told of as \\Recent (RFC 3501 §2.3.2).
+
+        Awaitable of `(first, stop)`: this session, and no other, may show UIDs `first <= uid < stop` as \\Recent.
+        For a read-only mailbox nothing is claimed, and the range is what a claim would have given.
+        """
+
+    def fetch(uids, wanted):
+        """The immutable data of messages, in ascending order of UID; those that live no more are left out.
+
+        @param uids: ascending sequence of L{int}
+        @param wanted: frozenset of L{twisted_duck.values.FetchWant}
+        @rtype: async iterator of lists of L{twisted_duck.values.MessageData}, each list of bounded size
+        """
+
+    def store(uids, change):
+        """Change flags (RFC 3501 §6.4.6, RFC 7162 §3.1.3), as one change with one modseq.
+
+        @type change: L{twisted_duck.values.FlagChange}
+        Awaitable of L{twisted_duck.values.StoreResult}; `index` holds the change when it has fired.
+        """
+
+    def expunge(uids=None):
+        """Remove the messages that are \\Deleted, of `uids` (a UIDSet, RFC 4315 §2.1) or of all, as one change.
+
+        Awaitable of the UIDSet that went; `index` holds the change when it has fired.
+        """
+
+    def copy(uids, destination):
+        """Copy messages to the mailbox called `destination`, flags and dates kept, all or none (RFC 3501 §6.4.7).
+
+        Awaitable of L{twisted_duck.values.CopyResult} (None from a mailbox that cannot tell); fails with TryCreate.
+        Fails with Refused if one of the messages lives no more.
+        """
+
+    def search(key):
+        """The living UIDs that match, ascending.
+
+        @param key: a tree of L{twisted_duck.search} without sequence numbers and \\Recent (the view resolved them).
+        Awaitable of a sequence of L{int}.
+        """
+
+    def close():
+        """The session has left the mailbox (without expunging).  Awaitable."""
+
+
+class IAccount(Interface):
+    """One authenticated user's mail: the avatar of a cred login."""
+
+    name = Attribute("str: the user's name, for log lines")
+    delimiter = Attribute("str: one character")
+
+    def mailboxes():
+        """Every mailbox, INBOX among them, in no particular order.  Awaitable of a list of MailboxInfo."""
+
+    def subscriptions():
+        """Every name subscribed to, whether it exists or not.  Awaitable of a frozenset of L{str}."""
+
+    def create(name):
+        """RFC 3501 §6.3.3, missing parents included.  Awaitable; fails with AlreadyExists, Cannot, TooMany."""
+
+    def delete(name):
+        """RFC 3501 §6.3.4.  A mailbox with children loses its messages and becomes \\Noselect.
+
+        Awaitable; fails with NonExistent, HasChildren, Cannot (INBOX).
+        """
+
+    def rename(name, new_name):
+        """RFC 3501 §6.3.5: children go with it; INBOX stays and gives its messages away, its children do not move.
+
+        Awaitable; fails with NonExistent, AlreadyExists, Cannot.
+        """
+
+    def subscribe(name):
+        """RFC 3501 §6.3.6; the name need not exist.  Awaitable; fails with TooMany."""
+
+    def unsubscribe(name):
+        """RFC 3501 §6.3.7.  Awaitable."""
+
+    def status(name):
+        """Awaitable of L{twisted_duck.values.MailboxStatus}; fails with NonExistent."""
+
+    def select(name, readonly):
+        """Open a mailbox.  Awaitable of an L{IMailbox} whose index is up to date; fails with NonExistent."""
+
+    def check_append(name, size):
+        """Whether a message of `size` bytes could be appended now: asked before its bytes are accepted.
+
+        Awaitable; fails with TryCreate, OverQuota, TooBig.
+        """
+
+    def append(name, messages):
+        """Append L{twisted_duck.values.AppendMessage}s, all or none, as one change (RFC 3501 §6.3.11, RFC 3502).
+
+        Awaitable of L{twisted_duck.values.AppendResult} (None from an account that cannot tell); fails with TryCreate,
+        OverQuota, TooBig, Cannot (a NUL).
+        """
+
+    def logout():
+        """The session is over.  Awaitable."""
+
+
+class ISpecialUseAccount(IAccount):
+    """`mailboxes()` tells `special_use` (RFC 6154)."""
+
+
+class IUIDPlusAccount(IAccount):
+    """`append` and `copy` tell UIDs, and `expunge` takes a set (RFC 4315)."""
+
+
+class IMoveAccount(IAccount):
+    """Its mailboxes provide L{IMoveMailbox} (RFC 6851)."""
+
+
+class IMoveMailbox(IMailbox):
+    def move(uids, destination):
+        """Like `copy`, and the messages leave this mailbox in the same change (RFC 6851 §3.3).
+
+        Awaitable of L{twisted_duck.values.CopyResult}; `index` holds the change when it has fired.
+        """
+
+
+class ICondstoreAccount(IAccount):
+    """Its mailboxes' indexes keep a true modseq per message, and `store` honours `unchanged_since` (RFC 7162 §3.1)."""

@@ -1,0 +1,67 @@
+"""Every bound of the server: the number, its unit, and where it comes from.
+
+A number that a stranger can make grow has its bound here and nowhere else.  One frozen instance is passed to whoever
+needs it; an administrator changes single fields in the `[limits]` table of the configuration.
+"""
+
+from __future__ import annotations
+
+import attrs
+
+KIB = 1024
+MIB = 1024 * KIB
+
+
+@attrs.frozen
+class Limits:
+    # --- wire ---------------------------------------------------------------------------------------------------------
+    #: Bytes in one line before login: a LOGIN with long names fits, a flood does not.
+    line_before_login: int = 8 * KIB
+    #: Bytes in one line after login: RFC 7162 §4 asks for at least 8,192; large UID sets need more.
+    line_after_login: int = 64 * KIB
+    #: Bytes of one command before login, literals included (two literals of LOGIN).
+    command_before_login: int = 8 * KIB
+    #: Bytes of one command after login, literals that are held in memory included (SEARCH strings, mailbox names).
+    command_after_login: int = 256 * KIB
+    #: Literals in one command: SEARCH with many strings; a message given to APPEND is not counted.
+    literals_per_command: int = 100
+    #: Bytes of what a client sent ahead that wait while a command is worked on; then reading stops.
+    pipeline: int = 256 * KIB
+    #: Bytes of a non-synchronising literal that is not a message (LITERAL-, RFC 7888 §5).
+    literal_minus: int = 4096
+
+    # --- messages -----------------------------------------------------------------------------------------------------
+    #: Bytes of one message: APPENDLIMIT (RFC 7889), SIZE (RFC 1870).
+    message: int = 64 * MIB
+    #: Bytes of an arriving message that are held in memory before it goes to a temporary file.
+    spool_memory: int = 256 * KIB
+
+    # --- accounts -----------------------------------------------------------------------------------------------------
+    #: Mailboxes of one user: LIST walks them all.
+    mailboxes: int = 5_000
+    #: Names a user may be subscribed to, whether or not they exist.
+    subscriptions: int = 10_000
+    #: Bytes of a mailbox name in UTF-8: it is part of an index key.
+    mailbox_name: int = 1_000
+    #: Levels of a mailbox name.
+    mailbox_depth: int = 32
+    #: Flags and keywords of one message.
+    flags_per_message: int = 64
+    #: Bytes of one keyword.
+    keyword: int = 128
+    #: Different keywords in one mailbox: they are all listed in FLAGS.
+    keywords_per_mailbox: int = 1_000
+
+    # --- sessions -----------------------------------------------------------------------------------------------------
+    #: Bytes that wait in a transport for a client that does not read; then a response is not continued.
+    output: int = 256 * KIB
+    #: Seconds without a command after login (RFC 3501 §5.4: at least 30 minutes).
+    idle_after_login: int = 30 * 60
+    #: Seconds from connection to login, counted absolutely.
+    login: int = 60
+    #: Bad commands in a row before the connection is ended.
+    bad_commands: int = 50
+    #: Wrong passwords on one connection before it is ended.
+    failed_logins: int = 3
+    #: Seconds between keep-alives during IDLE, so that NAT boxes keep the connection.
+    idle_keepalive: int = 120

@@ -1,0 +1,232 @@
+"""The values that cross from one plane to another: frozen, plain, without behaviour that needs I/O."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+from typing import Literal
+
+import attrs
+
+#: The system flags a client may set (RFC 3501 §2.3.2).  \Recent is the server's own and never stored.
+SEEN, ANSWERED, FLAGGED, DELETED, DRAFT = "\\Seen", "\\Answered", "\\Flagged", "\\Deleted", "\\Draft"
+SYSTEM_FLAGS = (ANSWERED, FLAGGED, DELETED, SEEN, DRAFT)
+RECENT = "\\Recent"
+
+#: The hierarchy delimiter of our own stores.
+DELIMITER = "/"
+
+Flags = frozenset[str]
+
+
+@attrs.frozen
+class UIDSet:
+    """A set of UIDs (or of sequence numbers) as ascending, disjoint, non-adjacent ranges `((first, last), ...)`."""
+
+    ranges: tuple[tuple[int, int], ...] = ()
+
+    @classmethod
+    def of(cls, numbers: Iterable[int]) -> UIDSet:
+        """From numbers in any order, doubles allowed; ascending input costs one pass."""
+        ranges: list[tuple[int, int]] = []
+        first = last = 0
+        for number in sorted(numbers):
+            if first and number <= last + 1:
+                last = max(last, number)
+            else:
+                if first:
+                    ranges.append((first, last))
+                first = last = number
+        if first:
+            ranges.append((first, last))
+        return cls(tuple(ranges))
+
+    @classmethod
+    def of_ranges(cls, pairs: Iterable[tuple[int, int]]) -> UIDSet:
+        """From ranges in any order and of either direction, overlapping or not."""
+        merged: list[tuple[int, int]] = []
+        for low, high in sorted((min(pair), max(pair)) for pair in pairs):
+            if merged and low <= merged[-1][1] + 1:
+                merged[-1] = (merged[-1][0], max(high, merged[-1][1]))
+            else:
+                merged.append((low, high))
+        return cls(tuple(merged))
+
+    def __iter__(self) -> Iterator[int]:
+        for first, last in self.ranges:
+            yield from range(first, last + 1)
+
+    def __len__(self) -> int:
+        return sum(last - first + 1 for first, last in self.ranges)
+
+    def __contains__(self, number: object) -> bool:
+        if not isinstance(number, int):
+            return False
+        at = bisect_right(self.ranges, (number, float("inf"))) - 1
+        return at >= 0 and self.ranges[at][1] >= number
+
+    def __bool__(self) -> bool:
+        return bool(self.ranges)
+
+    def __str__(self) -> str:
+        """`1:3,5`, as it stands in COPYUID, VANISHED and MODIFIED."""
+        return ",".join(str(a) if a == b else f"{a}:{b}" for a, b in self.ranges)
+
+
+def compact(numbers: Iterable[int]) -> str:
+    """Numbers **in the order given** as `7,3:5`: COPYUID pairs its two sets by position (RFC 4315 §3)."""
+    pieces: list[str] = []
+    first = last = 0
+    for number in numbers:
+        if first and number == last + 1:
+            last = number
+            continue
+        if first:
+            pieces.append(str(first) if first == last else f"{first}:{last}")
+        first = last = number
+    if first:
+        pieces.append(str(first) if first == last else f"{first}:{last}")
+    return ",".join(pieces)
+
+
+@attrs.frozen
+class MailboxInfo:
+    """One name in the hierarchy, as LIST needs it (RFC 3501 §7.2.2, RFC 6154)."""
+
+    name: str
+    #: False for a name that exists only because it has children (\\Noselect).
+    selectable: bool = True
+    #: One of \\Drafts \\Sent \\Junk \\Trash \\Archive \\All \\Flagged, or None.
+    special_use: str | None = None
+
+
+@attrs.frozen
+class MailboxStatus:
+    """What STATUS tells (RFC 3501 §6.3.10); `size` and `deleted` for RFC 8438 and RFC 9051."""
+
+    messages: int
+    recent: int
+    uidnext: int
+    uidvalidity: int
+    unseen: int
+    deleted: int
+    size: int
+    highest_modseq: int
+    mailbox_id: str | None = None
+
+
+@attrs.frozen
+class Change:
+    """One message's state after a change: new, or with other flags."""
+
+    uid: int
+    modseq: int
+    flags: Flags
+
+
+@attrs.frozen
+class Expunged:
+    """Messages that went away in one change."""
+
+    modseq: int
+    uids: UIDSet
+
+
+@attrs.frozen
+class Changes:
+    """What the change log holds between two modseqs: everything up to `highest_modseq`, nothing of what is later."""
+
+    highest_modseq: int
+    uidnext: int
+    #: The lowest UID that no session has been told of as \\Recent.
+    first_recent: int
+    changed: Sequence[Change] = ()
+    expunged: Sequence[Expunged] = ()
+
+
+@attrs.frozen
+class AppendMessage:
+    """A message on its way in: `content` is a `twisted_duck.spool.Spool` that was finished."""
+
+    content: object
+    flags: Flags = frozenset()
+    #: Aware; None stands for now.
+    internal_date: datetime | None = None
+
+
+@attrs.frozen
+class AppendResult:
+    """APPENDUID (RFC 4315 §3)."""
+
+    uidvalidity: int
+    uids: Sequence[int]
+
+
+@attrs.frozen
+class CopyResult:
+    """COPYUID (RFC 4315 §3): `destination[i]` is the UID that `source[i]` got."""
+
+    uidvalidity: int
+    source: Sequence[int]
+    destination: Sequence[int]
+
+
+FlagMode = Literal["replace", "add", "remove"]
+
+
+@attrs.frozen
+class FlagChange:
+    """The change a STORE makes (RFC 3501 §6.4.6); `unchanged_since` is RFC 7162 §3.1.3's condition."""
+
+    mode: FlagMode
+    flags: Flags
+    unchanged_since: int | None = None
+
+    def apply(self, flags: Flags) -> Flags:
+        """The flags a message has afterwards.  Keywords compare without regard to case and keep their first spelling."""
+        named = {flag.lower(): flag for flag in flags}
+        given = {flag.lower(): flag for flag in self.flags}
+        match self.mode:
+            case "replace":
+                return frozenset(named.get(key, flag) for key, flag in given.items())
+            case "add":
+                return frozenset({**given, **named}.values())
+            case "remove":
+                return frozenset(flag for key, flag in named.items() if key not in given)
+
+
+@attrs.frozen
+class StoreResult:
+    """What STORE did.
+
+    `modseq` is the new modseq of the messages in `changed`, 0 where nothing changed.  `changed` had other flags before;
+    `unchanged` already had the flags asked for; `modified` failed UNCHANGEDSINCE and were left alone; UIDs that were
+    given and live no more are in none of the three.
+    """
+
+    modseq: int
+    changed: Sequence[int]
+    unchanged: Sequence[int]
+    modified: Sequence[int] = ()
+
+
+#: What `IMailbox.fetch` may be asked to bring beside the UID.
+FetchWant = Literal["date", "size", "envelope", "bodystructure", "body", "content"]
+
+
+@attrs.frozen
+class MessageData:
+    """One message's immutable data, as far as it was asked for; flags and modseq are in the mailbox's index.
+
+    `envelope`, `bodystructure` and `body` are the bytes that FETCH sends (RFC 3501 §7.4.2).
+    """
+
+    uid: int
+    internal_date: datetime | None = None
+    size: int | None = None
+    envelope: bytes | None = None
+    bodystructure: bytes | None = None
+    body: bytes | None = None
+    #: Provides `twisted_duck.interfaces.IContent`.
+    content: object | None = None
