@@ -1,0 +1,78 @@
+"""One complete IMAP command's bytes into one frozen value.
+
+    parts -> parse() -> Command(tag, name, Login(...) | Fetch(...) | ...)
+
+There is one module a command family, which holds its values and their parsers.
+"""
+
+from twisted_duck.imap.grammar.append import Append, AppendArgument
+from twisted_duck.imap.grammar.cursor import Literal
+from twisted_duck.imap.grammar.fetch import Attribute, Fetch, FetchBody, FetchItem, Partial
+from twisted_duck.imap.grammar.mailbox import (
+    Check,
+    Close,
+    Create,
+    Delete,
+    List,
+    Lsub,
+    Rename,
+    Select,
+    Status,
+    StatusItem,
+    Subscribe,
+    Unselect,
+    Unsubscribe,
+)
+from twisted_duck.imap.grammar.search import Search
+from twisted_duck.imap.grammar.session import (
+    Authenticate,
+    Capability,
+    Enable,
+    Id,
+    Idle,
+    Login,
+    Logout,
+    Namespace,
+    Noop,
+    StartTLS,
+)
+from twisted_duck.imap.grammar.store import Copy, Expunge, Move, Store
+
+__all__ = [
+    "Append",
+    "AppendArgument",
+    "Attribute",
+    "Authenticate",
+    "Capability",
+    "Check",
+    "Close",
+    "Copy",
+    "Create",
+    "Delete",
+    "Enable",
+    "Expunge",
+    "Fetch",
+    "FetchBody",
+    "FetchItem",
+    "Id",
+    "Idle",
+    "List",
+    "Literal",
+    "Login",
+    "Logout",
+    "Lsub",
+    "Move",
+    "Namespace",
+    "Noop",
+    "Partial",
+    "Rename",
+    "Search",
+    "Select",
+    "StartTLS",
+    "Status",
+    "StatusItem",
+    "Store",
+    "Subscribe",
+    "Unselect",
+    "Unsubscribe",
+]
