@@ -1,0 +1,1 @@
+"""Configuration, the embedded MongoDB and the wiring: the only package that knows every other."""
