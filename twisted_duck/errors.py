@@ -106,8 +106,6 @@ class NoPermission(ClientError):
 class ReadOnly(ClientError):
     """A change in a mailbox opened by EXAMINE."""
 
-    imap = "READ-ONLY"
-
 
 class OverQuota(ClientError):
     """Not enough room left for this user."""

@@ -139,6 +139,10 @@ class MailboxIndex:
 
     # --- what a view has missed ---------------------------------------------------------------------------------------
 
+    def remembers(self, modseq: int) -> bool:
+        """Whether `changed_since(modseq)` knows every single step."""
+        return modseq >= self._changes_floor
+
     def changed_since(self, modseq: int) -> list[tuple[int, int]]:
         """`(modseq, uid)` of every message that is new or was changed after `modseq`, ascending by modseq.
 

@@ -36,6 +36,21 @@ class Limits:
     #: Bytes of an arriving message that are held in memory before it goes to a temporary file.
     spool_memory: int = 256 * KIB
 
+    # --- MIME ---------------------------------------------------------------------------------------------------------
+    #: Levels of nesting that are taken apart; a deeper part is kept as it is (real mail has fewer than ten).
+    mime_depth: int = 100
+    #: Parts of one message that are told apart; the last one keeps the rest.
+    mime_parts: int = 10_000
+    #: Fields of one header that are looked at for ENVELOPE and BODYSTRUCTURE.
+    mime_fields: int = 10_000
+    #: Bytes of a boundary: RFC 2046 §5.1.1 allows 70, some writers use more.
+    mime_boundary: int = 256
+    #: Bytes of strings in ENVELOPE, BODYSTRUCTURE and BODY each; what does not fit becomes NIL or is left out.
+    #: All three are stored in one 16 MiB document and sent in one piece.
+    mime_structure: int = 1 * MIB
+    #: Characters of header and of text, each, that are kept ready for SEARCH; beyond, a message is read again.
+    mime_search: int = 1 * MIB
+
     # --- accounts -----------------------------------------------------------------------------------------------------
     #: Mailboxes of one user: LIST walks them all.
     mailboxes: int = 5_000
@@ -53,10 +68,12 @@ class Limits:
     keywords_per_mailbox: int = 1_000
 
     # --- sessions -----------------------------------------------------------------------------------------------------
-    #: Bytes that wait in a transport for a client that does not read; then a response is not continued.
-    output: int = 256 * KIB
     #: Seconds without a command after login (RFC 3501 §5.4: at least 30 minutes).
     idle_after_login: int = 30 * 60
+    #: Seconds in which a client must take something of an answer that waits for it.
+    reading: int = 5 * 60
+    #: Seconds for the last words to reach a client; then the connection is cut.
+    farewell: int = 10
     #: Seconds from connection to login, counted absolutely.
     login: int = 60
     #: Bad commands in a row before the connection is ended.

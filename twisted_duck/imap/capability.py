@@ -1,0 +1,100 @@
+"""The one table of what the server can do, and when it says so.
+
+A capability is shown if and only if it works to the letter in that state, on that connection, with that account.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, Literal
+
+import attrs
+from zope.interface.interface import InterfaceClass
+
+from twisted_duck.interfaces import IMoveAccount, ISpecialUseAccount, IUIDPlusAccount
+from twisted_duck.limits import Limits
+
+#: Before login a client needs to know how to log in; the rest is told with the answer to that.
+When = Literal["always", "before login", "after login"]
+
+
+@attrs.frozen
+class Circumstances:
+    """What decides which capabilities are shown."""
+
+    #: The avatar, or None before login.
+    account: Any = None
+    #: Whether STARTTLS would work now.
+    can_start_tls: bool = False
+    #: Whether passwords may be sent now.
+    may_authenticate: bool = True
+    #: SASL mechanisms that may be used now, in the order they are shown.
+    mechanisms: tuple[str, ...] = ()
+    limits: Limits = attrs.field(factory=Limits)
+
+
+@attrs.frozen
+class Capability:
+    name: str
+    #: Where it is defined.
+    rfc: str
+    when: When = "always"
+    #: What the account must provide.
+    interface: InterfaceClass | None = None
+    #: A further condition.
+    condition: Callable[[Circumstances], bool] | None = None
+    #: For a capability that comes as `NAME=value`, once for each value.
+    values: Callable[[Circumstances], Iterable[object]] | None = None
+
+    def shown(self, now: Circumstances) -> list[str]:
+        """As it stands in the list: nothing, the name, or the name with each value."""
+        if not self._shows(now):
+            return []
+        if self.values is None:
+            return [self.name]
+        return [f"{self.name}={value}" for value in self.values(now)]
+
+    def _shows(self, now: Circumstances) -> bool:
+        logged_in = now.account is not None
+        if self.when != "always" and logged_in != (self.when == "after login"):
+            return False
+        if self.interface is not None and not self.interface.providedBy(now.account):
+            return False
+        return self.condition is None or self.condition(now)
+
+
+TABLE: tuple[Capability, ...] = (
+    Capability("IMAP4rev1", "RFC 3501"),
+    Capability("STARTTLS", "RFC 3501 §6.2.1", "before login", condition=lambda now: now.can_start_tls),
+    Capability(
+        "LOGINDISABLED",
+        "RFC 3501 §6.2.3",
+        "before login",
+        condition=lambda now: not now.may_authenticate,
+    ),
+    Capability(
+        "AUTH",
+        "RFC 3501 §6.2.2",
+        "before login",
+        condition=lambda now: now.may_authenticate,
+        values=lambda now: now.mechanisms,
+    ),
+    Capability("SASL-IR", "RFC 4959", "before login"),
+    # Before login small literals may come unasked for, after login any.
+    Capability("LITERAL-", "RFC 7888", "before login"),
+    Capability("LITERAL+", "RFC 7888", "after login"),
+    Capability("ID", "RFC 2971"),
+    Capability("IDLE", "RFC 2177"),
+    Capability("NAMESPACE", "RFC 2342", "after login"),
+    Capability("CHILDREN", "RFC 3348", "after login"),
+    Capability("UNSELECT", "RFC 3691", "after login"),
+    Capability("UIDPLUS", "RFC 4315", "after login", IUIDPlusAccount),
+    Capability("MOVE", "RFC 6851", "after login", IMoveAccount),
+    Capability("SPECIAL-USE", "RFC 6154", "after login", ISpecialUseAccount),
+    Capability("APPENDLIMIT", "RFC 7889", values=lambda now: (now.limits.message,)),
+)
+
+
+def capabilities(now: Circumstances) -> list[str]:
+    """What CAPABILITY answers."""
+    return [name for capability in TABLE for name in capability.shown(now)]

@@ -1,0 +1,114 @@
+"""What the commands share: the states, the connection as they see it, and how a command ends."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+import attrs
+
+from twisted_duck.errors import BadSyntax, ReadOnly
+from twisted_duck.imap.view import View
+from twisted_duck.limits import Limits
+from twisted_duck.outflow import Outflow
+from twisted_duck.sequence import SequenceSet
+from twisted_duck.session import Session
+
+if TYPE_CHECKING:
+    from twisted.cred.credentials import ICredentials
+
+#: RFC 3501 §3, in the words in which `Session.state` tells them.
+NOT_AUTHENTICATED = "Not Authenticated"
+AUTHENTICATED = "Authenticated"
+SELECTED = "Selected"
+LOGOUT = "Logout"
+
+
+@attrs.frozen
+class Done:
+    """A command's good end: `tag OK [code] text`."""
+
+    text: str
+    code: bytes | None = None
+
+
+class Connection(Protocol):
+    """What a command may use of the connection it came over (`twisted_duck.imap.protocol`)."""
+
+    session: Session
+    limits: Limits
+    out: Outflow
+    #: The avatar, providing IAccount; None before login.
+    account: Any
+    #: The selected IMailbox, and this client's picture of it; None where none is selected.
+    mailbox: Any
+    view: View | None
+
+    def send(self, data: bytes) -> None:
+        """Say something, complete lines."""
+
+    async def breathe(self) -> None:
+        """Between pieces of long work: let the client read, and others be served."""
+
+    async def tell(self, *, expunges: bool) -> None:
+        """Tell what the client has not heard of the selected mailbox (RFC 3501 §7)."""
+
+    async def tell_keywords(self) -> None:
+        """Tell FLAGS and PERMANENTFLAGS again if there are keywords the client has not heard of."""
+
+    def capabilities(self) -> list[str]:
+        """What can be used now."""
+
+    def may_authenticate(self) -> bool:
+        """Whether a password may be sent now."""
+
+    def mechanisms(self) -> tuple[str, ...]:
+        """The SASL mechanisms that can be used now."""
+
+    async def log_in(self, credentials: ICredentials) -> None:
+        """Fails with AuthenticationFailed and what the account's realm fails with."""
+
+    def start_tls(self) -> None:
+        """Begin a handshake once the tagged response is out; fails with BadSyntax where there is no TLS to be had."""
+
+    async def select(self, mailbox: Any) -> None:
+        """Make a mailbox the selected one; none may be selected."""
+
+    async def deselect(self) -> None:
+        """Leave the selected mailbox, if there is one."""
+
+    def log_out(self) -> None:
+        """End the connection once the tagged response is out."""
+
+    async def read_line(self, what: str) -> bytes:
+        """One line that is not a command, without its end; fails with BadSyntax where it is too long."""
+
+    def has_input(self) -> bool:
+        """Whether something the client sent has not been looked at."""
+
+    async def wait(self, seconds: float) -> bool:
+        """Until the client sends something or the selected mailbox moves; False when the time was over first."""
+
+
+def selected(connection: Connection) -> tuple[Any, View]:
+    """The selected mailbox and its view."""
+    if connection.mailbox is None or connection.view is None:
+        raise BadSyntax("no mailbox is selected")
+    return connection.mailbox, connection.view
+
+
+def writable(connection: Connection) -> tuple[Any, View]:
+    mailbox, view = selected(connection)
+    if mailbox.readonly:
+        raise ReadOnly("the mailbox was opened with EXAMINE")
+    return mailbox, view
+
+
+def choose(view: View, numbers: SequenceSet, *, uid: bool) -> list[int]:
+    """The UIDs a command names, ascending.
+
+    A sequence number above the mailbox's size is an error (RFC 3501 §9, `seq-number`); in an empty mailbox every set is
+    taken for an empty one, because clients ask for 1:* before they look.  A UID that does not exist is no error.
+    """
+    if not uid and len(view) and numbers.largest > len(view):
+        raise BadSyntax(f"there is no message {numbers.largest}, the last one is {len(view)}")
+    return view.select(numbers, uid=uid)

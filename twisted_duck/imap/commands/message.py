@@ -1,0 +1,101 @@
+"""EXPUNGE, SEARCH, STORE, COPY, MOVE."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from twisted_duck.errors import BadSyntax
+from twisted_duck.imap import grammar, responses
+from twisted_duck.imap.commands.base import Connection, Done, choose, selected, writable
+from twisted_duck.imap.view import View
+from twisted_duck.interfaces import IMoveMailbox
+from twisted_duck.values import CopyResult, FlagChange, UIDSet, compact
+
+#: Somebody else removed messages that this client does not know to be gone (RFC 5530, RFC 2180 §4).
+EXPUNGE_ISSUED = b"EXPUNGEISSUED"
+
+
+async def expunge(connection: Connection, command: grammar.Expunge) -> Done:
+    """RFC 3501 §6.4.3; UID EXPUNGE: RFC 4315 §2.1."""
+    mailbox, view = writable(connection)
+    if command.uids is None:
+        await mailbox.expunge()
+    else:
+        await mailbox.expunge(UIDSet.of(view.select(command.uids, uid=True)))
+    await connection.tell(expunges=True)
+    return Done("EXPUNGE completed")
+
+
+async def search(connection: Connection, command: grammar.Search) -> Done:
+    """RFC 3501 §6.4.4."""
+    mailbox, view = selected(connection)
+    found: Sequence[int] = await mailbox.search(view.resolve(command.key))
+    if not command.uid:
+        found = [number for number, _ in view.numbered(found)]
+    connection.send(responses.search(found))
+    await connection.tell(expunges=command.uid)
+    return Done("SEARCH completed")
+
+
+async def store(connection: Connection, command: grammar.Store) -> Done:
+    """RFC 3501 §6.4.6."""
+    mailbox, view = writable(connection)
+    uids = choose(view, command.set, uid=command.uid)
+    # What others changed is told first: a .SILENT change must not hide it.
+    await connection.tell(expunges=False)
+    result = await mailbox.store(uids, FlagChange(command.mode, command.flags))
+    if result.modseq:
+        view.knows(result.modseq)
+    await connection.tell_keywords()
+    if not command.silent:
+        await _tell_flags(connection, view, uids, uid=command.uid)
+    gone = len(result.changed) + len(result.unchanged) < len(uids)
+    await connection.tell(expunges=command.uid)
+    return Done("STORE completed", EXPUNGE_ISSUED if gone else None)
+
+
+async def _tell_flags(connection: Connection, view: View, uids: Sequence[int], *, uid: bool) -> None:
+    """The flags that messages have now, asked for by STORE."""
+    for start in range(0, len(uids), 1000):
+        rows = connection.mailbox.index.rows(uids[start : start + 1000])
+        for each, _, flags in rows:
+            number = view.number(each)
+            assert number is not None  # `uids` came from this view
+            items = [b"FLAGS " + responses.flags_of(flags, view.is_recent(each))]
+            if uid:
+                items.insert(0, b"UID %d" % each)
+            connection.send(responses.fetch(number, items))
+        await connection.breathe()
+
+
+async def copy(connection: Connection, command: grammar.Copy) -> Done:
+    """RFC 3501 §6.4.7."""
+    mailbox, view = selected(connection)
+    uids = choose(view, command.set, uid=command.uid)
+    if not uids:
+        return Done("COPY completed: no messages")
+    result = await mailbox.copy(uids, command.mailbox)
+    await mailbox.refresh()
+    await connection.tell(expunges=True)
+    return Done("COPY completed", _copyuid(result))
+
+
+async def move(connection: Connection, command: grammar.Move) -> Done:
+    """RFC 6851 §3.3: COPYUID is told before the messages are gone."""
+    mailbox, view = writable(connection)
+    if not IMoveMailbox.providedBy(mailbox):
+        raise BadSyntax("MOVE is not supported here")
+    uids = choose(view, command.set, uid=command.uid)
+    if not uids:
+        return Done("MOVE completed: no messages")
+    code = _copyuid(await mailbox.move(uids, command.mailbox))
+    if code is not None:
+        connection.send(responses.status(b"OK", "moved", code))
+    await connection.tell(expunges=True)
+    return Done("MOVE completed")
+
+
+def _copyuid(result: CopyResult | None) -> bytes | None:
+    if result is None or not result.source:
+        return None
+    return responses.copyuid(result.uidvalidity, compact(result.source), compact(result.destination))

@@ -1,0 +1,103 @@
+"""CAPABILITY, NOOP, LOGOUT, ID, NAMESPACE, STARTTLS, LOGIN, AUTHENTICATE."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from binascii import Error as Base64Error
+from binascii import a2b_base64
+
+from twisted.cred.credentials import UsernamePassword
+
+from twisted_duck import __version__
+from twisted_duck.errors import BadSyntax, Cannot, PrivacyRequired
+from twisted_duck.imap import grammar, responses
+from twisted_duck.imap.commands.base import Connection, Done
+from twisted_duck.sasl import MECHANISMS, Challenge, Credentials
+from twisted_duck.values import DELIMITER
+
+
+async def capability(connection: Connection, command: grammar.Capability) -> Done:
+    """RFC 3501 §6.1.1."""
+    connection.send(responses.untagged(responses.capability(connection.capabilities())))
+    return Done("CAPABILITY completed")
+
+
+async def noop(connection: Connection, command: grammar.Noop | grammar.Check) -> Done:
+    """RFC 3501 §6.1.2, §6.4.1: there is nothing to do but to tell what is new."""
+    if connection.mailbox is not None:
+        await connection.mailbox.refresh()
+    await connection.tell(expunges=True)
+    return Done(f"{type(command).__name__.upper()} completed")
+
+
+async def logout(connection: Connection, command: grammar.Logout) -> Done:
+    """RFC 3501 §6.1.3."""
+    connection.send(responses.status(b"BYE", "until next time"))
+    connection.log_out()
+    return Done("LOGOUT completed")
+
+
+async def identify(connection: Connection, command: grammar.Id) -> Done:
+    """RFC 2971.  What the client says of itself is for its own statistics: nothing depends on it (§1)."""
+    mine = (b"name", b"Twisted Duck", b"version", __version__.encode("ascii"))
+    connection.send(responses.untagged(b"ID (%b)" % b" ".join(map(responses.string, mine))))
+    return Done("ID completed")
+
+
+async def namespace(connection: Connection, command: grammar.Namespace) -> Done:
+    """RFC 2342: one personal namespace without a prefix."""
+    delimiter = responses.string(DELIMITER.encode("ascii"))
+    connection.send(responses.untagged(b'NAMESPACE (("" %b)) NIL NIL' % delimiter))
+    return Done("NAMESPACE completed")
+
+
+async def start_tls(connection: Connection, command: grammar.StartTLS) -> Done:
+    """RFC 3501 §6.2.1: whatever was received before the handshake is forgotten."""
+    connection.start_tls()
+    return Done("begin TLS negotiation now")
+
+
+async def login(connection: Connection, command: grammar.Login) -> Done:
+    """RFC 3501 §6.2.3."""
+    _check_privacy(connection)
+    await connection.log_in(_password(Credentials.of(command.user, command.password)))
+    return _logged_in(connection, "LOGIN")
+
+
+async def authenticate(connection: Connection, command: grammar.Authenticate) -> Done:
+    """RFC 3501 §6.2.2, with the initial response of RFC 4959."""
+    mechanism_class = MECHANISMS.get(command.mechanism)
+    if mechanism_class is None:
+        raise Cannot(f"the mechanism is not supported; these are: {' '.join(MECHANISMS)}")
+    _check_privacy(connection)
+    mechanism = mechanism_class()
+    step = mechanism.start(command.initial)
+    while isinstance(step, Challenge):
+        connection.send(responses.continuation(b64encode(step.data)))
+        line = await connection.read_line("response to a challenge")
+        if line == b"*":
+            raise BadSyntax("AUTHENTICATE cancelled")
+        try:
+            response = a2b_base64(line, strict_mode=True)
+        except Base64Error:
+            raise BadSyntax("that is not base64") from None
+        step = mechanism.step(response)
+    await connection.log_in(_password(step))
+    return _logged_in(connection, "AUTHENTICATE")
+
+
+def _check_privacy(connection: Connection) -> None:
+    if not connection.may_authenticate():
+        raise PrivacyRequired("send no password over a clear connection: use STARTTLS or the TLS port")
+
+
+def _password(credentials: Credentials) -> UsernamePassword:
+    """As every checker of Twisted's knows them: bytes."""
+    return UsernamePassword(credentials.name.encode("utf-8"), credentials.password.encode("utf-8"))
+
+
+def _logged_in(connection: Connection, name: str) -> Done:
+    """What can be done now is told with the answer, which saves every client a round trip (RFC 3501 §6.2)."""
+    return Done(f"{name} completed", responses.capability(connection.capabilities()))
+
+

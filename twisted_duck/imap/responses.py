@@ -1,0 +1,185 @@
+"""Values into the bytes of RFC 3501 §9: what the server says.
+
+Everything here answers complete lines, CRLF included, or pieces that are named for what they are.  Nothing is written
+here; the protocol joins and sends.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from datetime import datetime
+
+from twisted_duck.errors import BadSyntax, DuckError
+from twisted_duck.imap.utf7 import encode as encode_mailbox
+from twisted_duck.values import RECENT, SYSTEM_FLAGS, Flags
+
+CRLF = b"\r\n"
+
+_ATOM = re.compile(rb"[!#$&'+,\-./0-9:;<=>?@A-Z\[^_`a-z|}~]+\Z")
+_NOT_QUOTABLE = re.compile(rb"[\x00\r\n\x80-\xff]")
+_ESCAPED = re.compile(rb'([\\"])')
+_NOT_TEXT = re.compile(r"[^\x20-\x7e]+")
+#: A line of text for a person is cut here: some clients show it in a dialogue.
+_TEXT_LENGTH = 300
+#: Longer strings go as literals, so that no client meets an endless line.
+_QUOTED_LENGTH = 1000
+_MONTHS = b"Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()
+
+
+# --- pieces -----------------------------------------------------------------------------------------------------------
+
+
+def string(value: bytes) -> bytes:
+    """A quoted string where that can hold the bytes, else a literal."""
+    if len(value) > _QUOTED_LENGTH or _NOT_QUOTABLE.search(value):
+        return b"{%d}\r\n%b" % (len(value), value)
+    return b'"%b"' % _ESCAPED.sub(rb"\\\1", value)
+
+
+def nstring(value: bytes | None) -> bytes:
+    return b"NIL" if value is None else string(value)
+
+
+def astring(value: bytes) -> bytes:
+    """An atom where that can hold the bytes, else a string.  NIL is quoted, so that nobody reads it as nothing."""
+    if _ATOM.match(value) and value.upper() != b"NIL":
+        return value
+    return string(value)
+
+
+def mailbox(name: str) -> bytes:
+    """A mailbox name in modified UTF-7 (RFC 3501 §5.1.3)."""
+    return astring(encode_mailbox(name))
+
+
+def text(message: str) -> bytes:
+    """One line for a person: printable ASCII only, no line end whatever comes in (RFC 3501 §9, `text`)."""
+    return (_NOT_TEXT.sub(" ", message)[:_TEXT_LENGTH].strip() or "?").encode("ascii")
+
+
+def flag_list(flags: Iterable[str]) -> bytes:
+    return b"(%b)" % " ".join(flags).encode("ascii")
+
+
+_flag_lists: dict[tuple[Flags, bool], bytes] = {}
+
+
+def flags_of(flags: Flags, recent: bool) -> bytes:
+    """A message's flags in a settled order; the answer for a set is made once."""
+    key = flags, recent
+    known = _flag_lists.get(key)
+    if known is None:
+        if len(_flag_lists) > 10_000:
+            _flag_lists.clear()
+        named = [*([RECENT] if recent else []), *sorted(flags)]
+        known = _flag_lists[key] = flag_list(named)
+    return known
+
+
+def date_time(moment: datetime) -> bytes:
+    """`"17-Jul-1996 02:44:25 -0700"` with the quotes (RFC 3501 §9, `date-time`)."""
+    offset = moment.utcoffset()
+    minutes = round(offset.total_seconds() / 60) if offset else 0
+    sign = b"-" if minutes < 0 else b"+"
+    return b'"%2d-%b-%04d %02d:%02d:%02d %b%02d%02d"' % (
+        moment.day,
+        _MONTHS[moment.month - 1],
+        moment.year,
+        moment.hour,
+        moment.minute,
+        moment.second,
+        sign,
+        *divmod(abs(minutes), 60),
+    )
+
+
+# --- lines ------------------------------------------------------------------------------------------------------------
+
+
+def tagged(tag: bytes, condition: bytes, message: str, code: bytes | None = None) -> bytes:
+    """`tag OK [code] message`."""
+    return b"%b %b %b\r\n" % (tag, condition, _coded(message, code))
+
+
+def status(condition: bytes, message: str, code: bytes | None = None) -> bytes:
+    """`* OK [code] message`."""
+    return b"* %b %b\r\n" % (condition, _coded(message, code))
+
+
+def _coded(message: str, code: bytes | None) -> bytes:
+    return text(message) if code is None else b"[%b] %b" % (code, text(message))
+
+
+def failure(tag: bytes, error: DuckError) -> bytes:
+    """A command's error as its tagged answer: BAD for what the grammar or the state forbids, NO for the rest."""
+    condition = b"BAD" if isinstance(error, BadSyntax) else b"NO"
+    code = error.imap
+    return tagged(tag, condition, error.message, code.encode("ascii") if code else None)
+
+
+def continuation(message: bytes = b"go ahead") -> bytes:
+    return b"+ %b\r\n" % message
+
+
+def capability(names: Iterable[str]) -> bytes:
+    """`CAPABILITY IMAP4rev1 ...`: an untagged response's data and a response code alike."""
+    return b"CAPABILITY " + " ".join(names).encode("ascii")
+
+
+def untagged(data: bytes) -> bytes:
+    return b"* %b\r\n" % data
+
+
+def exists(count: int) -> bytes:
+    return b"* %d EXISTS\r\n" % count
+
+
+def recent(count: int) -> bytes:
+    return b"* %d RECENT\r\n" % count
+
+
+def expunge(number: int) -> bytes:
+    return b"* %d EXPUNGE\r\n" % number
+
+
+def fetch(number: int, items: Iterable[bytes]) -> bytes:
+    return b"* %d FETCH (%b)\r\n" % (number, b" ".join(items))
+
+
+def search(numbers: Iterable[int]) -> bytes:
+    found = " ".join(map(str, numbers)).encode("ascii")
+    return b"* SEARCH %b\r\n" % found if found else b"* SEARCH\r\n"
+
+
+def defined_flags(keywords: Iterable[str]) -> bytes:
+    """`* FLAGS (...)` (RFC 3501 §7.2.6)."""
+    return b"* FLAGS %b\r\n" % flag_list((*SYSTEM_FLAGS, *keywords))
+
+
+def permanent_flags(keywords: Iterable[str], new_keywords: bool) -> bytes:
+    """The response code (RFC 3501 §7.1)."""
+    star = ["\\*"] if new_keywords else []
+    return b"PERMANENTFLAGS " + flag_list((*SYSTEM_FLAGS, *keywords, *star))
+
+
+def listing(command: bytes, attributes: Iterable[str], delimiter: str | None, name: str) -> bytes:
+    """`* LIST (\\HasNoChildren) "/" INBOX` or `* LSUB ...` (RFC 3501 §7.2.2)."""
+    separator = nstring(delimiter.encode("ascii") if delimiter else None)
+    return b"* %b %b %b %b\r\n" % (command, flag_list(attributes), separator, mailbox(name))
+
+
+def mailbox_status(name: str, items: Iterable[tuple[str, int | str]]) -> bytes:
+    pairs = " ".join(f"{item} {value}" for item, value in items).encode("ascii")
+    return b"* STATUS %b (%b)\r\n" % (mailbox(name), pairs)
+
+
+def appenduid(uidvalidity: int, uids: str) -> bytes:
+    """RFC 4315 §3."""
+    return b"APPENDUID %d %b" % (uidvalidity, uids.encode("ascii"))
+
+
+def copyuid(uidvalidity: int, source: str, destination: str) -> bytes:
+    """RFC 4315 §3: the sets pair by position."""
+    return b"COPYUID %d %b %b" % (uidvalidity, source.encode("ascii"), destination.encode("ascii"))
+

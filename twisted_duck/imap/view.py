@@ -1,0 +1,289 @@
+"""What one client has been told of the mailbox it has selected: sequence numbers, and the news it has yet to hear.
+
+A mailbox's index is shared and moves on whenever somebody changes something.  A client's picture of it moves only when
+the protocol lets it be told (RFC 3501 §7.4.1: never an EXPUNGE during FETCH, STORE or SEARCH).  A view is that picture:
+
+    uids[0:count]        the client's messages in order; message number n is uids[n - 1]
+    _flags_at            the modseq up to which the client knows flags
+    _expunges_at         the modseq up to which it knows expunges
+
+`uids` is the index's own array as long as the two agree, so that a view of a million messages costs nothing; see the
+promises in `twisted_duck.index`.
+
+`news()` is the only thing that moves the picture, and everything it moves it also tells.
+"""
+
+from __future__ import annotations
+
+from array import array
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator
+from typing import TypeAlias
+
+import attrs
+
+from twisted_duck.index import MailboxIndex
+from twisted_duck.search import (
+    All,
+    And,
+    Recent,
+    SearchKey,
+    SequenceNumbers,
+    UIDs,
+    replace_leaves,
+)
+from twisted_duck.sequence import SequenceSet
+from twisted_duck.values import Flags
+
+
+@attrs.frozen
+class ExpungeNews:
+    """`* n EXPUNGE`, each number counted after the ones before it were taken away."""
+
+    number: int
+    uid: int
+
+
+@attrs.frozen
+class ExistsNews:
+    """`* exists EXISTS` and `* recent RECENT`."""
+
+    exists: int
+    recent: int
+
+
+@attrs.frozen
+class FlagsNews:
+    """`* n FETCH (FLAGS (...))`: the flags as they are now, \\Recent not among them."""
+
+    number: int
+    uid: int
+    modseq: int
+    flags: Flags
+
+
+News: TypeAlias = ExpungeNews | ExistsNews | FlagsNews
+
+
+class View:
+    """One client's picture of a mailbox."""
+
+    def __init__(self, index: MailboxIndex) -> None:
+        self._index = index
+        self.uids: array[int] = index.uids
+        self.count = len(index.uids)
+        self._flags_at = index.highest_modseq
+        self._expunges_at = index.highest_modseq
+        #: Modseqs of changes whose outcome this client knows: its own STOREs.
+        self._known: set[int] = set()
+        #: Ranges of UIDs that are \Recent in this session, ascending: (first, stop).
+        self._recent: list[tuple[int, int]] = []
+
+    # --- numbers ------------------------------------------------------------------------------------------------------
+
+    def __len__(self) -> int:
+        return self.count
+
+    @property
+    def last_uid(self) -> int:
+        """The largest UID the client knows; 0 in an empty mailbox.  What `*` stands for."""
+        return self.uids[self.count - 1] if self.count else 0
+
+    def uid(self, number: int) -> int:
+        """The UID of a message number, 1 <= number <= len(self)."""
+        return self.uids[number - 1]
+
+    def number(self, uid: int) -> int | None:
+        """The message number of a UID, None where the client knows no such message."""
+        at = bisect_left(self.uids, uid, 0, self.count)
+        return at + 1 if at < self.count and self.uids[at] == uid else None
+
+    def positions(self, numbers: SequenceSet, *, uid: bool) -> list[range]:
+        """Where the messages of a set stand in `uids`: ascending ranges of indexes that have none in common.
+
+        Sequence numbers above `len(self)` name nothing; callers who must refuse them compare `numbers.largest`.
+        """
+        if not self.count:
+            return []
+        found: list[range] = []
+        for first, last in numbers.against(self.last_uid if uid else self.count).ranges:
+            if uid:
+                start, stop = (
+                    bisect_left(self.uids, first, 0, self.count),
+                    bisect_right(self.uids, last, 0, self.count),
+                )
+            else:
+                start, stop = first - 1, min(last, self.count)
+            if start < stop:
+                found.append(range(start, stop))
+        return found
+
+    def select(self, numbers: SequenceSet, *, uid: bool) -> list[int]:
+        """The UIDs of a set's messages, ascending."""
+        found: list[int] = []
+        for positions in self.positions(numbers, uid=uid):
+            found.extend(self.uids[positions.start : positions.stop])
+        return found
+
+    def numbered(self, uids: Iterable[int]) -> Iterator[tuple[int, int]]:
+        """`(number, uid)` of those of the ascending `uids` that the client knows."""
+        mine, count, at = self.uids, self.count, 0
+        for uid in uids:
+            if at >= count or mine[at] != uid:
+                at = bisect_left(mine, uid, 0, count)
+                if at == count:
+                    return
+                if mine[at] != uid:
+                    continue
+            at += 1
+            yield at, uid
+
+    # --- \Recent ------------------------------------------------------------------------------------------------------
+
+    def add_recent(self, first: int, stop: int) -> None:
+        """UIDs `first <= uid < stop` are \\Recent in this session (RFC 3501 §2.3.2)."""
+        if first >= stop:
+            return
+        if self._recent and self._recent[-1][1] == first:
+            first = self._recent.pop()[0]
+        self._recent.append((first, stop))
+
+    def is_recent(self, uid: int) -> bool:
+        at = bisect_right(self._recent, (uid, 0xFFFFFFFFFF)) - 1
+        return at >= 0 and uid < self._recent[at][1]
+
+    @property
+    def has_recent(self) -> bool:
+        return bool(self._recent)
+
+    def recent_uids(self) -> list[int]:
+        """The client's messages that are \\Recent, ascending."""
+        found: list[int] = []
+        for first, stop in self._recent:
+            start = bisect_left(self.uids, first, 0, self.count)
+            end = bisect_left(self.uids, stop, 0, self.count)
+            found.extend(self.uids[start:end])
+        return found
+
+    def count_recent(self) -> int:
+        return sum(
+            bisect_left(self.uids, stop, 0, self.count) - bisect_left(self.uids, first, 0, self.count)
+            for first, stop in self._recent
+        )
+
+    # --- searching ----------------------------------------------------------------------------------------------------
+
+    def resolve(self, key: SearchKey) -> SearchKey:
+        """A search without what only this session knows: sequence numbers, `*`, \\Recent, and messages that the client
+        has not been told of.  All of these become UIDs.
+        """
+
+        def leaf(key: SearchKey) -> SearchKey:
+            match key:
+                case SequenceNumbers(numbers):
+                    return self._as_uids(self.positions(numbers, uid=False))
+                case UIDs(numbers):
+                    return UIDs(SequenceSet(numbers.against(self.last_uid).ranges))
+                case Recent():
+                    return UIDs(SequenceSet.of(*self.recent_uids()))
+                case _:
+                    return key
+
+        resolved = replace_leaves(key, leaf)
+        if self._index.uids is not self.uids or len(self._index.uids) != self.count:
+            known = UIDs(SequenceSet(((1, self.last_uid),) if self.count else ()))
+            resolved = And((known, resolved))
+        return resolved
+
+    def _as_uids(self, positions: list[range]) -> SearchKey:
+        """The messages at these places as a set of UIDs, whose gaps are nobody's UIDs."""
+        if positions == [range(0, self.count)]:
+            return All()
+        ends = ((self.uids[p.start], self.uids[p.stop - 1]) for p in positions)
+        return UIDs(SequenceSet(tuple(ends)))
+
+    # --- news ---------------------------------------------------------------------------------------------------------
+
+    def knows(self, modseq: int) -> None:
+        """The client was told, or asked not to be told, the outcome of the change `modseq` that it made itself."""
+        if modseq > self._flags_at:
+            self._known.add(modseq)
+
+    @property
+    def has_news(self) -> bool:
+        """Whether `news(expunges=True)` would say anything, cheaply: it may be true when there is nothing to say."""
+        return self._index.highest_modseq > min(self._flags_at, self._expunges_at)
+
+    @property
+    def has_arrivals(self) -> bool:
+        """Whether there are messages the client has not been told of."""
+        living = self._index.uids
+        return bool(living) and living[-1] > self.last_uid
+
+    def news(self, *, expunges: bool) -> list[News]:
+        """What the client does not know yet, in the order in which it must be told; the picture moves with it.
+
+        Without `expunges` (during FETCH, STORE and SEARCH) the messages that are gone keep their numbers.
+        """
+        if not self.has_news:
+            return []
+        news: list[News] = []
+        if expunges:
+            news.extend(self._expunge())
+        known_count = self.count
+        flags = self._changed_flags(known_count)
+        if self._arrive():
+            news.append(ExistsNews(self.count, self.count_recent()))
+        news.extend(flags)
+        self._flags_at = self._index.highest_modseq
+        self._known.clear()
+        return news
+
+    def _expunge(self) -> list[ExpungeNews]:
+        index, told = self._index, []
+        if index.uids is not self.uids:
+            gone = index.expunged_since(self._expunges_at)
+            if gone is None:
+                living = set(index.uids)
+                gone = [uid for uid in self.uids[: self.count] if uid not in living]
+            numbers = sorted((n for n in map(self.number, gone) if n is not None), reverse=True)
+            told = [ExpungeNews(number, self.uids[number - 1]) for number in numbers]
+            last = self.last_uid
+            self.uids = index.uids
+            self.count = bisect_right(index.uids, last)
+        self._expunges_at = index.highest_modseq
+        return told
+
+    def _changed_flags(self, count: int) -> list[FlagsNews]:
+        index, known = self._index, self._known
+        if len(known) == index.highest_modseq - self._flags_at:
+            return []
+        # Where the index has forgotten single steps, a message's latest change may hide one of somebody else's.
+        exact = index.remembers(self._flags_at)
+        changed = {
+            uid
+            for modseq, uid in index.changed_since(self._flags_at)
+            if not exact or modseq not in known
+        }
+        numbered = {
+            uid: number for number, uid in self.numbered(sorted(changed)) if number <= count
+        }
+        return [
+            FlagsNews(numbered[uid], uid, modseq, flags)
+            for uid, modseq, flags in index.rows(sorted(numbered))
+        ]
+
+    def _arrive(self) -> bool:
+        """Take up the messages that are new; whether there were any."""
+        living = self._index.uids
+        if self.uids is living:
+            arrived = len(living) > self.count
+            self.count = len(living)
+            return arrived
+        start = bisect_right(living, self.last_uid)
+        if start == len(living):
+            return False
+        # Messages that are gone keep their numbers for now, so this picture needs an array of its own.
+        self.uids = self.uids[: self.count] + living[start:]
+        self.count = len(self.uids)
+        return True

@@ -1,0 +1,90 @@
+"""Writing to a client no faster than it reads."""
+
+from __future__ import annotations
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IPushProducer, ITransport
+from zope.interface import implementer
+
+
+class ConnectionOver(Exception):
+    """The connection ended while somebody waited for it; whoever serves it has nothing left to do."""
+
+
+@implementer(IPushProducer)
+class Outflow:
+    """Collects what is to be said and hands it to the transport in large pieces.
+
+    `write` never waits.  `drain`, awaited between pieces of a long answer, waits while the transport's buffer is full,
+    so that what waits for a slow client is bounded by one piece and that buffer.
+    """
+
+    #: Bytes collected before they are handed on.
+    PIECE = 64 * 1024
+
+    def __init__(self, transport: ITransport) -> None:
+        self._transport = transport
+        self._pieces: list[bytes] = []
+        self._size = 0
+        self._full = False
+        self._over = False
+        self._waiting: Deferred[None] | None = None
+        #: Bytes handed to the transport.
+        self.written = 0
+        transport.registerProducer(self, True)  # type: ignore[attr-defined]
+
+    @property
+    def blocked(self) -> bool:
+        """Whether an answer waits for the client to read."""
+        return self._waiting is not None
+
+    def write(self, data: bytes) -> None:
+        self._pieces.append(data)
+        self._size += len(data)
+        if self._size >= self.PIECE:
+            self.flush()
+
+    def flush(self) -> None:
+        if self._pieces:
+            data = self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
+            self._pieces.clear()
+            self._size = 0
+            if not self._over:
+                self.written += len(data)
+                self._transport.write(data)
+
+    async def drain(self) -> None:
+        """Come back when there is room.  Raises ConnectionOver if the connection ends before."""
+        if self._over:
+            raise ConnectionOver
+        if self._full:
+            self.flush()
+            self._waiting = Deferred()
+            await self._waiting
+
+    def end(self, *, lost: bool) -> None:
+        """Nothing more will be said: what was collected goes out, unless the connection is `lost`."""
+        if self._over:
+            return
+        if lost:
+            self._pieces.clear()
+        self.flush()
+        self._over = True
+        self._transport.unregisterProducer()  # type: ignore[attr-defined]
+        waiting, self._waiting = self._waiting, None
+        if waiting is not None:
+            waiting.errback(ConnectionOver())
+
+    # --- IPushProducer: called by the transport -----------------------------------------------------------------------
+
+    def pauseProducing(self) -> None:
+        self._full = True
+
+    def resumeProducing(self) -> None:
+        self._full = False
+        waiting, self._waiting = self._waiting, None
+        if waiting is not None:
+            waiting.callback(None)
+
+    def stopProducing(self) -> None:
+        self.end(lost=True)
