@@ -1,0 +1,219 @@
+"""What goes beyond RFC 3501."""
+
+from __future__ import annotations
+
+from zope.interface.verify import verifyObject
+
+from tests.contract.base import DEFAULTS, MIXED, NOON, PLAIN, Contract
+from twisted_duck import errors
+from twisted_duck.interfaces import (
+    ICondstoreAccount,
+    IMoveAccount,
+    IMoveMailbox,
+    ISpecialUseAccount,
+    IUIDPlusAccount,
+)
+from twisted_duck.spool import Spool
+from twisted_duck.values import DELETED, FLAGGED, SEEN, AppendMessage, FlagChange, UIDSet
+
+
+class ExtensionsContract(Contract):
+    """What goes beyond RFC 3501, and is said by the optional interfaces."""
+
+    async def test_account_provides_the_extensions(self) -> None:
+        account = await self.make_account("ada")
+        for interface in (ISpecialUseAccount, IUIDPlusAccount, IMoveAccount, ICondstoreAccount):
+            verifyObject(interface, account)
+        verifyObject(IMoveMailbox, await account.select("INBOX", True))
+
+    # --- RFC 6154 ---------------------------------------------------------------------------------
+
+    async def test_default_mailboxes_have_their_special_use(self) -> None:
+        found = await self.names(await self.make_account("ada"))
+        self.assertEqual({name: info.special_use for name, info in found.items()}, DEFAULTS)
+
+    async def test_special_use_follows_a_rename_and_ends_with_the_mailbox(self) -> None:
+        account = await self.make_account("ada")
+        await account.rename("Sent", "Gesendet")
+        await account.delete("Junk")
+        await account.create("Junk")
+        found = await self.names(account)
+        self.assertEqual(found["Gesendet"].special_use, "\\Sent")
+        self.assertIsNone(found["Junk"].special_use)
+
+    # --- RFC 4315 ---------------------------------------------------------------------------------
+
+    async def test_append_tells_uids(self) -> None:
+        account = await self.make_account("ada")
+        messages = [AppendMessage(Spool.of(content)) for content in (PLAIN, MIXED)]
+        result = await account.append("INBOX", messages)
+        mailbox = await account.select("INBOX", True)
+        self.assertEqual(result.uidvalidity, mailbox.index.uidvalidity)
+        self.assertEqual(list(result.uids), list(mailbox.index.uids))
+        self.assertEqual(await self.contents(account, "INBOX"), [PLAIN, MIXED])
+
+    async def test_copy_tells_uids(self) -> None:
+        account, mailbox, uids = await self.filled(4)
+        await self.put(account, "Archive", PLAIN)
+        result = await mailbox.copy(uids[1:3], "Archive")
+        archive = await account.select("Archive", True)
+        self.assertEqual(result.uidvalidity, archive.index.uidvalidity)
+        self.assertEqual(list(result.source), uids[1:3])
+        self.assertEqual(list(result.destination), list(archive.index.uids)[1:])
+        self.assertEqual(
+            (await self.contents(account, "Archive"))[1:],
+            (await self.contents(account, "INBOX"))[1:3],
+        )
+
+    async def test_expunge_of_a_set(self) -> None:
+        _, mailbox, uids = await self.filled(4)
+        await self.flag(mailbox, uids[:3], "add", DELETED)
+        gone = await mailbox.expunge(UIDSet.of([*uids[1:], uids[-1] + 10]))
+        self.assertEqual(list(gone), uids[1:3])
+        self.assertEqual(list(mailbox.index.uids), [uids[0], uids[3]])
+        self.assertEqual(list(await mailbox.expunge(UIDSet())), [])
+        self.assertEqual(list(mailbox.index.uids), [uids[0], uids[3]])
+
+    # --- RFC 6851 ---------------------------------------------------------------------------------
+
+    async def test_move(self) -> None:
+        account, mailbox, uids = await self.filled(3)
+        await self.flag(mailbox, uids, "add", FLAGGED)
+        moved = (await self.contents(account, "INBOX"))[1:]
+        result = await mailbox.move(uids[1:], "Archive")
+        self.assertEqual(list(mailbox.index.uids), uids[:1])
+        archive = await account.select("Archive", True)
+        self.assertEqual(result.uidvalidity, archive.index.uidvalidity)
+        self.assertEqual(list(result.source), uids[1:])
+        self.assertEqual(list(result.destination), list(archive.index.uids))
+        self.assertEqual(list(self.flags(archive).values()), [{FLAGGED}] * 2)
+        self.assertEqual(await self.contents(account, "Archive"), moved)
+        [first, second] = await self.bring(archive, archive.index.uids, ["date"])
+        self.assertEqual((first.internal_date, second.internal_date), (NOON, NOON))
+
+    async def test_move_within_one_mailbox_gives_new_uids(self) -> None:
+        _, mailbox, uids = await self.filled(3)
+        result = await mailbox.move(uids[:1], "INBOX")
+        await mailbox.refresh()
+        self.assertEqual(list(mailbox.index.uids), [*uids[1:], *result.destination])
+        self.assertGreater(result.destination[0], uids[-1])
+
+    async def test_move_refusals_change_nothing(self) -> None:
+        account, mailbox, uids = await self.filled(3)
+        await self.flag(mailbox, uids[:1], "add", DELETED)
+        await mailbox.expunge()
+        await self.fails(mailbox.move(uids[1:], "Nothing"), errors.TryCreate)
+        await self.fails(mailbox.move(uids, "Archive"), errors.Refused)
+        readonly = await account.select("INBOX", True)
+        await self.fails(readonly.move(uids[1:], "Archive"), errors.ReadOnly)
+        await mailbox.refresh()
+        self.assertEqual(list(mailbox.index.uids), uids[1:])
+        self.assertEqual((await account.status("Archive")).messages, 0)
+
+    async def test_move_reaches_the_other_session(self) -> None:
+        _, mailbox, uids = await self.filled(2)
+        other = await (await self.make_account("ada")).select("INBOX", True)
+        heard: list[str] = []
+        other.watch(lambda: heard.append("other"))
+        await mailbox.move(uids[:1], "Archive")
+        await other.refresh()
+        self.assertEqual((list(other.index.uids), heard), (uids[1:], ["other"]))
+
+    # --- RFC 7162 ---------------------------------------------------------------------------------
+
+    async def test_messages_of_one_change_share_one_modseq(self) -> None:
+        account = await self.make_account("ada")
+        mailbox = await account.select("INBOX", False)
+        last = mailbox.index.highest_modseq
+        uids = await self.put(account, "INBOX", PLAIN, MIXED, PLAIN)
+        await mailbox.refresh()
+        self.assertEqual(set(self.modseqs(mailbox).values()), {mailbox.index.highest_modseq})
+        self.assertGreater(mailbox.index.highest_modseq, last)
+        last = mailbox.index.highest_modseq
+        result = await self.flag(mailbox, uids[:2], "add", SEEN)
+        self.assertGreater(result.modseq, last)
+        self.assertEqual(result.modseq, mailbox.index.highest_modseq)
+        self.assertEqual(
+            self.modseqs(mailbox), {uids[0]: result.modseq, uids[1]: result.modseq, uids[2]: last}
+        )
+
+    async def test_expunge_moves_the_modseq_of_the_mailbox(self) -> None:
+        account, mailbox, uids = await self.filled(2)
+        await self.flag(mailbox, uids, "add", DELETED)
+        last = mailbox.index.highest_modseq
+        await mailbox.expunge()
+        self.assertGreater(mailbox.index.highest_modseq, last)
+        again = await account.select("INBOX", True)
+        self.assertEqual(again.index.highest_modseq, mailbox.index.highest_modseq)
+
+    async def test_modseqs_are_the_same_for_every_session(self) -> None:
+        account, mailbox, uids = await self.filled(3)
+        await self.flag(mailbox, uids[:1], "add", SEEN)
+        await self.flag(mailbox, uids[1:2], "add", SEEN)
+        expected = self.modseqs(mailbox)
+        await mailbox.close()
+        await account.logout()
+        again = await (await self.make_account("ada")).select("INBOX", True)
+        self.assertEqual(self.modseqs(again), expected)
+
+    async def test_highest_modseq_never_falls(self) -> None:
+        account = await self.make_account("ada")
+        mailbox = await account.select("INBOX", False)
+        seen = [mailbox.index.highest_modseq]
+
+        async def look() -> None:
+            await mailbox.refresh()
+            status = await account.status("INBOX")
+            self.assertEqual(status.highest_modseq, mailbox.index.highest_modseq)
+            seen.append(status.highest_modseq)
+
+        uids = await self.put(account, "INBOX", PLAIN, MIXED)
+        await look()
+        await self.flag(mailbox, uids, "add", DELETED)
+        await look()
+        await mailbox.claim_recent()
+        await look()
+        await mailbox.expunge()
+        await look()
+        await self.put(account, "INBOX", PLAIN)
+        await account.rename("INBOX", "Old")
+        await look()
+        self.assertEqual(seen, sorted(seen))
+        self.assertGreaterEqual(len(set(seen)), 5)
+
+    async def test_conditional_store_leaves_what_changed_since_alone(self) -> None:
+        _, mailbox, uids = await self.filled(4)
+        known = mailbox.index.highest_modseq
+        await self.flag(mailbox, uids[1:2], "add", FLAGGED)
+        change = FlagChange("add", frozenset({SEEN}), unchanged_since=known)
+        result = await mailbox.store(uids, change)
+        self.assertEqual(list(result.changed), [uids[0], *uids[2:]])
+        self.assertEqual(list(result.modified), uids[1:2])
+        self.assertEqual(list(result.unchanged), [])
+        self.assertEqual(self.flags(mailbox)[uids[1]], {FLAGGED})
+        self.assertEqual(self.flags(mailbox)[uids[0]], {SEEN})
+
+    async def test_conditional_store_takes_equal_modseqs(self) -> None:
+        _, mailbox, [uid] = await self.filled(1)
+        modseq = mailbox.index.modseq(uid)
+        change = FlagChange("add", frozenset({SEEN}), unchanged_since=modseq)
+        result = await mailbox.store([uid], change)
+        self.assertEqual((list(result.changed), list(result.modified)), ([uid], []))
+
+    async def test_conditional_store_with_zero_fails_for_every_message(self) -> None:
+        _, mailbox, uids = await self.filled(2)
+        last = mailbox.index.highest_modseq
+        change = FlagChange("replace", frozenset({SEEN}), unchanged_since=0)
+        result = await mailbox.store(uids, change)
+        self.assertEqual((list(result.modified), result.modseq), (uids, 0))
+        self.assertEqual(mailbox.index.highest_modseq, last)
+
+    async def test_conditional_store_sees_what_the_index_does_not_know_yet(self) -> None:
+        _, mailbox, uids = await self.filled(1)
+        known = mailbox.index.highest_modseq
+        other = await (await self.make_account("ada")).select("INBOX", False)
+        await self.flag(other, uids, "add", FLAGGED)
+        change = FlagChange("add", frozenset({SEEN}), unchanged_since=known)
+        result = await mailbox.store(uids, change)
+        self.assertEqual((list(result.changed), list(result.modified)), ([], uids))
+        self.assertEqual(self.flags(mailbox), {uids[0]: {FLAGGED}})
