@@ -1,0 +1,1 @@
+"""Between our interfaces and those of `twisted.mail`, both ways round."""
