@@ -1,21 +1,21 @@
-"""Mailbox names: what they may be, and which of them a LIST or LSUB pattern names.
+"""Which mailbox names a LIST or LSUB pattern names.
 
 Pure functions over small values. Names are decoded `str`s with `/` between their levels.
 """
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 
 from attrs import frozen
 
-from twisted_duck.errors import Cannot
-from twisted_duck.limits import Limits
+from twisted_duck.names import INBOX as INBOX
+from twisted_duck.names import ancestors as ancestors
+from twisted_duck.names import canonical as canonical
+from twisted_duck.names import check_name as check_name
 from twisted_duck.values import DELIMITER, MailboxInfo
 
-INBOX = "INBOX"
 NOSELECT, HAS_CHILDREN, HAS_NO_CHILDREN = "\\Noselect", "\\HasChildren", "\\HasNoChildren"
 
 
@@ -25,37 +25,6 @@ class Listed:
 
     name: str
     attributes: tuple[str, ...] = ()
-
-
-def canonical(name: str) -> str:
-    """`name` with INBOX in upper case where that is its first level (RFC 3501 §5.1)."""
-    first, delimiter, rest = name.partition(DELIMITER)
-    return INBOX + delimiter + rest if first.upper() == INBOX else name
-
-
-def check_name(name: str, limits: Limits) -> None:
-    """Raise Cannot, saying why, for a name under which no mailbox may be made."""
-    if len(name.encode("utf-8", "surrogatepass")) > limits.mailbox_name:
-        raise Cannot(f"mailbox name is longer than {limits.mailbox_name} octets")
-    levels = name.split(DELIMITER)
-    if len(levels) > limits.mailbox_depth:
-        raise Cannot(f"mailbox name has more than {limits.mailbox_depth} levels")
-    if not all(levels):
-        raise Cannot("mailbox name is empty, or has an empty level")
-    if name.startswith("#"):
-        raise Cannot("mailbox name begins with '#', which is for namespaces")
-    # Control characters, lone surrogates, and the separators of lines and paragraphs: RFC 5198 §2.
-    if any(unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") for character in name):
-        raise Cannot("mailbox name contains a control character")
-
-
-def ancestors(name: str) -> Iterator[str]:
-    """The names above `name`, the nearest first."""
-    at = name.rfind(DELIMITER)
-    while at > 0:
-        name = name[:at]
-        yield name
-        at = name.rfind(DELIMITER)
 
 
 class Pattern:
