@@ -5,7 +5,7 @@ Pure functions over small values. Names are decoded `str`s with `/` between thei
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 
 from attrs import frozen
