@@ -82,3 +82,13 @@ class Limits:
     failed_logins: int = 3
     #: Seconds between keep-alives during IDLE, so that NAT boxes keep the connection.
     idle_keepalive: int = 120
+    #: Passwords that are checked at once: each takes a core for 50 ms and 19 MiB.
+    hashing_threads: int = 2
+    #: Logins that may wait for their turn to be checked: the last one waits about three seconds.
+    hashing_queue: int = 100
+    #: Wrong passwords for one user from one address, within `throttle_window`, before no more are looked at.
+    throttle_failures: int = 10
+    #: Seconds from the first wrong password until they are all forgotten.
+    throttle_window: int = 5 * 60
+    #: Pairs of user and address whose wrong passwords are counted (about 300 bytes each).
+    throttle_entries: int = 20_000

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Literal
 
-from attrs import field, frozen
+from attrs import frozen
+
+from twisted_duck.mime.header import blank_line, fields
+from twisted_duck.mime.scan import Kind, PartTree
 
 SectionText = Literal["HEADER", "HEADER.FIELDS", "HEADER.FIELDS.NOT", "TEXT", "MIME"]
 
@@ -19,4 +22,63 @@ class Section:
 
     part: tuple[int, ...] = ()
     text: SectionText | None = None
-    fields: tuple[bytes, ...] = field(default=())
+    fields: tuple[bytes, ...] = ()
+
+
+def locate(tree: PartTree, section: Section) -> tuple[int, int] | None:
+    """The bytes of the message that `section` names, as (start, end); None where there is no such section.
+
+    For HEADER.FIELDS and HEADER.FIELDS.NOT this is the header, which `filter_header` then cuts down.
+    """
+    number = _part_number(tree, section.part)
+    if number is None:
+        return None
+    part = tree.parts[number]
+    if section.text is None:
+        return (part.body, part.end) if section.part else (part.start, part.end)
+    if section.text == "MIME":
+        return (part.start, part.body) if section.part else None
+    if section.part:
+        inside = tree.children[number]
+        if part.kind is not Kind.MESSAGE or not inside:
+            return None
+        part = tree.parts[inside[0]]
+    return (part.body, part.end) if section.text == "TEXT" else (part.start, part.body)
+
+
+def _part_number(tree: PartTree, path: tuple[int, ...]) -> int | None:
+    """Which part of the tree the part number `path` names (RFC 3501 §6.4.5, "part specifiers").
+
+    A number counts the parts of a multipart. A message that is not multipart has one part, which is its body; a
+    message inside a message/rfc822 part is passed through without a number of its own.
+    """
+    number, is_message = 0, True
+    for wanted in path:
+        inside = tree.children[number]
+        if tree.parts[number].kind is Kind.MESSAGE and not is_message:
+            if not inside:
+                return None
+            number, is_message = inside[0], True
+            inside = tree.children[number]
+        if tree.parts[number].kind is Kind.MULTIPART:
+            if not 1 <= wanted <= len(inside):
+                return None
+            number = inside[wanted - 1]
+        elif not is_message or wanted != 1:
+            return None
+        is_message = False
+    return number
+
+
+def filter_header(header: bytes, names: tuple[bytes, ...], negate: bool) -> bytes:
+    """The fields of `header` called one of `names` (or, negated, the others), byte for byte.
+
+    The delimiting blank line is kept where there is one (RFC 3501 §6.4.5).
+    """
+    chosen = {name.strip().lower() for name in names}
+    kept = [
+        header[one.start : one.end]
+        for one in fields(header)
+        if (one.name in chosen and one.name != b"") is not negate
+    ]
+    return b"".join(kept) + blank_line(header)

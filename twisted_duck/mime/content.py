@@ -1,0 +1,160 @@
+"""The MIME fields of a header: Content-Type, parameters, Content-Disposition ... (RFC 2045, 2183, 2231).
+
+What is broken is read as far as it can be read; a Content-Type without a type is None and the reader
+falls back to the default (RFC 2045 §5.2).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from attrs import frozen
+
+from twisted_duck.mime.header import unfold
+
+Parameters = tuple[tuple[bytes, bytes], ...]
+
+_TOKEN = rb'[^\s()<>@,;:\\"/\[\]?=]+'
+_TYPE = re.compile(rb"\s*(" + _TOKEN + rb")\s*/\s*(" + _TOKEN + rb")")
+_VALUE = re.compile(rb"\s*(" + _TOKEN + rb")")
+_PARAMETER = re.compile(
+    rb';\s*+([^\s=;"]++)\s*+=\s*+(?:"((?:[^"\\]++|\\.)*+)(?:"|\\?\Z)|([^;]*+))', re.DOTALL
+)
+_PIECE = re.compile(rb"([^*]+)\*(0|[1-9][0-9]{0,8})(\*?)\Z")
+_ESCAPED = re.compile(rb"\\(.)", re.DOTALL)
+_COMMENT = re.compile(rb'"(?:[^"\\]++|\\.)*+(?:"|\Z)|\\.|[()]', re.DOTALL)
+_TAG = re.compile(rb"[^\s,;]+")
+_LONGEST_NAME = 127
+"""Characters of a type or subtype name (RFC 6838 §4.2)."""
+
+
+@frozen
+class ContentType:
+    """`type` and `subtype` keep the case of the message; parameter continuations are put together."""
+
+    type: bytes
+    subtype: bytes
+    parameters: Parameters = ()
+
+    @property
+    def kind(self) -> tuple[bytes, bytes]:
+        """Type and subtype in lower case."""
+        return self.type.lower(), self.subtype.lower()
+
+    def parameter(self, name: bytes) -> bytes | None:
+        """The first parameter called `name` (lower case), None where there is none."""
+        for key, value in self.parameters:
+            if key.lower() == name:
+                return value
+        return None
+
+
+@frozen
+class Disposition:
+    value: bytes
+    parameters: Parameters = ()
+
+
+def content_type(raw: bytes) -> ContentType | None:
+    """RFC 2045 §5.1; None where `raw` does not begin with `type/subtype`."""
+    value = _without_comments(raw)
+    match = _TYPE.match(value)
+    if match is None or len(match[1]) > _LONGEST_NAME or len(match[2]) > _LONGEST_NAME:
+        return None
+    return ContentType(match[1], match[2], _parameters(value, match.end()))
+
+
+def disposition(raw: bytes) -> Disposition | None:
+    """RFC 2183 §2; None where there is no disposition type."""
+    value = _without_comments(raw)
+    match = _VALUE.match(value)
+    return None if match is None else Disposition(match[1], _parameters(value, match.end()))
+
+
+def transfer_encoding(raw: bytes) -> bytes | None:
+    """RFC 2045 §6.1: the mechanism as written, None where there is none."""
+    match = _VALUE.match(_without_comments(raw))
+    return None if match is None else match[1]
+
+
+def languages(raw: bytes) -> tuple[bytes, ...]:
+    """RFC 3282 §2: the language tags."""
+    return tuple(_TAG.findall(_without_comments(raw)))
+
+
+def _without_comments(raw: bytes) -> bytes:
+    """`raw` unfolded, with each comment (RFC 5322 §3.2.2) replaced by a space."""
+    value = unfold(raw)
+    if b"(" not in value:
+        return value
+    pieces = []
+    depth = kept = 0
+    for match in _COMMENT.finditer(value):
+        token = match[0]
+        if token == b"(":
+            if depth == 0:
+                pieces.append(value[kept : match.start()])
+            depth += 1
+        elif token == b")" and depth:
+            depth -= 1
+            kept = match.end()
+    if depth == 0:
+        pieces.append(value[kept:])
+    return b" ".join(pieces).strip()
+
+
+def _parameters(value: bytes, start: int) -> Parameters:
+    found = []
+    for match in _PARAMETER.finditer(value, start):
+        name, quoted, plain = match.groups()
+        if quoted is None:
+            found.append((name, plain.strip()))
+        else:
+            found.append((name, _ESCAPED.sub(rb"\1", quoted) if b"\\" in quoted else quoted))
+    if any(b"*" in name for name, _ in found):
+        return tuple(_joined(found))
+    return tuple(found)
+
+
+def _joined(found: Iterable[tuple[bytes, bytes]]) -> Iterable[tuple[bytes, bytes]]:
+    """Put parameter value continuations together (RFC 2231 §3, §4.1); IMAP servers should (RFC 2231 §6).
+
+    Pieces count from 0 up to the first that is missing. When one of them is encoded, the whole is, and its name
+    ends in an asterisk.
+    """
+    whole: dict[bytes, list[tuple[bytes, bytes]]] = {}
+    pieces: dict[bytes, dict[int, tuple[bytes, bool]]] = {}
+    for name, value in found:
+        match = _PIECE.match(name)
+        if match is None:
+            whole.setdefault(name, []).append((name, value))
+        else:
+            key = match[1]
+            whole.setdefault(key + b"*", [])
+            pieces.setdefault(key, {}).setdefault(int(match[2]), (value, match[3] == b"*"))
+    for name, values in whole.items():
+        yield from values
+        if name[:-1] in pieces and not values:
+            yield from _whole(name[:-1], pieces[name[:-1]])
+
+
+def _whole(name: bytes, pieces: dict[int, tuple[bytes, bool]]) -> Iterable[tuple[bytes, bytes]]:
+    count = 0
+    while count in pieces:
+        count += 1
+    ordered = [pieces[number] for number in range(count)]
+    if not ordered:
+        return
+    if not any(encoded for _, encoded in ordered):
+        yield name, b"".join(value for value, _ in ordered)
+    else:
+        start = b"" if ordered[0][1] else b"''"
+        yield (
+            name + b"*",
+            start + b"".join(v if encoded else _percent(v) for v, encoded in ordered),
+        )
+
+
+def _percent(value: bytes) -> bytes:
+    return re.sub(rb"[^A-Za-z0-9._-]", lambda match: b"%%%02X" % match[0][0], value)

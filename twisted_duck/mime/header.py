@@ -1,0 +1,96 @@
+"""Header fields: where they are, and what they hold (RFC 5322 §2.2).
+
+A header here is the raw bytes from its first line to its blank line, which it includes where there
+is one. Lines end in LF, with or without CR before it; a field goes on for as long as lines begin
+with a space or a tab. Field names are compared in lower case.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+
+from attrs import frozen
+
+_FIELD = re.compile(rb"[^\n]*+(?:\n[ \t][^\n]*+)*+(?:\n|\Z)")
+_LINE_END = re.compile(rb"\r?\n")
+_FOLD = re.compile(rb"(?<![ \t])(?:[ \t]*+\r?\n)++[ \t]*+")
+_SPACE = b" \t\r\n"
+
+Fields = Mapping[bytes, Sequence[bytes]]
+
+
+@frozen
+class Field:
+    """One field: `raw[start:end]` is all of it with its line end, `raw[value:end]` what is after the colon.
+
+    `name` is lower case without the white space before the colon; a line without a colon has the name b"" and
+    is all value.
+    """
+
+    name: bytes
+    start: int
+    value: int
+    end: int
+
+
+def fields(raw: bytes) -> Iterator[Field]:
+    """Each field of the header `raw`, in order; the blank line ends it."""
+    for match in _FIELD.finditer(raw):
+        start, end = match.span()
+        if start == end or raw[start:end] in (b"\n", b"\r\n"):
+            return
+        colon = raw.find(b":", start, end)
+        if colon < 0:
+            yield Field(b"", start, start, end)
+        else:
+            yield Field(raw[start:colon].strip(_SPACE).lower(), start, colon + 1, end)
+
+
+def blank_line(raw: bytes) -> bytes:
+    """The delimiting blank line at the end of the header `raw`, b"" where there is none."""
+    for ending in (b"\r\n", b"\n"):
+        if raw == ending or raw.endswith(b"\n" + ending):
+            return ending
+    return b""
+
+
+def selector(names: Iterable[bytes]) -> re.Pattern[bytes]:
+    """A pattern for `select` that finds the fields called one of `names`."""
+    alternatives = b"|".join(re.escape(name) for name in names)
+    return re.compile(
+        rb"\n(" + alternatives + rb")[ \t]*+:([^\n]*+(?:\n[ \t][^\n]*+)*+)", re.IGNORECASE
+    )
+
+
+def select(raw: bytes, wanted: re.Pattern[bytes], limit: int) -> dict[bytes, list[bytes]]:
+    """The raw values of the fields that `wanted` (see `selector`) names, by lower-case name.
+
+    At most `limit` fields are looked at. This is one search by the regular expression engine, and so costs
+    little however many other fields there are.
+    """
+    found: dict[bytes, list[bytes]] = {}
+    for match in islice(wanted.finditer(b"\n" + raw), limit):
+        found.setdefault(match[1].lower(), []).append(match[2])
+    return found
+
+
+def unfold(value: bytes) -> bytes:
+    """The value without its line ends (RFC 5322 §2.2.3) and without white space around it."""
+    if b"\n" in value:
+        value = _LINE_END.sub(b"", value)
+    return value.strip(_SPACE)
+
+
+def one_line(value: bytes) -> bytes:
+    """The value with each fold made one space, as people search for it."""
+    if b"\n" in value:
+        value = _FOLD.sub(b" ", value.strip(_SPACE))
+    return value.strip(_SPACE)
+
+
+def first(found: Fields, name: bytes) -> bytes | None:
+    """The unfolded value of the first field called `name`, None where there is none."""
+    values = found.get(name)
+    return None if not values else unfold(values[0])

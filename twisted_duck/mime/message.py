@@ -1,0 +1,58 @@
+"""All that the store needs to know of a message when it arrives, each computed once."""
+
+from __future__ import annotations
+
+import datetime
+
+from attrs import frozen
+
+from twisted_duck.limits import Limits
+from twisted_duck.mime.date import sent_date
+from twisted_duck.mime.scan import DEFAULT_LIMITS, Data, Encoding, PartTree, scan_with_heads
+from twisted_duck.mime.structure import structure
+from twisted_duck.mime.text import Searchable, searchable
+
+
+@frozen
+class Leaf:
+    """The body of a part that has no parts: `data[start:end]`, and whether it is said to be base64."""
+
+    start: int
+    end: int
+    base64: bool
+
+
+@frozen
+class Analysis:
+    """`envelope`, `bodystructure` and `body` are the bytes that FETCH sends (RFC 3501 §7.4.2).
+
+    `sent_date` is the day the Date field names, None without one. `leaves` are in the order of the message and
+    do not overlap.
+    """
+
+    tree: PartTree
+    envelope: bytes
+    bodystructure: bytes
+    body: bytes
+    sent_date: datetime.date | None
+    searchable: Searchable
+    leaves: tuple[Leaf, ...]
+
+
+def analyse(data: Data, limits: Limits = DEFAULT_LIMITS) -> Analysis:
+    """Read the message `data`, bytes or a mapped file, once. Never fails."""
+    tree, heads = scan_with_heads(data, limits)
+    lists = structure(tree, heads, limits)
+    dates = heads[0].fields.get(b"date")
+    return Analysis(
+        tree=tree,
+        envelope=lists.envelope,
+        bodystructure=lists.bodystructure,
+        body=lists.body,
+        sent_date=sent_date(dates[0]) if dates else None,
+        searchable=searchable(data, tree, limits, heads),
+        leaves=tuple(
+            Leaf(part.body, part.end, part.encoding is Encoding.BASE64)
+            for part in tree.leaves()
+        ),
+    )

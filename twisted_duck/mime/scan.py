@@ -1,0 +1,385 @@
+"""One pass over a message: where its parts are (RFC 2045, 2046, 5322).
+
+The result is a flat list of parts in the order of the message; a part knows its parent by number and
+its place by byte offsets. Nothing is decoded and nothing is copied but headers.
+
+How boundaries are found, and why that is linear: each open multipart remembers where its next delimiter
+line is. An inner multipart looks no further than the next delimiter of those around it, since that one ends
+it anyway. So each level of nesting reads a byte at most once, whatever the boundaries look like, and a part's
+header is only searched up to the next delimiter, which is already known.
+"""
+
+from __future__ import annotations
+
+import mmap
+import re
+from collections.abc import Iterable, Iterator
+from enum import IntEnum
+from functools import cached_property
+from typing import Final
+
+from attrs import define, evolve, frozen
+
+from twisted_duck.limits import Limits
+from twisted_duck.mime.content import ContentType, content_type, transfer_encoding
+from twisted_duck.mime.header import select, selector
+
+Data = bytes | mmap.mmap
+
+DEFAULT_LIMITS: Final = Limits()
+
+_BLANK = re.compile(rb"\n\r?\n")
+_CHUNK = 1 << 20
+_VERSION = 1
+
+#: Fields that ENVELOPE and BODYSTRUCTURE are made of, with those that say how a part is built.
+WANTED: Final = selector(
+    b"date subject from sender reply-to to cc bcc in-reply-to message-id content-type"
+    b" content-transfer-encoding content-id content-description content-disposition content-language"
+    b" content-location content-md5".split()
+)
+
+
+class Kind(IntEnum):
+    """What a part is built like."""
+
+    OTHER = 0
+    TEXT = 1
+    #: message/rfc822 or message/global; it has one child, the embedded message, unless it is encoded or too deep.
+    MESSAGE = 2
+    MULTIPART = 3
+
+
+class Encoding(IntEnum):
+    """Content-Transfer-Encoding (RFC 2045 §6); IDENTITY is 7bit, 8bit and binary."""
+
+    IDENTITY = 0
+    BASE64 = 1
+    QUOTED_PRINTABLE = 2
+    OTHER = 3
+
+
+_ENCODINGS: Final = {
+    b"7bit": Encoding.IDENTITY,
+    b"8bit": Encoding.IDENTITY,
+    b"binary": Encoding.IDENTITY,
+    b"base64": Encoding.BASE64,
+    b"quoted-printable": Encoding.QUOTED_PRINTABLE,
+}
+_MESSAGES: Final = {(b"message", b"rfc822"), (b"message", b"global")}
+_TEXT: Final = ContentType(b"text", b"plain")
+_OPAQUE: Final = ContentType(b"application", b"octet-stream")
+_EMBEDDED: Final = ContentType(b"message", b"rfc822")
+
+
+@frozen
+class Part:
+    """One part: its header is `[start:body]` with the blank line, its body `[body:end]`.
+
+    `end` is before the line end that belongs to the next delimiter (RFC 2046 §5.1.1). `lines` counts the
+    line ends of the body of a TEXT or MESSAGE and is 0 for the others. `parent` is the number of the part
+    around this one, -1 for the message itself.
+    """
+
+    start: int
+    body: int
+    end: int
+    lines: int
+    parent: int
+    kind: Kind
+    encoding: Encoding
+
+
+@frozen(slots=False)
+class PartTree:
+    """The parts of a message, each after the part it is in; number 0 is the message."""
+
+    parts: tuple[Part, ...]
+
+    @cached_property
+    def children(self) -> tuple[tuple[int, ...], ...]:
+        """For each part the numbers of the parts directly inside."""
+        inside: list[list[int]] = [[] for _ in self.parts]
+        for number, part in enumerate(self.parts):
+            if part.parent >= 0:
+                inside[part.parent].append(number)
+        return tuple(map(tuple, inside))
+
+    def leaves(self) -> Iterator[Part]:
+        """The parts that have nothing inside, in the order of the message."""
+        inside = self.children
+        return (part for number, part in enumerate(self.parts) if not inside[number])
+
+    def pack(self) -> bytes:
+        """A compact form to be stored: a version byte, then numbers of 7 bits a byte, lowest first."""
+        numbers = [len(self.parts)]
+        last = 0
+        for number, part in enumerate(self.parts):
+            numbers += (
+                part.kind << 2 | part.encoding,
+                number - part.parent,
+                part.start - last,
+                part.body - part.start,
+                part.end - part.body,
+                part.lines,
+            )
+            last = part.start
+        packed = bytearray([_VERSION])
+        for value in numbers:
+            while value > 0x7F:
+                packed.append(value & 0x7F | 0x80)
+                value >>= 7
+            packed.append(value)
+        return bytes(packed)
+
+    @classmethod
+    def unpack(cls, packed: bytes) -> PartTree:
+        """The tree that `pack` made `packed` of; ValueError where it did not."""
+        if packed[:1] != bytes([_VERSION]):
+            raise ValueError("not a part tree of this version")
+        numbers = _numbers(packed)
+        parts: list[Part] = []
+        last = 0
+        try:
+            for number in range(next(numbers)):
+                flags, up, start, header, body, lines = (next(numbers) for _ in range(6))
+                last += start
+                parts.append(
+                    Part(
+                        last,
+                        last + header,
+                        last + header + body,
+                        lines,
+                        number - up,
+                        Kind(flags >> 2),
+                        Encoding(flags & 3),
+                    )
+                )
+        except (StopIteration, RuntimeError):
+            raise ValueError("a part tree that is cut off") from None
+        if next(numbers, None) is not None or not parts:
+            raise ValueError("a part tree with something after it")
+        return cls(tuple(parts))
+
+
+def _numbers(packed: bytes) -> Iterator[int]:
+    value = shift = 0
+    for byte in memoryview(packed)[1:]:
+        value |= (byte & 0x7F) << shift
+        shift += 7
+        if byte < 0x80:
+            yield value
+            value = shift = 0
+
+
+@frozen
+class Head:
+    """What was read of one part's header: the wanted fields and the type it has, which may be the default."""
+
+    fields: dict[bytes, list[bytes]]
+    type: ContentType
+    encoding: bytes | None
+
+
+@define
+class _Open:
+    """A part whose end is not known yet."""
+
+    number: int
+    #: What its delimiter lines begin with, from the LF before; b"" for what has none (a message, one that is closed).
+    delimiter: bytes
+    #: Where its next delimiter is, `size` where there is none.
+    next: int
+    #: Where the next delimiter is of this one and those around it.
+    bound: int
+
+
+@define
+class _Draft:
+    start: int
+    body: int
+    end: int
+    parent: int
+    kind: Kind
+    encoding: Encoding
+
+
+def scan(data: Data, limits: Limits = DEFAULT_LIMITS) -> PartTree:
+    """The part tree of the message `data`. Never fails, and does not decode or copy bodies."""
+    return scan_with_heads(data, limits)[0]
+
+
+def read_head(raw: bytes, default: ContentType, limits: Limits = DEFAULT_LIMITS) -> Head:
+    """The wanted fields of the header `raw` of a part that is of type `default` unless it says what it is."""
+    found = select(raw, WANTED, limits.mime_fields)
+    types = found.get(b"content-type")
+    encodings = found.get(b"content-transfer-encoding")
+    return Head(
+        found,
+        default if types is None else content_type(types[0]) or _TEXT,
+        None if encodings is None else transfer_encoding(encodings[0]),
+    )
+
+
+def default_type(parent: Head | None) -> ContentType:
+    """What a part is that does not say it: text/plain, or a message inside multipart/digest (RFC 2046 §5.1.5)."""
+    if parent is not None and parent.type.kind == (b"multipart", b"digest"):
+        return _EMBEDDED
+    return _TEXT
+
+
+def scan_with_heads(
+    data: Data, limits: Limits = DEFAULT_LIMITS
+) -> tuple[PartTree, tuple[Head, ...]]:
+    """Like `scan`, with what was read of each part's header, so that it need not be read again."""
+    size = len(data)
+    drafts: list[_Draft] = []
+    heads: list[Head] = []
+    opened: list[_Open] = []
+    start: int | None = 0
+    while True:
+        bound = opened[-1].bound if opened else size
+        if start is not None:
+            parent = opened[-1].number if opened else -1
+            body = _header_end(data, start, min(bound + 1, size))
+            head = read_head(
+                data[start:body], default_type(heads[parent] if opened else None), limits
+            )
+            encoding = _ENCODINGS.get((head.encoding or b"7bit").lower(), Encoding.OTHER)
+            kind = _kind(head.type)
+            delimiter = _delimiter(head.type, limits) if kind is Kind.MULTIPART else b""
+            if kind is Kind.MULTIPART and not delimiter:
+                kind = Kind.TEXT
+            elif kind is Kind.MULTIPART or (
+                kind is Kind.MESSAGE and encoding is Encoding.IDENTITY
+            ):
+                if len(opened) >= limits.mime_depth or len(drafts) + 1 >= limits.mime_parts:
+                    kind = Kind.OTHER
+            drafts.append(_Draft(start, body, -1, parent, kind, encoding))
+            heads.append(_settled(head, kind))
+            start = None
+            if kind is Kind.MESSAGE and encoding is Encoding.IDENTITY:
+                opened.append(_Open(len(drafts) - 1, b"", size, bound))
+                start = body
+                continue
+            if kind is Kind.MULTIPART:
+                following = _find(data, delimiter, body - 1, bound, size)
+                bound = min(bound, following)
+                opened.append(_Open(len(drafts) - 1, delimiter, following, bound))
+        if bound >= size or len(drafts) >= limits.mime_parts:
+            break
+        level = _owner(opened, bound)
+        owner = opened[level]
+        ended = [one.number for one in opened[level + 1 :]]
+        if len(drafts) - 1 > owner.number:
+            ended.append(len(drafts) - 1)
+        _end_parts(data, drafts, ended, bound)
+        del opened[level + 1 :]
+        after = bound + len(owner.delimiter)
+        line_end = data.find(b"\n", after)
+        if line_end < 0:
+            line_end = size - 1
+        if data[after : after + 2] == b"--":
+            owner.delimiter = b""
+        elif line_end + 1 < size:
+            # What ends with a delimiter line was cut off there: nothing follows that could be a part.
+            start = line_end + 1
+        _look_on(data, opened, bound, line_end)
+    _end_parts(data, drafts, range(len(drafts)), size)
+    return PartTree(tuple(_part(data, draft) for draft in drafts)), tuple(heads)
+
+
+def heads_of(
+    data: Data, tree: PartTree, limits: Limits = DEFAULT_LIMITS
+) -> tuple[Head, ...]:
+    """What `scan_with_heads` gave beside `tree`, read again."""
+    heads: list[Head] = []
+    for part in tree.parts:
+        default = default_type(heads[part.parent] if part.parent >= 0 else None)
+        head = read_head(data[part.start : part.body], default, limits)
+        heads.append(_settled(head, part.kind))
+    return tuple(heads)
+
+
+def _kind(type_: ContentType) -> Kind:
+    kind = type_.kind
+    if kind[0] == b"text":
+        return Kind.TEXT
+    if kind[0] == b"multipart":
+        return Kind.MULTIPART
+    return Kind.MESSAGE if kind in _MESSAGES else Kind.OTHER
+
+
+def _settled(head: Head, kind: Kind) -> Head:
+    """`head` with the type that goes with `kind`.
+
+    A multipart without a usable boundary is text, as a Content-Type with a syntax error is (RFC 2045 §5.2);
+    what is beyond the limits is bytes.
+    """
+    natural = _kind(head.type)
+    if kind is natural:
+        return head
+    return evolve(head, type=_TEXT if kind is Kind.TEXT else _OPAQUE)
+
+
+def _delimiter(type_: ContentType, limits: Limits) -> bytes:
+    boundary = (type_.parameter(b"boundary") or b"").rstrip()
+    if not boundary or len(boundary) > limits.mime_boundary or b"\n" in boundary:
+        return b""
+    return b"\n--" + boundary
+
+
+def _header_end(data: Data, start: int, stop: int) -> int:
+    """Where the header that begins at `start` ends: after its blank line, or at `stop` where it has none."""
+    for blank in (b"\r\n", b"\n"):
+        if data[start : min(start + len(blank), stop)] == blank:
+            return start + len(blank)
+    match = _BLANK.search(data, start, stop)
+    return max(start, stop) if match is None else match.end()
+
+
+def _find(data: Data, delimiter: bytes, start: int, bound: int, size: int) -> int:
+    """The first `delimiter` from `start` that begins no later than `bound`; `size` where there is none."""
+    found = data.find(delimiter, max(start, 0), bound + len(delimiter))
+    return size if found < 0 else found
+
+
+def _look_on(data: Data, opened: list[_Open], place: int, start: int) -> None:
+    """The delimiter at `place` is used: from `start` on, find the next one of those that looked no further."""
+    around = around_before = size = len(data)
+    for one in opened:
+        bound_before = one.bound
+        if one.next == place or (one.next == size and around_before == place):
+            one.next = _find(data, one.delimiter, start, around, size) if one.delimiter else size
+        around = one.bound = min(around, one.next)
+        around_before = bound_before
+
+
+def _owner(opened: list[_Open], place: int) -> int:
+    """Whose delimiter the line at `place` is: the longest that fits, of equal ones the innermost."""
+    best = -1
+    for level in range(len(opened) - 1, -1, -1):
+        one = opened[level]
+        if one.next == place and (
+            best < 0 or len(one.delimiter) > len(opened[best].delimiter)
+        ):
+            best = level
+    return best
+
+
+def _end_parts(data: Data, drafts: list[_Draft], numbers: Iterable[int], place: int) -> None:
+    """Those of the parts that have no end yet end before the delimiter at `place` (or where `data` ends)."""
+    if place < len(data) and data[place - 1 : place] == b"\r":
+        place -= 1
+    for number in numbers:
+        draft = drafts[number]
+        if draft.end < 0:
+            draft.end = max(draft.body, place)
+
+
+def _part(data: Data, draft: _Draft) -> Part:
+    lines = 0
+    if draft.kind is Kind.TEXT or draft.kind is Kind.MESSAGE:
+        for start in range(draft.body, draft.end, _CHUNK):
+            lines += data[start : min(start + _CHUNK, draft.end)].count(b"\n")
+    return Part(draft.start, draft.body, draft.end, lines, draft.parent, draft.kind, draft.encoding)

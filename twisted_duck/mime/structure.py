@@ -1,0 +1,263 @@
+"""ENVELOPE, BODYSTRUCTURE and BODY as the bytes that FETCH sends (RFC 3501 §7.4.2).
+
+They are made once, when a message arrives. First, in the order of the message, each part's own strings are
+written within a budget; then, from the last part to the first, each part takes in what is inside it. So neither
+depth nor count can make this recurse, and whatever the budget leaves out, the result is valid grammar.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from attrs import define, frozen
+
+from twisted_duck.limits import Limits
+from twisted_duck.mime.address import Address, addresses
+from twisted_duck.mime.content import Parameters, disposition, languages
+from twisted_duck.mime.header import Fields, first
+from twisted_duck.mime.scan import DEFAULT_LIMITS, Data, Head, Kind, PartTree, heads_of
+
+_QUOTED = re.compile(rb"[\x01-\x09\x0b\x0c\x0e-\x7f]*\Z")
+_LONGEST_QUOTED = 1_000
+"""Bytes in a quoted string; longer ones are literals, since clients cut lines at about this length."""
+_EMPTY_ENVELOPE: Final = b"(NIL NIL NIL NIL NIL NIL NIL NIL NIL NIL)"
+_EMPTY_TEXT: Final = b'("text" "plain" ("charset" "us-ascii") NIL NIL "7bit" 0 0'
+_NO_EXTENSION: Final = b" NIL NIL NIL NIL"
+_US_ASCII: Final = ((b"charset", b"us-ascii"),)
+_SHORT_NAMES: Final = {
+    Kind.OTHER: (b'"application"', b'"octet-stream"'),
+    Kind.TEXT: (b'"text"', b'"plain"'),
+    Kind.MESSAGE: (b'"message"', b'"rfc822"'),
+    Kind.MULTIPART: (b'"multipart"', b'"mixed"'),
+}
+
+
+@frozen
+class Structure:
+    """The three lists, parentheses included."""
+
+    envelope: bytes
+    bodystructure: bytes
+    body: bytes
+
+
+@define
+class _Budget:
+    left: int
+
+    def take(self, data: bytes) -> bool:
+        if len(data) > self.left:
+            return False
+        self.left -= len(data)
+        return True
+
+
+def string(value: bytes) -> bytes:
+    """`value` as an IMAP string: quoted where it is 7-bit, short and on one line, else a literal.
+
+    NUL cannot be said in either (RFC 3501 §9, CHAR8) and is left out.
+    """
+    value = value.replace(b"\0", b"")
+    if len(value) <= _LONGEST_QUOTED and _QUOTED.match(value):
+        if b"\\" in value or b'"' in value:
+            value = value.replace(b"\\", b"\\\\").replace(b'"', b'\\"')
+        return b'"' + value + b'"'
+    return b"{%d}\r\n" % len(value) + value
+
+
+def structure(tree: PartTree, heads: Sequence[Head], limits: Limits = DEFAULT_LIMITS) -> Structure:
+    """All three for the message of `tree`; `heads` are what `scan_with_heads` read of its parts."""
+    budget = _Budget(limits.mime_structure)
+    own = [_own(tree, number, head, budget) for number, head in enumerate(heads)]
+    whole = [(b"", b"")] * len(own)
+    for number in range(len(own) - 1, -1, -1):
+        inside = tree.children[number]
+        whole[number] = _assembled(
+            tree.parts[number].kind,
+            own[number],
+            own[inside[0]].envelope if inside else _EMPTY_ENVELOPE,
+            b"".join([whole[child][0] for child in inside]),
+            b"".join([whole[child][1] for child in inside]),
+        )
+        for child in inside:
+            whole[child] = (b"", b"")
+    return Structure(
+        _envelope(heads[0].fields, _Budget(limits.mime_structure)), whole[0][0], whole[0][1]
+    )
+
+
+def envelope(data: Data, tree: PartTree, limits: Limits = DEFAULT_LIMITS) -> bytes:
+    """ENVELOPE of the message `data`."""
+    return structure(tree, heads_of(data, tree, limits), limits).envelope
+
+
+def bodystructure(data: Data, tree: PartTree, limits: Limits = DEFAULT_LIMITS) -> bytes:
+    """BODYSTRUCTURE of the message `data`, with extension data."""
+    return structure(tree, heads_of(data, tree, limits), limits).bodystructure
+
+
+def body(data: Data, tree: PartTree, limits: Limits = DEFAULT_LIMITS) -> bytes:
+    """BODY of the message `data`: BODYSTRUCTURE without extension data."""
+    return structure(tree, heads_of(data, tree, limits), limits).body
+
+
+# --- ENVELOPE ---------------------------------------------------------------------------------------------------------
+
+
+def _envelope(found: Fields, budget: _Budget) -> bytes:
+    def text(name: bytes) -> bytes:
+        return _nstring(first(found, name), budget)
+
+    def people(name: bytes) -> bytes:
+        return _addresses(found.get(name, ()), budget)
+
+    subject = first(found, b"subject")
+    if subject is not None:
+        subject = b" ".join(subject.split())
+    date, sender = text(b"date"), people(b"from")
+    return b"(%b)" % b" ".join(
+        (
+            date,
+            _nstring(subject, budget),
+            sender,
+            _or(people(b"sender"), sender),
+            _or(people(b"reply-to"), sender),
+            people(b"to"),
+            people(b"cc"),
+            people(b"bcc"),
+            text(b"in-reply-to"),
+            text(b"message-id"),
+        )
+    )
+
+
+def _or(value: bytes, default: bytes) -> bytes:
+    return default if value == b"NIL" else value
+
+
+def _nstring(value: bytes | None, budget: _Budget) -> bytes:
+    if value is None:
+        return b"NIL"
+    written = string(value)
+    return written if budget.take(written) else b"NIL"
+
+
+def _addresses(values: Iterable[bytes], budget: _Budget) -> bytes:
+    written: list[bytes] = []
+    for value in values:
+        for one in addresses(value):
+            item = _one_address(one)
+            if not budget.take(item):
+                return _list(written)
+            written.append(item)
+    return _list(written)
+
+
+def _list(written: list[bytes]) -> bytes:
+    return b"(%b)" % b"".join(written) if written else b"NIL"
+
+
+def _one_address(one: Address) -> bytes:
+    return b"(%b)" % b" ".join(
+        b"NIL" if value is None else string(value)
+        for value in (one.name, one.adl, one.mailbox, one.host)
+    )
+
+
+# --- BODYSTRUCTURE ----------------------------------------------------------------------------------------------------
+
+
+@frozen
+class _Own:
+    """What a part says of itself, to be put around what is inside it."""
+
+    before: bytes
+    after: bytes
+    extension: bytes
+    #: ENVELOPE where the part is an embedded message.
+    envelope: bytes
+
+
+def _own(tree: PartTree, number: int, head: Head, budget: _Budget) -> _Own:
+    part = tree.parts[number]
+    found = head.fields
+    type_ = head.type
+    names = string(type_.type), string(type_.subtype)
+    if not budget.take(names[0] + names[1]):
+        names = _SHORT_NAMES[part.kind]
+    written = type_.parameters
+    if part.kind is Kind.TEXT and type_.parameter(b"charset") is None:
+        written += _US_ASCII
+    parameters = _parameters(written, budget)
+    extension = b" %b %b %b" % (
+        _disposition(found, budget),
+        _languages(found, budget),
+        _nstring(first(found, b"content-location"), budget),
+    )
+    embedded = part.parent >= 0 and tree.parts[part.parent].kind is Kind.MESSAGE
+    own_envelope = _envelope(found, budget) if embedded else b""
+    if part.kind is Kind.MULTIPART:
+        return _Own(b"", b" " + names[1], b" " + parameters + extension, own_envelope)
+    before = b"%b %b %b %b %b %b %d" % (
+        *names,
+        parameters,
+        _nstring(first(found, b"content-id"), budget),
+        _nstring(first(found, b"content-description"), budget),
+        _encoding(head.encoding, budget),
+        part.end - part.body,
+    )
+    after = b"" if part.kind is Kind.OTHER else b" %d" % part.lines
+    digest = _nstring(first(found, b"content-md5"), budget)
+    return _Own(before, after, b" " + digest + extension, own_envelope)
+
+
+def _assembled(
+    kind: Kind, own: _Own, inner_envelope: bytes, structures: bytes, bodies: bytes
+) -> tuple[bytes, bytes]:
+    if kind is Kind.MULTIPART or kind is Kind.MESSAGE:
+        # Both must have something inside; where nothing was found, an empty text stands for it.
+        structures = structures or _EMPTY_TEXT + _NO_EXTENSION + b")"
+        bodies = bodies or _EMPTY_TEXT + b")"
+    if kind is Kind.MESSAGE:
+        structures = b" %b %b" % (inner_envelope, structures)
+        bodies = b" %b %b" % (inner_envelope, bodies)
+    return (
+        b"(%b%b%b%b)" % (own.before, structures, own.after, own.extension),
+        b"(%b%b%b)" % (own.before, bodies, own.after),
+    )
+
+
+def _encoding(value: bytes | None, budget: _Budget) -> bytes:
+    written = string(value or b"7bit")
+    return written if budget.take(written) else b'"8bit"'
+
+
+def _parameters(parameters: Parameters, budget: _Budget) -> bytes:
+    written = []
+    for name, value in parameters:
+        item = string(name) + b" " + string(value)
+        if not budget.take(item):
+            break
+        written.append(item)
+    return b"(%b)" % b" ".join(written) if written else b"NIL"
+
+
+def _disposition(found: Fields, budget: _Budget) -> bytes:
+    value = first(found, b"content-disposition")
+    parsed = None if value is None else disposition(value)
+    if parsed is None:
+        return b"NIL"
+    name = string(parsed.value)
+    if not budget.take(name):
+        return b"NIL"
+    return b"(%b %b)" % (name, _parameters(parsed.parameters, budget))
+
+
+def _languages(found: Fields, budget: _Budget) -> bytes:
+    value = first(found, b"content-language")
+    written = [] if value is None else [string(tag) for tag in languages(value)]
+    if not written or not budget.take(b" ".join(written)):
+        return b"NIL"
+    return b"(%b)" % b" ".join(written)

@@ -1,0 +1,216 @@
+"""Text for SEARCH: decoded, in Unicode, folded so that case does not count (RFC 3501 §6.4.4).
+
+`searchable` makes, at arrival, what most searches need; `iter_search_header` and `iter_search_text` give the
+same without a bound, piece by piece, for the few messages that were cut. `found` looks for a string in pieces.
+"""
+
+from __future__ import annotations
+
+import binascii
+import codecs
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Final, Protocol
+
+from attrs import frozen
+
+from twisted_duck.limits import Limits
+from twisted_duck.mime.header import fields, one_line
+from twisted_duck.mime.scan import (
+    DEFAULT_LIMITS,
+    Data,
+    Encoding,
+    Head,
+    Kind,
+    Part,
+    PartTree,
+    heads_of,
+)
+from twisted_duck.mime.words import base64_bytes, codec, decode_words
+
+_CHUNK = 1 << 16
+_LINE_ENDS = re.compile(r"[\r\n]+")
+_KNOWN = 1 << 16
+"""Characters whose folding is remembered; a message with more starts the table anew."""
+
+
+# --- folding ----------------------------------------------------------------------------------------------------------
+
+
+class _Folded(dict[int, str]):
+    def __missing__(self, point: int) -> str:
+        if len(self) >= _KNOWN:
+            self.clear()
+        folded = _fold_character(chr(point))
+        self[point] = folded
+        return folded
+
+
+def _fold_character(character: str) -> str:
+    decomposed = unicodedata.normalize("NFKD", _title(character))
+    return "".join(map(_title, decomposed))
+
+
+def _title(character: str) -> str:
+    """The simple title-case mapping, which is always one character."""
+    title = character.title()
+    return title if len(title) == 1 else character
+
+
+_folded: Final = _Folded()
+
+
+def fold(text: str) -> str:
+    """`text` so that two strings which differ in case or composition alone are equal (RFC 5051 §2).
+
+    Each character is mapped to title case and decomposed, by itself: no run of combining marks is ever sorted, so
+    the cost is linear. What a decomposition brings to light (the letters of a ligature) is mapped as well.
+    """
+    return text.upper() if text.isascii() else text.translate(_folded)
+
+
+def found(pieces: Iterable[str], wanted: str) -> bool:
+    """Whether `wanted` (folded) occurs in the text that `pieces` make together."""
+    tail = ""
+    keep = len(wanted) - 1
+    for piece in pieces:
+        tail += piece
+        if wanted in tail:
+            return True
+        tail = tail[len(tail) - keep :] if 0 < keep < len(tail) else tail if keep > 0 else ""
+    return not wanted
+
+
+# --- what there is to search ------------------------------------------------------------------------------------------
+
+
+@frozen
+class Searchable:
+    """`header` is one line `name:value` for each field of the message's header, the name in lower case;
+    `text` is the text of its parts. Where `truncated`, one of them was cut at the limit.
+    """
+
+    header: str
+    text: str
+    truncated: bool
+
+
+def searchable(
+    data: Data, tree: PartTree, limits: Limits = DEFAULT_LIMITS, heads: Sequence[Head] | None = None
+) -> Searchable:
+    """The text of the message for SEARCH, up to `limits.mime_search` characters each of header and body."""
+    most = limits.mime_search
+    header, header_cut = _up_to(most, iter_search_header(data, tree))
+    text, text_cut = _up_to(most, iter_search_text(data, tree, limits, heads))
+    return Searchable(header, text, header_cut or text_cut)
+
+
+def _up_to(most: int, pieces: Iterable[str]) -> tuple[str, bool]:
+    taken: list[str] = []
+    length = 0
+    for piece in pieces:
+        taken.append(piece)
+        length += len(piece)
+        if length > most:
+            return "".join(taken)[:most], True
+    return "".join(taken), False
+
+
+def iter_search_header(data: Data, tree: PartTree) -> Iterator[str]:
+    """The lines of `Searchable.header`, all of them."""
+    root = tree.parts[0]
+    return _header_lines(data[root.start : root.body])
+
+
+def iter_search_text(
+    data: Data, tree: PartTree, limits: Limits = DEFAULT_LIMITS, heads: Sequence[Head] | None = None
+) -> Iterator[str]:
+    """The pieces of `Searchable.text`, all of them, in pieces of bounded size.
+
+    The body of a message is all that follows its header, so the headers of parts and of embedded messages belong
+    to it. Bodies that are not text are left out, and so is what stands around the parts of a multipart.
+    """
+    if heads is None:
+        heads = heads_of(data, tree, limits)
+    for number, part in enumerate(tree.parts):
+        if number:
+            yield from _header_lines(data[part.start : part.body])
+        head = heads[number]
+        is_text = part.kind is Kind.TEXT or head.type.type.lower() == b"message"
+        if is_text and not tree.children[number]:
+            yield from _text(data, part, head.type.parameter(b"charset") or b"us-ascii")
+            yield "\n"
+
+
+def _header_lines(raw: bytes) -> Iterator[str]:
+    for one in fields(raw):
+        value = decode_words(one_line(raw[one.value : one.end]))
+        name = one.name.decode("latin-1")
+        yield f"{name}:{_LINE_ENDS.sub(' ', fold(value))}\n"
+
+
+def _text(data: Data, part: Part, charset: bytes) -> Iterator[str]:
+    chunks: Iterator[bytes] = (
+        data[start : min(start + _CHUNK, part.end)]
+        for start in range(part.body, part.end, _CHUNK)
+    )
+    if part.encoding is Encoding.BASE64:
+        chunks = _from_base64(chunks)
+    elif part.encoding is Encoding.QUOTED_PRINTABLE:
+        chunks = _from_quoted_printable(chunks)
+    decoder = _decoder(charset)
+    for chunk in chunks:
+        yield fold(decoder.decode(chunk))
+    yield fold(decoder.decode(b"", True))
+
+
+# --- decoding piece by piece ------------------------------------------------------------------------------------------
+
+
+class _Decoder(Protocol):
+    def decode(self, input: bytes, final: bool = ..., /) -> str: ...
+
+
+def _decoder(charset: bytes) -> _Decoder:
+    name = codec(charset)
+    if name is None or name == "ascii":
+        return _Guess()
+    return codecs.getincrementaldecoder(name)("replace")
+
+
+class _Guess:
+    """UTF-8 for as long as it is that, then Latin-1: what a text without a usable charset most likely is."""
+
+    def __init__(self) -> None:
+        self._decoder: codecs.IncrementalDecoder = codecs.getincrementaldecoder("utf-8")()
+
+    def decode(self, input: bytes, final: bool = False, /) -> str:
+        held = self._decoder.getstate()[0]
+        try:
+            return self._decoder.decode(input, final)
+        except UnicodeDecodeError:
+            self._decoder = codecs.getincrementaldecoder("latin-1")()
+            return self._decoder.decode(held + input, final)
+
+
+def _from_base64(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    held = b""
+    for chunk in chunks:
+        chunk = held + chunk.translate(None, b"\r\n \t")
+        whole = len(chunk) - len(chunk) % 4
+        yield base64_bytes(chunk[:whole])
+        held = chunk[whole:]
+    yield base64_bytes(held)
+
+
+def _from_quoted_printable(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    held = b""
+    for chunk in chunks:
+        chunk = held + chunk
+        # An escape or a soft line break may go on in the next chunk; neither is longer than this.
+        escape = chunk.find(b"=", max(0, len(chunk) - 3))
+        cut = len(chunk) if escape < 0 else escape
+        held = chunk[cut:]
+        yield binascii.a2b_qp(chunk[:cut])
+    yield binascii.a2b_qp(held)

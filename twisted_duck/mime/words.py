@@ -1,0 +1,99 @@
+"""Text in header fields: encoded words (RFC 2047), and charsets by name.
+
+Charsets come from a fixed table, so that no name in a message makes Python look for a module or run a codec
+that is not a character set.
+"""
+
+from __future__ import annotations
+
+import binascii
+import re
+from encodings.aliases import aliases
+from typing import Final
+
+_WORD = re.compile(rb"=\?([^?*\s]++)(?:\*[^?\s]*+)?\?([bBqQ])\?([^?]*+)\?=")
+_CODEC = re.compile(
+    r"ascii|latin_1|utf_(?:7|8|16|32)(?:_[bl]e)?|iso8859_\d+|cp\d+|koi8_[rtu]|gb\w+|big5\w*|euc_\w+|shift_\w+"
+    r"|iso2022_\w+|hz|johab|mac_\w+|tis_620|ptcp154|hp_roman8|kz1048"
+)
+_NOT_BASE64 = re.compile(rb"[^A-Za-z0-9+/]+")
+
+
+def _charsets() -> dict[str, str]:
+    table = {name: codec for name, codec in aliases.items() if _CODEC.fullmatch(codec)}
+    table.update({codec: codec for codec in table.values()})
+    extra = {"x_sjis": "cp932", "gb2312": "gb18030", "gbk": "gb18030", "ks_c_5601_1987": "cp949"}
+    extra |= {"euc_kr": "cp949", "windows_874": "cp874", "x_gbk": "gb18030", "shift_jis": "cp932"}
+    extra |= {"iso_8859_8_i": "iso8859_8", "iso_8859_6_i": "iso8859_6", "x_mac_cyrillic": "mac_cyrillic"}
+    return table | extra
+
+
+_CHARSETS: Final = _charsets()
+
+
+def codec(charset: bytes) -> str | None:
+    """The name of Python's codec for the MIME charset, None for one that is not known."""
+    name = charset.decode("latin-1").strip(" '\"").lower()
+    return _CHARSETS.get(name.replace("-", "_").replace(".", "_").replace(" ", "_").replace(":", "_"))
+
+
+def decode_bytes(data: bytes, charset: bytes) -> str:
+    """`data` as text; where the charset is not known or does not fit, as `guess` has it."""
+    name = codec(charset)
+    if name is None or name == "ascii":
+        return guess(data)
+    return data.decode(name, "replace")
+
+
+def guess(data: bytes) -> str:
+    """`data` as UTF-8 if it is that, else as Latin-1: no byte is lost."""
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError:
+        return data.decode("latin-1")
+
+
+def decode_words(value: bytes) -> str:
+    """The unfolded value of a field with its encoded words decoded; raw 8-bit text is guessed.
+
+    White space between two encoded words is dropped (RFC 2047 §6.2), and the bytes of neighbours in one charset
+    are decoded together, since some writers cut characters in two.
+    """
+    if b"=?" not in value:
+        return guess(value)
+    out: list[str] = []
+    pending: list[bytes] = []
+    charset = b""
+    last = 0
+    for match in _WORD.finditer(value):
+        between = value[last : match.start()]
+        this = match[1].lower()
+        if pending and (this != charset or between.strip()):
+            out.append(decode_bytes(b"".join(pending), charset))
+            pending = []
+        if between.strip() or last == 0:
+            out.append(guess(between))
+        charset = this
+        pending.append(_unquoted(match[3]) if match[2] in b"qQ" else base64_bytes(match[3]))
+        last = match.end()
+    if pending:
+        out.append(decode_bytes(b"".join(pending), charset))
+    out.append(guess(value[last:]))
+    return "".join(out)
+
+
+def _unquoted(data: bytes) -> bytes:
+    return binascii.a2b_qp(data, header=True)
+
+
+def base64_bytes(data: bytes) -> bytes:
+    """What `data` says in base64, whatever else is in it; each run that ends in padding stands for itself."""
+    return b"".join(
+        _base64_run(_NOT_BASE64.sub(b"", run)) for run in data.split(b"=") if run
+    )
+
+
+def _base64_run(run: bytes) -> bytes:
+    if len(run) % 4 == 1:
+        run = run[:-1]
+    return binascii.a2b_base64(run + b"=" * (-len(run) % 4))
