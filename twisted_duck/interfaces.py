@@ -14,7 +14,7 @@ from __future__ import annotations
 from zope.interface import Attribute, Interface
 
 # Methods of a zope Interface take no `self`.
-# mypy: disable-error-code="no-self-argument,no-untyped-def,empty-body,misc"
+# mypy: disable-error-code="no-untyped-def,empty-body,misc"
 
 
 class IContent(Interface):

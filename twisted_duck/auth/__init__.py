@@ -1,0 +1,23 @@
+"""Who may log in: password hashes, the throttle, and the cred portal over a directory of users.
+
+    portal.login(PasswordCredentials(name, password, session), session, IAccount)
+
+is all a protocol does (`login.log_in` does it and turns cred's errors into ours); any other portal of a Twisted
+application whose checkers take `IUsernamePassword` can stand in place of the one that `make_portal` builds.
+"""
+
+from __future__ import annotations
+
+from twisted_duck.auth.credentials import PasswordCredentials
+from twisted_duck.auth.interfaces import IPasswordUpgrades, IUserDirectory, UserRecord
+from twisted_duck.auth.login import log_in
+from twisted_duck.auth.portal import make_portal
+
+__all__ = [
+    "IPasswordUpgrades",
+    "IUserDirectory",
+    "PasswordCredentials",
+    "UserRecord",
+    "log_in",
+    "make_portal",
+]

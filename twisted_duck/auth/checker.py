@@ -1,0 +1,114 @@
+"""The cred checker over a directory of users."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from attrs import frozen
+from twisted.cred.checkers import ICredentialsChecker
+from twisted.cred.credentials import IUsernamePassword
+from twisted.cred.error import UnauthorizedLogin
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+from zope.interface import implementer
+
+from twisted_duck import errors
+from twisted_duck.auth.interfaces import IPasswordUpgrades, IUserDirectory, UserRecord
+from twisted_duck.auth.passwords import PasswordHasher
+from twisted_duck.auth.throttle import LoginThrottle
+from twisted_duck.sasl import Credentials
+from twisted_duck.session import Session
+
+# Each refusal is one of our errors, and UnauthorizedLogin, which is what cred lets a checker fail with and what stock
+# Twisted protocols understand.
+
+
+class WrongPassword(errors.AuthenticationFailed, UnauthorizedLogin):
+    """Wrong name or password."""
+
+
+class UserDisabled(errors.AuthorizationFailed, UnauthorizedLogin):
+    """The password is right, and the user may not log in."""
+
+
+class LoginThrottled(errors.TooMany, UnauthorizedLogin):
+    """Too many wrong passwords lately: this one was not looked at."""
+
+    # RFC 3206: clients do not ask for a new password then.
+    pop3 = "SYS/TEMP"
+    # RFC 4954 §6.
+    smtp = "454 4.7.0"
+
+
+@implementer(ICredentialsChecker)
+@frozen(eq=False)
+class DirectoryChecker:
+    """Checks passwords against a directory; the avatar's ID is the user's name as the directory spells it, in UTF-8.
+
+    Fails with WrongPassword, UserDisabled, LoginThrottled, and with Unavailable where the directory or the hashing can't
+    answer now.  A user who does not exist takes as long as one who does.
+    """
+
+    log: ClassVar[Logger] = Logger()
+    credentialInterfaces = (IUsernamePassword,)
+
+    directory: IUserDirectory
+    hasher: PasswordHasher
+    throttle: LoginThrottle
+
+    def requestAvatarId(self, credentials: IUsernamePassword) -> Deferred[bytes | tuple[()]]:
+        return Deferred.fromCoroutine(self._check(credentials))
+
+    async def _check(self, credentials: IUsernamePassword) -> bytes | tuple[()]:
+        # Stock protocols tell no session; then failures are counted by user alone.
+        session: Session = getattr(credentials, "session", None) or Session("", id="-")
+        try:
+            given = Credentials.of(credentials.username, credentials.password)
+        except errors.AuthenticationFailed as error:
+            raise WrongPassword(error.message) from None
+        record = await self.directory.find(given.name)
+        # By the directory's name: else each spelling it takes for the same user could be tried anew.
+        name = record.name if record else given.name
+        address = session.remoteAddress
+
+        def admit() -> None:
+            if self.throttle.is_closed(name, address):
+                self._refused(session, name, "too many failures")
+                raise LoginThrottled("too many failed logins; try again later")
+
+        admit()
+        # And again when its turn to be hashed has come: the ones in front may have used up what was left.
+        good = await self.hasher.verify(
+            given.password, record.password_hash if record else None, first=admit
+        )
+        if record is None or not good:
+            self.throttle.failed(name, address)
+            self._refused(session, name, "wrong password" if record else "no such user")
+            raise WrongPassword("wrong name or password")
+        self.throttle.succeeded(name, address)
+        if record.disabled:
+            self._refused(session, name, "disabled")
+            raise UserDisabled("this account is disabled")
+        assert record.password_hash is not None
+        if self.hasher.needs_rehash(record.password_hash):
+            await self._upgrade(record, given.password)
+        return record.name.encode()
+
+    async def _upgrade(self, record: UserRecord, password: str) -> None:
+        """Store a better hash, if the directory can; that it can't be done now spoils no login."""
+        if not IPasswordUpgrades.providedBy(self.directory):
+            return
+        try:
+            await self.directory.replace_hash(record, await self.hasher.hash(password))
+        except errors.ServerError as error:
+            self.log.warn(
+                "the password hash of {user} stays old: {error}", user=record.name, error=error
+            )
+
+    def _refused(self, session: Session, name: str, reason: str) -> None:
+        self.log.info(
+            "{session.id} login of {user!r} from {session.remoteAddress} refused: {reason}",
+            session=session,
+            user=name,
+            reason=reason,
+        )

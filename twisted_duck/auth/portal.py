@@ -1,0 +1,34 @@
+"""The portal of a server of our own."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from twisted.cred.portal import Portal
+
+from twisted_duck.auth.checker import DirectoryChecker
+from twisted_duck.auth.interfaces import IUserDirectory
+from twisted_duck.auth.passwords import DEFAULT, Argon2Parameters, PasswordHasher
+from twisted_duck.auth.realm import AccountRealm
+from twisted_duck.auth.throttle import LoginThrottle
+from twisted_duck.interfaces import IAccount
+from twisted_duck.limits import Limits
+
+
+def make_portal(
+    directory: IUserDirectory,
+    account_for: Callable[[str], Awaitable[IAccount]],
+    reactor: Any,
+    limits: Limits | None = None,
+    parameters: Argon2Parameters = DEFAULT,
+) -> Portal:
+    """A portal that logs the users of `directory` in by password; one for all protocols, so that they share a throttle.
+
+    `account_for(name)` opens the account of a user (awaitable of L{IAccount}, fails with NonExistent).
+    """
+    limits = limits or Limits()
+    checker = DirectoryChecker(
+        directory, PasswordHasher(reactor, limits, parameters), LoginThrottle(reactor, limits)
+    )
+    return Portal(AccountRealm(account_for), [checker])

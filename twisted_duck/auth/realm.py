@@ -1,0 +1,78 @@
+"""The cred realm whose avatars are accounts."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Any
+
+from attrs import frozen
+from twisted.cred.error import UnauthorizedLogin
+from twisted.cred.portal import IRealm
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+from zope.interface import Interface, implementer
+
+from twisted_duck import errors
+from twisted_duck.interfaces import IAccount
+
+_log = Logger()
+
+#: An interface, the avatar that provides it, and what is to be called when the session is over.
+Login = tuple[type[Interface], object, Callable[[], None]]
+
+
+class UserGone(errors.AuthorizationFailed, UnauthorizedLogin):
+    """The checker knows the user and the store does not."""
+
+
+@implementer(IRealm)
+@frozen(eq=False)
+class AccountRealm:
+    """Gives the first of the interfaces asked for that the user's L{IAccount} provides or has an adapter to.
+
+    `account_for` takes a user's name and opens the account; it fails with NonExistent or Unavailable.
+    """
+
+    account_for: Callable[[str], Awaitable[IAccount]]
+
+    def requestAvatar(
+        self, avatarId: bytes | tuple[()], mind: object, *interfaces: type[Interface]
+    ) -> Deferred[Login]:
+        """Fails with NotImplementedError, as cred has it, where none of the interfaces can be had."""
+        return Deferred.fromCoroutine(self._open(avatarId, interfaces))
+
+    async def _open(
+        self, avatar_id: bytes | tuple[()], interfaces: tuple[type[Interface], ...]
+    ) -> Login:
+        if not isinstance(avatar_id, bytes):
+            raise UserGone("anonymous users have no mail")
+        try:
+            account: Any = await self.account_for(avatar_id.decode())
+        except errors.NonExistent:
+            raise UserGone("this account is gone") from None
+        for interface in interfaces:
+            avatar = interface(account, None)
+            if avatar is account:
+                return interface, account, _nothing
+            if avatar is not None:
+                return interface, avatar, partial(_log_out, account)
+        await account.logout()
+        names = ", ".join(interface.__name__ for interface in interfaces)
+        raise NotImplementedError(f"accounts provide none of {names}")
+
+
+def _nothing() -> None:
+    """Who has the account itself ends the session by `IAccount.logout`."""
+
+
+def _log_out(account: Any) -> None:
+    """cred does not wait for this."""
+    Deferred.fromCoroutine(_leave(account))
+
+
+async def _leave(account: Any) -> None:
+    try:
+        await account.logout()
+    except errors.DuckError as error:
+        _log.warn("{user} left something behind: {error}", user=account.name, error=error)
