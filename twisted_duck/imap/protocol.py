@@ -15,8 +15,6 @@ from ipaddress import ip_address
 from typing import Any, Literal
 
 import attrs
-from twisted.cred.credentials import ICredentials
-from twisted.cred.error import LoginFailed
 from twisted.cred.portal import Portal
 from twisted.internet import error as internet_error
 from twisted.internet.defer import Deferred
@@ -35,6 +33,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from twisted_duck import errors
+from twisted_duck.auth import log_in
 from twisted_duck.imap import grammar, responses
 from twisted_duck.imap.capability import Circumstances, capabilities
 from twisted_duck.imap.commands import TABLE
@@ -50,7 +49,7 @@ from twisted_duck.inactivity import Inactivity
 from twisted_duck.interfaces import IAccount
 from twisted_duck.limits import Limits
 from twisted_duck.outflow import ConnectionOver, Outflow
-from twisted_duck.sasl import MECHANISMS
+from twisted_duck.sasl import MECHANISMS, Credentials
 from twisted_duck.session import Session, plainAddress
 from twisted_duck.spool import Spool
 from twisted_duck.wire.framing import (
@@ -338,7 +337,9 @@ class IMAP4Protocol(Protocol):
                     parts.append(head)
                     raise errors.BadSyntax(f"too long: the limit of the {what} was reached")
 
-    async def _read_literal(self, parts: list[bytes | grammar.Literal], header: LiteralHeader) -> None:
+    async def _read_literal(
+        self, parts: list[bytes | grammar.Literal], header: LiteralHeader
+    ) -> None:
         """A message goes to a spool, anything else stays in memory, under the limits of the framer."""
         mailbox = grammar.append_target(parts)
         try:
@@ -346,7 +347,9 @@ class IMAP4Protocol(Protocol):
                 await self._check_append(mailbox, header.size)
             elif not header.synchronising and self.account is None:
                 if header.size > self.limits.literal_minus:
-                    raise errors.BadSyntax("a literal that is sent unasked may have 4096 bytes here")
+                    raise errors.BadSyntax(
+                        "a literal that is sent unasked may have 4096 bytes here"
+                    )
         except errors.DuckError:
             self._framer.refuse()
             raise
@@ -415,7 +418,9 @@ class IMAP4Protocol(Protocol):
             raise
         except Exception:
             self.log.failure("{session.id}: {name} failed", session=self.session, name=command.name)
-            raise errors.ServerError("something is broken on our side; it has been logged") from None
+            raise errors.ServerError(
+                "something is broken on our side; it has been logged"
+            ) from None
         self._bad_commands = 0
         self.send(responses.tagged(command.tag, b"OK", done.text, done.code))
 
@@ -457,14 +462,14 @@ class IMAP4Protocol(Protocol):
                 return True
         return self.session.secure
 
-    async def log_in(self, credentials: ICredentials) -> None:
+    async def log_in(self, credentials: Credentials) -> None:
         try:
-            _, avatar, self._logout = await self.settings.portal.login(
-                credentials, self.session, IAccount, IAccountIMAP
+            _, avatar, self._logout = await log_in(
+                self.settings.portal, credentials, self.session, IAccount, IAccountIMAP
             )
-        except (LoginFailed, errors.AuthenticationFailed):
+        except errors.AuthenticationFailed:
             self._failed_logins += 1
-            raise errors.AuthenticationFailed("wrong user name or password") from None
+            raise
         self.account = IAccount(avatar)
         self._check_alive()
         self.session.user = self.account.name

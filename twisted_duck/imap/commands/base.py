@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 import attrs
 
@@ -10,11 +10,9 @@ from twisted_duck.errors import BadSyntax, ReadOnly
 from twisted_duck.imap.view import View
 from twisted_duck.limits import Limits
 from twisted_duck.outflow import Outflow
+from twisted_duck.sasl import Credentials
 from twisted_duck.sequence import SequenceSet
 from twisted_duck.session import Session
-
-if TYPE_CHECKING:
-    from twisted.cred.credentials import ICredentials
 
 #: RFC 3501 §3, in the words in which `Session.state` tells them.
 NOT_AUTHENTICATED = "Not Authenticated"
@@ -64,7 +62,7 @@ class Connection(Protocol):
     def mechanisms(self) -> tuple[str, ...]:
         """The SASL mechanisms that can be used now."""
 
-    async def log_in(self, credentials: ICredentials) -> None:
+    async def log_in(self, credentials: Credentials) -> None:
         """Fails with AuthenticationFailed and what the account's realm fails with."""
 
     def start_tls(self) -> None:

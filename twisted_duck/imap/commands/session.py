@@ -6,8 +6,6 @@ from base64 import b64encode
 from binascii import Error as Base64Error
 from binascii import a2b_base64
 
-from twisted.cred.credentials import UsernamePassword
-
 from twisted_duck import __version__
 from twisted_duck.errors import BadSyntax, Cannot, PrivacyRequired
 from twisted_duck.imap import grammar, responses
@@ -60,7 +58,7 @@ async def start_tls(connection: Connection, command: grammar.StartTLS) -> Done:
 async def login(connection: Connection, command: grammar.Login) -> Done:
     """RFC 3501 §6.2.3."""
     _check_privacy(connection)
-    await connection.log_in(_password(Credentials.of(command.user, command.password)))
+    await connection.log_in(Credentials.of(command.user, command.password))
     return _logged_in(connection, "LOGIN")
 
 
@@ -82,22 +80,17 @@ async def authenticate(connection: Connection, command: grammar.Authenticate) ->
         except Base64Error:
             raise BadSyntax("that is not base64") from None
         step = mechanism.step(response)
-    await connection.log_in(_password(step))
+    await connection.log_in(step)
     return _logged_in(connection, "AUTHENTICATE")
 
 
 def _check_privacy(connection: Connection) -> None:
     if not connection.may_authenticate():
-        raise PrivacyRequired("send no password over a clear connection: use STARTTLS or the TLS port")
-
-
-def _password(credentials: Credentials) -> UsernamePassword:
-    """As every checker of Twisted's knows them: bytes."""
-    return UsernamePassword(credentials.name.encode("utf-8"), credentials.password.encode("utf-8"))
+        raise PrivacyRequired(
+            "send no password over a clear connection: use STARTTLS or the TLS port"
+        )
 
 
 def _logged_in(connection: Connection, name: str) -> Done:
     """What can be done now is told with the answer, which saves every client a round trip (RFC 3501 §6.2)."""
     return Done(f"{name} completed", responses.capability(connection.capabilities()))
-
-
