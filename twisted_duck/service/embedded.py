@@ -46,6 +46,9 @@ _LOG_BOUND = 16 * 1024 * 1024
 #: Bytes that are kept of what the server says before it has opened its log.
 _OUTPUT_BOUND = 16 * 1024
 
+#: Seconds that its last port may be taken before the server is moved to another.
+_PORT_WAIT = 2.0
+
 _PAUSE = 0.05
 
 log = Logger()
@@ -202,7 +205,7 @@ class EmbeddedMongo:
         for _ in range(_PORTS):
             port = int(self._dir.kept("mongo/port", lambda: "0"))
             try:
-                if not port or not mongod.port_is_free(port):
+                if not port or not await self._gets_free(port):
                     port = mongod.free_port()
                     await self._move(attrs.evolve(options, port=port), secret)
                 await self._run(attrs.evolve(options, port=port), secret)
@@ -212,6 +215,15 @@ class EmbeddedMongo:
             else:
                 return port
         raise MongodError(f"no port of {mongod.HOST} could be had for the embedded MongoDB")
+
+    async def _gets_free(self, port: int) -> bool:
+        """A server that is ending gives up its lock a moment before its port."""
+        deadline = self._reactor.seconds() + _PORT_WAIT
+        while not mongod.port_is_free(port):
+            if self._reactor.seconds() >= deadline:
+                return False
+            await deferLater(self._reactor, _PAUSE)
+        return True
 
     async def _move(self, options: MongodOptions, secret: _Secrets) -> None:
         """Give the server another address: the file `port` is what its set is configured with, 0 if that is open."""
