@@ -66,7 +66,9 @@ def addresses(raw: bytes) -> Iterator[Address]:
         if special == b":" and not (in_angle or in_group or with_at):
             yield Address(None, None, _phrase(pending), None)
             in_group = True
-        elif special == b";" or (special == b"," and not in_route):
+        elif (special == b";" and (in_group or not in_angle)) or (
+            special == b"," and not in_route
+        ):
             yield from _address(pending, comment)
             if special == b";" and in_group:
                 in_group = False

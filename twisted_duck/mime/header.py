@@ -14,8 +14,9 @@ from itertools import islice
 from attrs import frozen
 
 _FIELD = re.compile(rb"[^\n]*+(?:\n[ \t][^\n]*+)*+(?:\n|\Z)")
-_LINE_END = re.compile(rb"\r?\n")
-_FOLD = re.compile(rb"(?<![ \t])(?:[ \t]*+\r?\n)++[ \t]*+")
+_FOLD = re.compile(rb"\n[ \t]++")
+_FIELD_END = re.compile(rb"\n(?![ \t])")
+_BLOCK = 1 << 16
 _SPACE = b" \t\r\n"
 
 Fields = Mapping[bytes, Sequence[bytes]]
@@ -79,15 +80,22 @@ def select(raw: bytes, wanted: re.Pattern[bytes], limit: int) -> dict[bytes, lis
 def unfold(value: bytes) -> bytes:
     """The value without its line ends (RFC 5322 §2.2.3) and without white space around it."""
     if b"\n" in value:
-        value = _LINE_END.sub(b"", value)
+        value = value.replace(b"\r\n", b"").replace(b"\n", b"")
     return value.strip(_SPACE)
 
 
-def one_line(value: bytes) -> bytes:
-    """The value with each fold made one space, as people search for it."""
-    if b"\n" in value:
-        value = _FOLD.sub(b" ", value.strip(_SPACE))
-    return value.strip(_SPACE)
+def unfolded_lines(raw: bytes) -> Iterator[bytes]:
+    """The fields of the header `raw`, each on one line without its line end, each fold made one space.
+
+    This is done for many fields at a time, which is several times as fast as to go through `fields`.
+    """
+    place = 0
+    while place < len(raw):
+        match = _FIELD_END.search(raw, place + _BLOCK)
+        end = match.end() if match else len(raw)
+        block = raw[place:end].replace(b"\r\n", b"\n")
+        yield from filter(None, _FOLD.sub(b" ", block).split(b"\n"))
+        place = end
 
 
 def first(found: Fields, name: bytes) -> bytes | None:

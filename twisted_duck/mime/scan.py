@@ -241,7 +241,7 @@ def scan_with_heads(
         bound = opened[-1].bound if opened else size
         if start is not None:
             parent = opened[-1].number if opened else -1
-            body = _header_end(data, start, min(bound + 1, size))
+            body = _header_end(data, start, max(start, _content_end(data, bound)))
             head = read_head(
                 data[start:body], default_type(heads[parent] if opened else None), limits
             )
@@ -264,6 +264,9 @@ def scan_with_heads(
                 continue
             if kind is Kind.MULTIPART:
                 following = _find(data, delimiter, body - 1, bound, size)
+                if following == bound < size:
+                    # The line that seemed to end this part is its own: the blank line before is the header's.
+                    drafts[-1].body = _header_end(data, drafts[-1].start, bound + 1)
                 bound = min(bound, following)
                 opened.append(_Open(len(drafts) - 1, delimiter, following, bound))
         if bound >= size or len(drafts) >= limits.mime_parts:
@@ -367,14 +370,17 @@ def _owner(opened: list[_Open], place: int) -> int:
     return best
 
 
+def _content_end(data: Data, place: int) -> int:
+    """Where what is before the delimiter at `place` ends: before the whole line end. `len(data)` is no delimiter."""
+    return place - 1 if place < len(data) and data[place - 1 : place] == b"\r" else place
+
+
 def _end_parts(data: Data, drafts: list[_Draft], numbers: Iterable[int], place: int) -> None:
-    """Those of the parts that have no end yet end before the delimiter at `place` (or where `data` ends)."""
-    if place < len(data) and data[place - 1 : place] == b"\r":
-        place -= 1
+    """Those of the parts that have no end yet end before the delimiter at `place`, or where `data` ends."""
+    end = _content_end(data, place)
     for number in numbers:
-        draft = drafts[number]
-        if draft.end < 0:
-            draft.end = max(draft.body, place)
+        if drafts[number].end < 0:
+            drafts[number].end = max(drafts[number].body, end)
 
 
 def _part(data: Data, draft: _Draft) -> Part:

@@ -16,7 +16,7 @@ from typing import Final, Protocol
 from attrs import frozen
 
 from twisted_duck.limits import Limits
-from twisted_duck.mime.header import fields, one_line
+from twisted_duck.mime.header import unfolded_lines
 from twisted_duck.mime.scan import (
     DEFAULT_LIMITS,
     Data,
@@ -30,6 +30,7 @@ from twisted_duck.mime.scan import (
 from twisted_duck.mime.words import base64_bytes, codec, decode_words
 
 _CHUNK = 1 << 16
+_LINES = 1_000
 _LINE_ENDS = re.compile(r"[\r\n]+")
 _KNOWN = 1 << 16
 """Characters whose folding is remembered; a message with more starts the table anew."""
@@ -48,26 +49,26 @@ class _Folded(dict[int, str]):
 
 
 def _fold_character(character: str) -> str:
-    decomposed = unicodedata.normalize("NFKD", _title(character))
-    return "".join(map(_title, decomposed))
+    decomposed = unicodedata.normalize("NFKD", _one(character.title(), character))
+    return "".join(_one(_one(part.title(), part).lower(), part) for part in decomposed)
 
 
-def _title(character: str) -> str:
-    """The simple title-case mapping, which is always one character."""
-    title = character.title()
-    return title if len(title) == 1 else character
+def _one(mapped: str, character: str) -> str:
+    """The simple case mapping, which is always one character, where the full one may be more."""
+    return mapped if len(mapped) == 1 else character
 
 
 _folded: Final = _Folded()
 
 
 def fold(text: str) -> str:
-    """`text` so that two strings which differ in case or composition alone are equal (RFC 5051 §2).
+    """`text` so that strings which differ in case or composition alone are equal (RFC 5051 §2).
 
     Each character is mapped to title case and decomposed, by itself: no run of combining marks is ever sorted, so
-    the cost is linear. What a decomposition brings to light (the letters of a ligature) is mapped as well.
+    the cost is linear. What a decomposition brings to light (the letters of a ligature) is mapped as well, and
+    all ends in lower case, as the names of header fields are.
     """
-    return text.upper() if text.isascii() else text.translate(_folded)
+    return text.lower() if text.isascii() else text.translate(_folded)
 
 
 def found(pieces: Iterable[str], wanted: str) -> bool:
@@ -144,10 +145,20 @@ def iter_search_text(
 
 
 def _header_lines(raw: bytes) -> Iterator[str]:
-    for one in fields(raw):
-        value = decode_words(one_line(raw[one.value : one.end]))
-        name = one.name.decode("latin-1")
-        yield f"{name}:{_LINE_ENDS.sub(' ', fold(value))}\n"
+    lines: list[str] = []
+    for line in unfolded_lines(raw):
+        name, colon, value = line.partition(b":")
+        if not colon:
+            name, value = b"", name
+        if line.isascii() and b"=?" not in line:
+            text = value.decode("ascii")
+        else:
+            text = _LINE_ENDS.sub(" ", decode_words(value))
+        lines.append(f"{name.decode('latin-1').rstrip()}:{text.strip()}\n")
+        if len(lines) == _LINES:
+            yield fold("".join(lines))
+            lines.clear()
+    yield fold("".join(lines))
 
 
 def _text(data: Data, part: Part, charset: bytes) -> Iterator[str]:
