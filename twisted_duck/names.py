@@ -40,6 +40,8 @@ def check_name(name: str, limits: Limits) -> None:
         raise Cannot(f"mailbox name has more than {limits.mailbox_depth} levels")
     if not all(levels):
         raise Cannot("mailbox name is empty, or has an empty level")
+    if canonical(name) != name:
+        raise Cannot("mailbox name begins with INBOX in other letters")
     if name.startswith("#"):
         raise Cannot("mailbox name begins with '#', which is for namespaces")
     # Control characters, lone surrogates, and the separators of lines and paragraphs: RFC 5198 §2.

@@ -78,7 +78,19 @@ class NamesContract(Contract):
 
     async def test_create_refuses_what_is_no_name(self) -> None:
         account = await self.make_account("ada")
-        for name in ("", "/", "/a", "a/", "a//b", "a\0b", "a\nb", "a\x7fb", "\ud800"):
+        for name in (
+            "",
+            "/",
+            "/a",
+            "a/",
+            "a//b",
+            "a\0b",
+            "a\nb",
+            "a\x7fb",
+            "\ud800",
+            "inbox",
+            "Inbox/a",
+        ):
             await self.fails(account.create(name), errors.Cannot)
         self.assertEqual(set(await self.names(account)), set(DEFAULTS))
 
@@ -209,7 +221,7 @@ class NamesContract(Contract):
     async def test_rename_where_a_child_meets_a_bound_changes_nothing(self) -> None:
         account = await self.make_account("ada")
         await account.create("a/b/c")
-        await self.fails(account.rename("a", "x/y"), errors.Cannot)
+        await self.fails(account.rename("a", "x/y/z"), errors.Cannot)
         self.assertEqual(set(await self.names(account)), set(DEFAULTS) | {"a", "a/b", "a/b/c"})
 
     async def test_rename_inbox_gives_its_messages_away(self) -> None:

@@ -1,0 +1,163 @@
+"""A session of a user of the in-memory store."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from zope.interface import implementer
+
+from twisted_duck.errors import (
+    AlreadyExists,
+    Cannot,
+    HasChildren,
+    NonExistent,
+    TooBig,
+    TooMany,
+    TryCreate,
+)
+from twisted_duck.interfaces import (
+    ICondstoreAccount,
+    IMoveAccount,
+    ISpecialUseAccount,
+    IUIDPlusAccount,
+)
+from twisted_duck.memory.mailbox import MemoryMailbox
+from twisted_duck.memory.model import Mailbox, Message, User
+from twisted_duck.names import INBOX, check_name, is_beneath
+from twisted_duck.spool import Spool
+from twisted_duck.values import (
+    DELIMITER,
+    AppendMessage,
+    AppendResult,
+    Flags,
+    MailboxInfo,
+    MailboxStatus,
+)
+
+
+@implementer(ISpecialUseAccount, IUIDPlusAccount, IMoveAccount, ICondstoreAccount)
+class MemoryAccount:
+    """A session of one user."""
+
+    delimiter = DELIMITER
+
+    def __init__(self, user: User) -> None:
+        self._user = user
+        self.name = user.name
+
+    async def mailboxes(self) -> list[MailboxInfo]:
+        mine = self._user.mailboxes
+        found = [MailboxInfo(name, True, mailbox.special_use) for name, mailbox in mine.items()]
+        found += [MailboxInfo(name, False) for name in self._user.levels() - mine.keys()]
+        return found
+
+    async def subscriptions(self) -> frozenset[str]:
+        return frozenset(self._user.subscriptions)
+
+    async def create(self, name: str) -> None:
+        user = self._user
+        if name in user.mailboxes:
+            raise AlreadyExists("the mailbox exists already")
+        missing = user.check_new(name)
+        user.check_room(1 + len(missing))
+        for each in (name, *missing):
+            user.add(each)
+
+    async def delete(self, name: str) -> None:
+        user = self._user
+        if name == INBOX:
+            raise Cannot("INBOX cannot be deleted")
+        if name not in user.mailboxes and name in user.levels():
+            raise HasChildren("the mailbox has children")
+        mailbox = user.get(name)
+        del user.mailboxes[name]
+        mailbox.gone = True
+        mailbox.notify()
+
+    async def rename(self, name: str, new_name: str) -> None:
+        user = self._user
+        inbox = name == INBOX
+        moving = {
+            old: new_name + old[len(name) :]
+            for old in user.mailboxes
+            if old == name or (is_beneath(old, name) and not inbox)
+        }
+        if not moving:
+            raise NonExistent("there is no such mailbox")
+        if new_name in user.mailboxes or new_name in user.levels():
+            raise AlreadyExists("there is a mailbox of that name already")
+        if is_beneath(new_name, name) and not inbox:
+            raise Cannot("a mailbox cannot be moved below itself")
+        missing = user.check_new(new_name)
+        for new in moving.values():
+            check_name(new, user.limits)
+        user.check_room(len(missing) + inbox)
+        if inbox:
+            self._empty(user.mailboxes[INBOX], user.add(new_name))
+        else:
+            renamed = {new: user.mailboxes.pop(old) for old, new in moving.items()}
+            for new, mailbox in renamed.items():
+                mailbox.name = new
+            user.mailboxes.update(renamed)
+        for above in missing:
+            user.add(above)
+
+    @staticmethod
+    def _empty(source: Mailbox, target: Mailbox) -> None:
+        uids = list(source.index.uids)
+        if uids:
+            target.commit(arriving=source.living(uids))
+            source.commit(leaving=uids)
+
+    async def subscribe(self, name: str) -> None:
+        subscriptions, most = self._user.subscriptions, self._user.limits.subscriptions
+        if name not in subscriptions and len(subscriptions) >= most:
+            raise TooMany(f"a user may be subscribed to {most} mailboxes")
+        subscriptions.add(name)
+
+    async def unsubscribe(self, name: str) -> None:
+        self._user.subscriptions.discard(name)
+
+    async def status(self, name: str) -> MailboxStatus:
+        mailbox = self._user.get(name)
+        index = mailbox.index
+        return MailboxStatus(
+            messages=len(index),
+            recent=sum(uid >= index.first_recent for uid in index.uids),
+            uidnext=index.uidnext,
+            uidvalidity=index.uidvalidity,
+            unseen=index.unseen,
+            deleted=index.deleted,
+            size=mailbox.size,
+            highest_modseq=index.highest_modseq,
+        )
+
+    async def select(self, name: str, readonly: bool) -> MemoryMailbox:
+        return MemoryMailbox(self._user, self._user.get(name), readonly)
+
+    async def check_append(self, name: str, size: int) -> None:
+        self._user.get(name, TryCreate)
+        if size > self._user.limits.message:
+            raise TooBig(f"a message may have {self._user.limits.message} bytes")
+        self._user.check_quota(size)
+
+    async def append(self, name: str, messages: Sequence[AppendMessage]) -> AppendResult:
+        user = self._user
+        mailbox = user.get(name, TryCreate)
+        arriving: list[tuple[Message, Flags]] = []
+        for message in messages:
+            spool = message.content
+            assert isinstance(spool, Spool)
+            if spool.size > user.limits.message:
+                raise TooBig(f"a message may have {user.limits.message} bytes")
+            if spool.has_nul:
+                raise Cannot("the message contains a NUL")
+            date = message.internal_date or user.clock()
+            arriving.append((Message.of(bytes(spool.data), date, user.limits), message.flags))
+        user.check_flags(mailbox, (flags for _, flags in arriving))
+        user.check_quota(sum(message.content.size for message, _ in arriving))
+        uids = mailbox.commit(arriving=arriving) if arriving else []
+        return AppendResult(mailbox.index.uidvalidity, uids)
+
+    async def logout(self) -> None:
+        """There is nothing to give back."""

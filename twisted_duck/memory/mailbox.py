@@ -1,0 +1,154 @@
+"""An opened mailbox of the in-memory store."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Sequence
+
+from zope.interface import implementer
+
+from twisted_duck.errors import (
+    MailboxGone,
+    ReadOnly,
+    TryCreate,
+)
+from twisted_duck.index import MailboxIndex
+from twisted_duck.interfaces import (
+    IMoveMailbox,
+)
+from twisted_duck.matching import match
+from twisted_duck.memory.model import Mailbox, Message, User
+from twisted_duck.predicates import predicate
+from twisted_duck.search import SearchKey
+from twisted_duck.values import (
+    DELETED,
+    Changes,
+    CopyResult,
+    FetchWant,
+    FlagChange,
+    Flags,
+    MessageData,
+    StoreResult,
+    UIDSet,
+)
+
+#: Messages that `fetch` brings at once.
+BATCH = 100
+
+
+@implementer(IMoveMailbox)
+class MemoryMailbox:
+    """A session that has a mailbox open."""
+
+    new_keywords = True
+
+    def __init__(self, user: User, mailbox: Mailbox, readonly: bool) -> None:
+        self._user = user
+        self._mailbox = mailbox
+        self._watching: list[Callable[[], None]] = []
+        self.readonly = readonly
+
+    @property
+    def name(self) -> str:
+        return self._mailbox.name
+
+    @property
+    def index(self) -> MailboxIndex:
+        return self._mailbox.index
+
+    def _check(self, *, writing: bool) -> Mailbox:
+        if self._mailbox.gone:
+            raise MailboxGone("the mailbox was deleted")
+        if writing and self.readonly:
+            raise ReadOnly("the mailbox was opened read-only")
+        return self._mailbox
+
+    async def refresh(self) -> None:
+        self._check(writing=False)
+
+    def watch(self, callback: Callable[[], None]) -> None:
+        self._mailbox.watchers.append(callback)
+        self._watching.append(callback)
+
+    def unwatch(self, callback: Callable[[], None]) -> None:
+        if callback in self._watching:
+            self._watching.remove(callback)
+            self._mailbox.watchers.remove(callback)
+
+    async def claim_recent(self) -> tuple[int, int]:
+        index = self._check(writing=False).index
+        claim = index.first_recent, index.uidnext
+        if not self.readonly:
+            index.apply(Changes(index.highest_modseq, index.uidnext, first_recent=index.uidnext))
+        return claim
+
+    async def fetch(
+        self, uids: Sequence[int], wanted: frozenset[FetchWant]
+    ) -> AsyncIterator[list[MessageData]]:
+        messages = self._check(writing=False).messages
+        for start in range(0, len(uids), BATCH):
+            batch = [uid for uid in uids[start : start + BATCH] if uid in messages]
+            if batch:
+                yield [messages[uid].tell(uid, wanted) for uid in batch]
+
+    async def store(self, uids: Sequence[int], change: FlagChange) -> StoreResult:
+        mailbox = self._check(writing=True)
+        changed: dict[int, Flags] = {}
+        unchanged: list[int] = []
+        modified: list[int] = []
+        for uid, modseq, flags in mailbox.index.rows(uids):
+            after = change.apply(flags)
+            if change.unchanged_since is not None and modseq > change.unchanged_since:
+                modified.append(uid)
+            elif after == flags:
+                unchanged.append(uid)
+            else:
+                changed[uid] = after
+        if not changed:
+            return StoreResult(0, (), unchanged, modified)
+        self._user.check_flags(mailbox, changed.values())
+        mailbox.commit(changed=changed.items())
+        return StoreResult(mailbox.index.highest_modseq, list(changed), unchanged, modified)
+
+    async def expunge(self, uids: UIDSet | None = None) -> UIDSet:
+        mailbox = self._check(writing=True)
+        deleted = mailbox.index.with_flag(DELETED)
+        leaving = [uid for uid in deleted if uids is None or uid in uids]
+        if leaving:
+            mailbox.commit(leaving=leaving)
+        return UIDSet.of(leaving)
+
+    async def copy(self, uids: Sequence[int], destination: str) -> CopyResult:
+        mailbox = self._check(writing=False)
+        target = self._user.get(destination, TryCreate)
+        messages = mailbox.living(uids)
+        self._user.check_quota(sum(message.content.size for message, _ in messages))
+        return self._give(target, uids, messages)
+
+    async def move(self, uids: Sequence[int], destination: str) -> CopyResult:
+        mailbox = self._check(writing=True)
+        target = self._user.get(destination, TryCreate)
+        result = self._give(target, uids, mailbox.living(uids))
+        if uids:
+            mailbox.commit(leaving=uids)
+        return result
+
+    def _give(
+        self, target: Mailbox, uids: Sequence[int], messages: Sequence[tuple[Message, Flags]]
+    ) -> CopyResult:
+        self._user.check_flags(target, (flags for _, flags in messages))
+        given = target.commit(arriving=messages) if messages else []
+        return CopyResult(target.index.uidvalidity, list(uids), given)
+
+    async def search(self, key: SearchKey) -> list[int]:
+        self._check(writing=False)
+        return await match(key, self.index, self)
+
+    async def select(self, leaf: SearchKey, uids: Sequence[int]) -> list[int]:
+        """`twisted_duck.matching.Leaves`."""
+        matches = predicate(leaf)
+        messages = self._mailbox.messages
+        return [uid for uid in uids if uid in messages and matches(messages[uid].facts)]
+
+    async def close(self) -> None:
+        for callback in list(self._watching):
+            self.unwatch(callback)

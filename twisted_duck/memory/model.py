@@ -1,0 +1,199 @@
+"""What is kept: users, their mailboxes, and messages."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+import attrs
+from zope.interface import implementer
+
+from twisted_duck.errors import (
+    NonExistent,
+    OverQuota,
+    Refused,
+    TooMany,
+)
+from twisted_duck.index import MailboxIndex
+from twisted_duck.interfaces import (
+    IContent,
+)
+from twisted_duck.limits import Limits
+from twisted_duck.mime.message import analyse
+from twisted_duck.mime.scan import PartTree
+from twisted_duck.names import ancestors, check_name
+from twisted_duck.predicates import Facts
+from twisted_duck.values import (
+    Change,
+    Changes,
+    Expunged,
+    FetchWant,
+    Flags,
+    MessageData,
+    UIDSet,
+)
+
+#: Bytes of the pieces in which a message is read.
+PIECE = 256 * 1024
+
+
+@implementer(IContent)
+@attrs.frozen(eq=False)
+class BytesContent:
+    """A message that is held as bytes."""
+
+    data: bytes
+    tree: PartTree
+
+    @property
+    def size(self) -> int:
+        return len(self.data)
+
+    def peek(self, start: int, stop: int) -> bytes:
+        return self.data[start:stop]
+
+    async def chunks(self, start: int, stop: int) -> AsyncIterator[bytes]:
+        for at in range(start, stop, PIECE):
+            yield self.data[at : min(at + PIECE, stop)]
+
+
+@attrs.frozen(eq=False)
+class Message:
+    """What never changes of a message; its copies share it."""
+
+    facts: Facts
+    content: BytesContent
+
+    @classmethod
+    def of(cls, data: bytes, internal_date: datetime, limits: Limits) -> Message:
+        analysis = analyse(data, limits)
+        return cls(Facts(internal_date, data, analysis), BytesContent(data, analysis.tree))
+
+    def tell(self, uid: int, wanted: frozenset[FetchWant]) -> MessageData:
+        analysis = self.facts.analysis
+        everything = {
+            "internal_date": ("date", self.facts.internal_date),
+            "size": ("size", self.content.size),
+            "envelope": ("envelope", analysis.envelope),
+            "bodystructure": ("bodystructure", analysis.bodystructure),
+            "body": ("body", analysis.body),
+            "content": ("content", self.content),
+        }
+        asked: dict[str, Any] = {
+            name: value for name, (want, value) in everything.items() if want in wanted
+        }
+        return MessageData(uid, **asked)
+
+
+@attrs.define(eq=False)
+class Mailbox:
+    name: str
+    index: MailboxIndex
+    special_use: str | None = None
+    messages: dict[int, Message] = attrs.field(factory=dict)
+    watchers: list[Callable[[], None]] = attrs.field(factory=list)
+    gone: bool = False
+
+    @classmethod
+    def new(cls, name: str, uidvalidity: int, special_use: str | None = None) -> Mailbox:
+        index = MailboxIndex(uidvalidity)
+        # HIGHESTMODSEQ is at least 1 (RFC 7162 §3.1.2.1).
+        index.apply(Changes(highest_modseq=1, uidnext=1, first_recent=1))
+        return cls(name, index, special_use)
+
+    def commit(
+        self,
+        *,
+        changed: Iterable[tuple[int, Flags]] = (),
+        arriving: Sequence[tuple[Message, Flags]] = (),
+        leaving: Collection[int] = (),
+    ) -> list[int]:
+        """Make one change of what is given, and tell whoever watches; the UIDs of what arrived."""
+        index = self.index
+        modseq = index.highest_modseq + 1
+        uids = [index.uidnext + position for position in range(len(arriving))]
+        steps = [Change(uid, modseq, flags) for uid, flags in changed]
+        for uid, (message, flags) in zip(uids, arriving, strict=True):
+            self.messages[uid] = message
+            steps.append(Change(uid, modseq, flags))
+        for uid in leaving:
+            del self.messages[uid]
+        expunged = (Expunged(modseq, UIDSet.of(leaving)),) if leaving else ()
+        uidnext = index.uidnext + len(uids)
+        index.apply(Changes(modseq, uidnext, index.first_recent, steps, expunged))
+        self.notify()
+        return uids
+
+    def notify(self) -> None:
+        for watcher in list(self.watchers):
+            watcher()
+
+    def living(self, uids: Iterable[int]) -> list[tuple[Message, Flags]]:
+        """Messages with their flags, for a copy of them.  Raises Refused if one lives no more."""
+        wanted = list(uids)
+        found = [(self.messages[uid], flags) for uid, _, flags in self.index.rows(wanted)]
+        if len(found) != len(wanted):
+            raise Refused("some of the messages do not exist any more")
+        return found
+
+    @property
+    def size(self) -> int:
+        return sum(message.content.size for message in self.messages.values())
+
+
+@attrs.define(eq=False)
+class User:
+    name: str
+    password: str
+    quota: int | None
+    limits: Limits
+    clock: Callable[[], datetime]
+    mailboxes: dict[str, Mailbox] = attrs.field(factory=dict)
+    subscriptions: set[str] = attrs.field(factory=set)
+    last_uidvalidity: int = 0
+
+    def add(self, name: str, special_use: str | None = None) -> Mailbox:
+        """A new mailbox, with a UIDVALIDITY above all that this user ever had (RFC 3501 §2.3.1.1)."""
+        self.last_uidvalidity = max(int(self.clock().timestamp()), self.last_uidvalidity + 1)
+        mailbox = Mailbox.new(name, self.last_uidvalidity, special_use)
+        self.mailboxes[name] = mailbox
+        return mailbox
+
+    def get(self, name: str, error: Callable[[str], NonExistent] = NonExistent) -> Mailbox:
+        mailbox = self.mailboxes.get(name)
+        if mailbox is None:
+            raise error("there is no such mailbox")
+        return mailbox
+
+    def levels(self) -> set[str]:
+        """The names that have children."""
+        return {above for name in self.mailboxes for above in ancestors(name)}
+
+    def check_new(self, name: str) -> list[str]:
+        """Whether a mailbox may be made under `name`; the missing names above it."""
+        check_name(name, self.limits)
+        return [above for above in ancestors(name) if above not in self.mailboxes]
+
+    def check_room(self, mailboxes: int) -> None:
+        if len(self.mailboxes) + mailboxes > self.limits.mailboxes:
+            raise TooMany(f"a user may have {self.limits.mailboxes} mailboxes")
+
+    def check_quota(self, octets: int) -> None:
+        if self.quota is None:
+            return
+        if sum(mailbox.size for mailbox in self.mailboxes.values()) + octets > self.quota:
+            raise OverQuota("there is not enough room left")
+
+    def check_flags(self, mailbox: Mailbox, flag_sets: Iterable[Flags]) -> None:
+        """Whether messages in `mailbox` may have these flags."""
+        limits = self.limits
+        new = set(flag_sets)
+        if any(len(flags) > limits.flags_per_message for flags in new):
+            raise TooMany(f"a message may have {limits.flags_per_message} flags")
+        keywords = {flag.lower() for flags in new for flag in flags if not flag.startswith("\\")}
+        if any(len(keyword.encode()) > limits.keyword for keyword in keywords):
+            raise TooMany(f"a keyword may have {limits.keyword} bytes")
+        known = {keyword.lower() for keyword in mailbox.index.keywords()}
+        if not keywords <= known and len(keywords | known) > limits.keywords_per_mailbox:
+            raise TooMany(f"a mailbox may have {limits.keywords_per_mailbox} keywords")
