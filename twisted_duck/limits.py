@@ -27,6 +27,12 @@ class Limits:
     literals_per_command: int = 100
     #: Bytes of what a client sent ahead that wait while a command is worked on; then reading stops.
     pipeline: int = 256 * KIB
+    #: Levels of NOT, OR and parentheses in a SEARCH: `OR a OR b OR c d` has one a word; MongoDB takes 100 of its own.
+    search_depth: int = 64
+    #: Keys in one SEARCH: each may have to look at every message.
+    search_keys: int = 1_000
+    #: Items in one FETCH: each may be a slice of the message, so that one line could ask for it thousands of times.
+    fetch_items: int = 256
     #: Bytes of a non-synchronising literal that is not a message (LITERAL-, RFC 7888 §5).
     literal_minus: int = 4096
 

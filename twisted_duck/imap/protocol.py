@@ -332,7 +332,7 @@ class IMAP4Protocol(Protocol):
                 case LiteralHeader() as header:
                     await self._read_literal(parts, header)
                 case EndOfCommand():
-                    return grammar.parse(parts)
+                    return grammar.parse(parts, self.limits)
                 case TooLong(what, head):
                     parts.append(head)
                     raise errors.BadSyntax(f"too long: the limit of the {what} was reached")
@@ -341,8 +341,8 @@ class IMAP4Protocol(Protocol):
         self, parts: list[bytes | grammar.Literal], header: LiteralHeader
     ) -> None:
         """A message goes to a spool, anything else stays in memory, under the limits of the framer."""
-        mailbox = grammar.append_target(parts)
         try:
+            mailbox = grammar.append_target(parts, self.limits)
             if mailbox is not None:
                 await self._check_append(mailbox, header.size)
             elif not header.synchronising and self.account is None:

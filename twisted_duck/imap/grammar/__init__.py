@@ -1,11 +1,13 @@
 """One complete IMAP command's bytes into one frozen value.
 
-    parts -> parse() -> Command(tag, name, Login(...) | Fetch(...) | ...)
+    parts -> parse() -> Command(tag, name, value=Login(...) | Fetch(...) | ...)
 
-There is one module a command family, which holds its values and their parsers.
+There is one module a command family: its values, their parsers, and a table of these by command
+name. An extension adds a field to a value, a line to a table, or a family.
 """
 
 from twisted_duck.imap.grammar.append import Append, AppendArgument
+from twisted_duck.imap.grammar.command import Command, append_target, parse, tag_of
 from twisted_duck.imap.grammar.cursor import Literal
 from twisted_duck.imap.grammar.fetch import Attribute, Fetch, FetchBody, FetchItem, Partial
 from twisted_duck.imap.grammar.mailbox import (
@@ -46,6 +48,7 @@ __all__ = [
     "Capability",
     "Check",
     "Close",
+    "Command",
     "Copy",
     "Create",
     "Delete",
@@ -75,4 +78,7 @@ __all__ = [
     "Subscribe",
     "Unselect",
     "Unsubscribe",
+    "append_target",
+    "parse",
+    "tag_of",
 ]

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import enum
-from typing import TypeAlias
+import re
+from collections.abc import Callable
+from typing import Final, TypeAlias
 
 from attrs import frozen
 
-from twisted_duck.mime.section import Section
+from twisted_duck.errors import TooMany
+from twisted_duck.imap.grammar.cursor import ASTRING, NUMBER64_MAX, Cursor
+from twisted_duck.imap.grammar.terms import parenthesised, sequence_set
+from twisted_duck.mime.section import Section, SectionText
 from twisted_duck.sequence import SequenceSet
+
+_NAME = re.compile(rb"[A-Za-z0-9.]+")
+_FIELD = re.compile(rb"[\x20-\x7e]+")
 
 
 class Attribute(enum.Enum):
@@ -69,3 +77,120 @@ class Fetch:
     set: SequenceSet
     items: tuple[FetchItem, ...]
     uid: bool = False
+
+
+_FAST = (Attribute.FLAGS, Attribute.INTERNALDATE, Attribute.RFC822_SIZE)
+MACROS: Final[dict[str, tuple[FetchItem, ...]]] = {
+    "FAST": _FAST,
+    "ALL": (*_FAST, Attribute.ENVELOPE),
+    "FULL": (*_FAST, Attribute.ENVELOPE, Attribute.BODY),
+}
+
+_ITEMS: Final[dict[str, FetchItem]] = {
+    **{attribute.value: attribute for attribute in Attribute},
+    "RFC822": FetchBody(Section(), b"RFC822"),
+    "RFC822.HEADER": FetchBody(Section(text="HEADER"), b"RFC822.HEADER", peek=True),
+    "RFC822.TEXT": FetchBody(Section(text="TEXT"), b"RFC822.TEXT"),
+}
+
+_SECTION_TEXTS: Final[dict[str, SectionText]] = {
+    "HEADER": "HEADER",
+    "HEADER.FIELDS": "HEADER.FIELDS",
+    "HEADER.FIELDS.NOT": "HEADER.FIELDS.NOT",
+    "TEXT": "TEXT",
+    "MIME": "MIME",
+}
+
+
+def fetch(cursor: Cursor, *, uid: bool = False) -> Fetch:
+    cursor.space("a set of messages")
+    chosen = sequence_set(cursor)
+    cursor.space("what to fetch")
+    if cursor.sees(b"("):
+        items = parenthesised(cursor, _item, "what to fetch")
+    else:
+        name = _name(cursor)
+        items = list(MACROS.get(name) or [_named(cursor, name)])
+    if len(items) > cursor.limits.fetch_items:
+        raise TooMany(f"more than {cursor.limits.fetch_items} items in one FETCH")
+    return Fetch(chosen, tuple(dict.fromkeys(items)), uid)
+
+
+def _item(cursor: Cursor) -> FetchItem:
+    return _named(cursor, _name(cursor))
+
+
+def _name(cursor: Cursor, what: str = "what to fetch") -> str:
+    found = cursor.match(_NAME)
+    if found is None:
+        cursor.fail(what)
+    return found[0].decode("ascii").upper()
+
+
+def _named(cursor: Cursor, name: str) -> FetchItem:
+    if name in ("BODY", "BODY.PEEK") and cursor.take(b"["):
+        section = _section(cursor)
+        cursor.expect(b"]")
+        return FetchBody(section, label(section), _partial(cursor), peek=name == "BODY.PEEK")
+    item = _ITEMS.get(name)
+    if item is None:
+        cursor.refuse(f"{name[:40]} can't be fetched")
+    return item
+
+
+def _section(cursor: Cursor) -> Section:
+    if cursor.sees(b"]"):
+        return Section()
+    part: list[int] = []
+    while cursor.sees_any(b"0123456789"):
+        part.append(cursor.number("a part number", 1))
+        if not cursor.take(b"."):
+            return Section(tuple(part))
+    name = _name(cursor, "HEADER, TEXT or MIME" if part else "a part number, HEADER or TEXT")
+    text = _SECTION_TEXTS.get(name)
+    if text is None or (text == "MIME" and not part):
+        cursor.refuse(f"{name[:40]} is no section")
+    if not text.startswith("HEADER.FIELDS"):
+        return Section(tuple(part), text)
+    cursor.space("field names")
+    return Section(tuple(part), text, tuple(parenthesised(cursor, _field_name, "a field name")))
+
+
+def _field_name(cursor: Cursor) -> bytes:
+    name = cursor.astring("a field name")
+    if _FIELD.fullmatch(name) is None:
+        cursor.refuse("a field name has printable US-ASCII only")
+    return name
+
+
+def _partial(cursor: Cursor) -> Partial | None:
+    if not cursor.take(b"<"):
+        return None
+    start = cursor.number("the first octet", 0, NUMBER64_MAX)
+    cursor.expect(b".")
+    count = cursor.number("how many octets", 1, NUMBER64_MAX)
+    cursor.expect(b">")
+    return Partial(start, count)
+
+
+def label(section: Section) -> bytes:
+    """The name of a section in a FETCH response (RFC 3501 §7.4.2), field names as they were sent."""
+    words = [b"%d" % number for number in section.part]
+    if section.text is not None:
+        words.append(section.text.encode("ascii"))
+    inside = b".".join(words)
+    if section.fields:
+        inside += b" (%b)" % b" ".join(map(_astring, section.fields))
+    return b"BODY[%b]" % inside
+
+
+def _astring(name: bytes) -> bytes:
+    if ASTRING.fullmatch(name):
+        return name
+    return b'"%b"' % name.replace(b"\\", b"\\\\").replace(b'"', b'\\"')
+
+
+PARSERS: Final[dict[str, Callable[[Cursor], object]]] = {
+    "FETCH": fetch,
+    "UID FETCH": lambda cursor: fetch(cursor, uid=True),
+}

@@ -6,8 +6,17 @@ A mailbox is a `str`, decoded from modified UTF-7, with INBOX in upper case.
 from __future__ import annotations
 
 import enum
+from collections.abc import Callable
+from typing import Final, TypeVar
 
 from attrs import frozen
+
+from twisted_duck.imap import utf7
+from twisted_duck.imap.grammar.cursor import Cursor
+from twisted_duck.imap.grammar.terms import list_mailbox, mailbox, parenthesised
+from twisted_duck.values import DELIMITER
+
+T = TypeVar("T")
 
 
 @frozen
@@ -105,3 +114,69 @@ class Close:
 @frozen
 class Unselect:
     """UNSELECT, RFC 3691."""
+
+
+def _with_mailbox(command: Callable[[str], T]) -> Callable[[Cursor], T]:
+    """A command that takes a mailbox name and nothing else."""
+
+    def parser(cursor: Cursor) -> T:
+        cursor.space("a mailbox name")
+        return command(mailbox(cursor))
+
+    return parser
+
+
+def rename(cursor: Cursor) -> Rename:
+    cursor.space("a mailbox name")
+    source = mailbox(cursor)
+    cursor.space("a mailbox name")
+    return Rename(source, mailbox(cursor))
+
+
+def list_(cursor: Cursor) -> List:
+    reference, pattern = _reference_and_pattern(cursor)
+    return List(reference, (pattern,))
+
+
+def lsub(cursor: Cursor) -> Lsub:
+    return Lsub(*_reference_and_pattern(cursor))
+
+
+def _reference_and_pattern(cursor: Cursor) -> tuple[str, str]:
+    cursor.space("a reference")
+    reference = utf7.decode(cursor.astring("a reference"))
+    cursor.space("a mailbox pattern")
+    return reference, list_mailbox(cursor)
+
+
+def status(cursor: Cursor) -> Status:
+    cursor.space("a mailbox name")
+    name = mailbox(cursor)
+    cursor.space("'('")
+    items = parenthesised(cursor, _status_item, "a status item")
+    return Status(name, tuple(dict.fromkeys(items)))
+
+
+def _status_item(cursor: Cursor) -> StatusItem:
+    name = cursor.keyword("a status item")
+    try:
+        return StatusItem(name)
+    except ValueError:
+        cursor.refuse(f"{name[:40]} is no status item")
+
+
+PARSERS: Final[dict[str, Callable[[Cursor], object]]] = {
+    "SELECT": _with_mailbox(Select),
+    "EXAMINE": _with_mailbox(lambda name: Select(name, readonly=True)),
+    "CREATE": _with_mailbox(lambda name: Create(name.removesuffix(DELIMITER))),
+    "DELETE": _with_mailbox(Delete),
+    "RENAME": rename,
+    "SUBSCRIBE": _with_mailbox(Subscribe),
+    "UNSUBSCRIBE": _with_mailbox(Unsubscribe),
+    "LIST": list_,
+    "LSUB": lsub,
+    "STATUS": status,
+    "CHECK": lambda cursor: Check(),
+    "CLOSE": lambda cursor: Close(),
+    "UNSELECT": lambda cursor: Unselect(),
+}

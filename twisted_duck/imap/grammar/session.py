@@ -2,7 +2,21 @@
 
 from __future__ import annotations
 
+import binascii
+import re
+from collections.abc import Callable
+from typing import Final
+
 from attrs import field, frozen
+
+from twisted_duck.imap.grammar.cursor import Cursor
+
+_BASE64 = re.compile(rb"=|[A-Za-z0-9+/]+={0,2}")
+
+# RFC 2971 §3.3: what is longer is no identification.
+ID_PAIRS: Final = 30
+ID_FIELD: Final = 30
+ID_VALUE: Final = 1024
 
 
 @frozen
@@ -67,3 +81,71 @@ class Enable:
 @frozen
 class Idle:
     """IDLE, RFC 2177; the DONE that ends it is a line of its own."""
+
+
+def authenticate(cursor: Cursor) -> Authenticate:
+    cursor.space("a mechanism")
+    mechanism = cursor.keyword("a mechanism")
+    if not cursor.take(b" "):
+        return Authenticate(mechanism)
+    found = cursor.match(_BASE64)
+    if found is None:
+        cursor.fail("base64")
+    if found[0] == b"=":
+        return Authenticate(mechanism, b"")
+    try:
+        return Authenticate(mechanism, binascii.a2b_base64(found[0], strict_mode=True))
+    except binascii.Error:
+        cursor.refuse("that is not base64")
+
+
+def login(cursor: Cursor) -> Login:
+    cursor.space("a user name")
+    user = cursor.astring("a user name")
+    cursor.space("a password")
+    return Login(user, cursor.astring("a password"))
+
+
+def identification(cursor: Cursor) -> Id:
+    cursor.space("'(' or NIL")
+    if not cursor.take(b"("):
+        if cursor.keyword("'(' or NIL") != "NIL":
+            cursor.refuse("an identification is a list or NIL")
+        return Id()
+    fields: list[tuple[str, str | None]] = []
+    while not cursor.take(b")"):
+        if fields:
+            cursor.space("a field name, or ')'")
+        name = cursor.string("a field name")
+        cursor.space("a value")
+        value = cursor.nstring("a value")
+        if len(fields) == ID_PAIRS or len(name) > ID_FIELD or len(value or b"") > ID_VALUE:
+            cursor.refuse("that is more than an identification may have (RFC 2971 §3.3)")
+        fields.append((_readable(name).lower(), None if value is None else _readable(value)))
+    return Id(tuple(fields))
+
+
+def enable(cursor: Cursor) -> Enable:
+    names: list[str] = []
+    while not names or not cursor.at_end:
+        cursor.space("the name of an extension")
+        names.append(cursor.keyword("the name of an extension"))
+    return Enable(tuple(names))
+
+
+def _readable(text: bytes) -> str:
+    return text.decode("utf-8", "replace")
+
+
+PARSERS: Final[dict[str, Callable[[Cursor], object]]] = {
+    "CAPABILITY": lambda cursor: Capability(),
+    "NOOP": lambda cursor: Noop(),
+    "LOGOUT": lambda cursor: Logout(),
+    "STARTTLS": lambda cursor: StartTLS(),
+    "NAMESPACE": lambda cursor: Namespace(),
+    "IDLE": lambda cursor: Idle(),
+    "AUTHENTICATE": authenticate,
+    "LOGIN": login,
+    "ID": identification,
+    "ENABLE": enable,
+}

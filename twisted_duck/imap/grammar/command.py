@@ -1,0 +1,103 @@
+"""From the parts of one complete command to its value: the table of all commands."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from attrs import frozen
+
+from twisted_duck.errors import BadSyntax
+from twisted_duck.imap.grammar import append, fetch, mailbox, search, session, store
+from twisted_duck.imap.grammar.cursor import Cursor, Literal
+from twisted_duck.limits import Limits
+
+# ASTRING-CHAR without "+".
+_TAG = re.compile(rb"[!#$&',\-./0-9:;<=>?@A-Z\[\]^_`a-z|}~]+")
+
+PARSERS: Final[dict[str, Callable[[Cursor], object]]] = {
+    **session.PARSERS,
+    **mailbox.PARSERS,
+    **append.PARSERS,
+    **fetch.PARSERS,
+    **store.PARSERS,
+    **search.PARSERS,
+}
+"""Each command by its name, `UID` included, to what reads everything behind the name."""
+
+_DEFAULTS: Final = Limits()
+
+
+@frozen
+class Command:
+    """One command: its tag as sent, its name in upper case (`UID FETCH`), and one of the values
+    that this package is made of."""
+
+    tag: bytes
+    name: str
+    value: object
+
+
+def parse(parts: Sequence[bytes | Literal], limits: Limits = _DEFAULTS) -> Command:
+    """Read one command: the texts it was made of, and the literals between them.
+
+    Raises BadSyntax, with the tag where there is one, for what is not a command, and, for what is
+    one and can't be meant, other client errors: Cannot (a mailbox name that is not modified UTF-7),
+    BadCharset, TooMany.
+    """
+    cursor = Cursor(parts, limits)
+    tag = _tag(cursor)
+    try:
+        name = _name(cursor)
+        value = PARSERS[name](cursor)
+        cursor.end()
+    except BadSyntax as error:
+        error.tag = tag
+        raise
+    return Command(tag, name, value)
+
+
+def tag_of(parts: Sequence[bytes | Literal]) -> bytes | None:
+    """The tag of a command that may be broken or not complete, if it begins with a whole one."""
+    if not parts or isinstance(parts[0], Literal):
+        return None
+    found = _TAG.match(parts[0])
+    if found is None or not parts[0].startswith(b" ", found.end()):
+        return None
+    return found[0]
+
+
+def append_target(parts: Sequence[bytes | Literal], limits: Limits = _DEFAULTS) -> str | None:
+    """Whether the literal that is announced behind `parts` is a message: the mailbox it is for.
+
+    None for every other literal. Raises what `parse` raises if this is an APPEND with a fault in
+    front of the message, so that the message need not be sent at all.
+    """
+    cursor = Cursor(parts, limits)
+    tag = _tag(cursor)
+    try:
+        if _name(cursor) != "APPEND":
+            return None
+        return append.target(cursor)
+    except BadSyntax as error:
+        error.tag = tag
+        raise
+
+
+def _tag(cursor: Cursor) -> bytes:
+    found = cursor.match(_TAG)
+    if found is None:
+        cursor.fail("a tag")
+    return found[0]
+
+
+def _name(cursor: Cursor) -> str:
+    cursor.space("a command")
+    name = cursor.keyword("a command")
+    if name == "UID":
+        cursor.space("a command")
+        name = f"UID {cursor.keyword('a command')}"
+    if name not in PARSERS:
+        cursor.refuse(f"{name[:40]} is no command")
+    return name

@@ -1,0 +1,148 @@
+"""What several commands have in common: mailboxes, message sets, flags, dates, lists."""
+
+from __future__ import annotations
+
+import datetime
+import re
+from collections.abc import Callable
+from typing import TypeVar
+
+from twisted_duck.errors import TooMany
+from twisted_duck.imap import utf7
+from twisted_duck.imap.grammar.cursor import LIST_MAILBOX, NUMBER_MAX, Cursor
+from twisted_duck.names import canonical
+from twisted_duck.sequence import STAR, SequenceSet
+from twisted_duck.values import SYSTEM_FLAGS, Flags
+
+T = TypeVar("T")
+
+_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+_DATE = re.compile(rb"([0-9]{1,2})-([A-Za-z]{3})-([0-9]{4})")
+_DATE_TIME = re.compile(
+    rb'"( [0-9]|[0-9]{2})-([A-Za-z]{3})-([0-9]{4})'
+    rb' ([0-9]{2}):([0-9]{2}):([0-9]{2}) ([+-])([0-9]{2})([0-9]{2})"'
+)
+_SYSTEM_FLAGS = {flag.lower(): flag for flag in SYSTEM_FLAGS}
+
+
+def parenthesised(cursor: Cursor, item: Callable[[Cursor], T], what: str) -> list[T]:
+    """`(item item ...)`, at least one."""
+    cursor.expect(b"(", f"'(' and {what}")
+    items = [item(cursor)]
+    while not cursor.take(b")"):
+        cursor.space(f"{what}, or ')'")
+        items.append(item(cursor))
+    return items
+
+
+def mailbox(cursor: Cursor) -> str:
+    """A mailbox name (RFC 3501 §5.1): decoded, INBOX in upper case. Raises Cannot as `utf7` does."""
+    return canonical(utf7.decode(cursor.astring("a mailbox name")))
+
+
+def list_mailbox(cursor: Cursor) -> str:
+    """A mailbox name that may have wildcards in it, quoted or not."""
+    found = cursor.match(LIST_MAILBOX)
+    return utf7.decode(cursor.string("a mailbox pattern") if found is None else found[0])
+
+
+def sequence_set(cursor: Cursor) -> SequenceSet:
+    """`2,4:7,9:*` (RFC 3501 §9)."""
+    ranges: list[tuple[int, int]] = []
+    while True:
+        first = last = _message_number(cursor)
+        if cursor.take(b":"):
+            last = _message_number(cursor)
+        ranges.append((first, last))
+        if not cursor.take(b","):
+            return SequenceSet(tuple(ranges))
+
+
+def _message_number(cursor: Cursor) -> int:
+    return STAR if cursor.take(b"*") else cursor.number("a message number", 1, NUMBER_MAX)
+
+
+def flag(cursor: Cursor) -> str:
+    """A flag that a client may set: a system flag in its usual spelling, or a keyword as sent.
+
+    Keywords are compared without regard to case wherever they meet (RFC 9051 §2.3.2).
+    """
+    if cursor.take(b"\\"):
+        name = "\\" + cursor.atom("the name of a system flag").decode("ascii")
+        known = _SYSTEM_FLAGS.get(name.lower())
+        if known is None:
+            cursor.refuse(f"{name[:40]} is no flag that can be set")
+        return known
+    return keyword(cursor)
+
+
+def keyword(cursor: Cursor) -> str:
+    name = cursor.atom("a flag").decode("ascii")
+    if len(name) > cursor.limits.keyword:
+        raise TooMany(f"a keyword is longer than {cursor.limits.keyword} octets")
+    return name
+
+
+def flags(cursor: Cursor, *, bare: bool = False) -> Flags:
+    """`(flag flag ...)`, or `()`; `bare`: also without parentheses. Each once, as first spelled."""
+    if bare and not cursor.sees(b"("):
+        found = [flag(cursor)]
+        while cursor.take(b" "):
+            found.append(flag(cursor))
+    elif cursor.take(b"()"):
+        found = []
+    else:
+        found = parenthesised(cursor, flag, "a flag")
+    spelled: dict[str, str] = {}
+    for each in found:
+        spelled.setdefault(each.lower(), each)
+    if len(spelled) > cursor.limits.flags_per_message:
+        raise TooMany(f"more than {cursor.limits.flags_per_message} flags on a message")
+    return frozenset(spelled.values())
+
+
+def date(cursor: Cursor) -> datetime.date:
+    """`1-Feb-1994`, quoted or not."""
+    quoted = cursor.take(b'"')
+    found = cursor.match(_DATE)
+    if found is None:
+        cursor.fail("a date like 1-Feb-1994")
+    try:
+        day = datetime.date(int(found[3]), _month(found[2]), int(found[1]))
+    except ValueError:
+        cursor.refuse("there is no such day")
+    if quoted:
+        cursor.expect(b'"', "'\"' after the date")
+    return day
+
+
+def date_time(cursor: Cursor) -> datetime.datetime:
+    """`" 1-Feb-1994 21:52:25 -0800"`, aware, in the zone that was sent."""
+    found = cursor.match(_DATE_TIME)
+    if found is None:
+        cursor.fail('a date and time like "17-Jul-1996 02:44:25 -0700"')
+    day, month, year, hour, minute, second, sign, zone_hours, zone_minutes = found.groups()
+    try:
+        if int(zone_minutes) > 59:
+            raise ValueError("minutes of the zone")
+        offset = datetime.timedelta(hours=int(zone_hours), minutes=int(zone_minutes))
+        moment = datetime.datetime(
+            int(year),
+            _month(month),
+            int(day),
+            int(hour),
+            int(minute),
+            # A leap second, which `datetime` does not know.
+            59 if second == b"60" else int(second),
+            tzinfo=datetime.timezone(-offset if sign == b"-" else offset),
+        )
+        # In the first and the last hours of the calendar there is no UTC.
+        moment.astimezone(datetime.UTC)
+    except (ValueError, OverflowError):
+        cursor.refuse("there is no such moment")
+    return moment
+
+
+def _month(name: bytes) -> int:
+    """Raises ValueError where there is none of that name."""
+    return _MONTHS.index(name.lower().decode("ascii")) + 1
