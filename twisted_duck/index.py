@@ -40,6 +40,8 @@ class MailboxIndex:
         self._flag_sets: list[Flags] = []
         self._flag_numbers: dict[Flags, int] = {}
         self._flag_counts: list[int] = []
+        #: Numbers whose flag set nobody has any more: the next new one takes its place.
+        self._free_numbers: list[int] = []
         self._history = history
         #: (modseq, uid) of each new or changed message, ascending by modseq, complete above `_changes_floor`.
         self._changes: list[tuple[int, int]] = []
@@ -203,28 +205,39 @@ class MailboxIndex:
         return floor
 
     def _put(self, uid: int, modseq: int, flags: Flags) -> None:
-        number = self._intern(flags)
         if not self.uids or uid > self.uids[-1]:
             self.uids.append(uid)
             self._modseqs.append(modseq)
-            self._flags.append(number)
+            self._flags.append(self._intern(flags))
         else:
             at = bisect_left(self.uids, uid)
             if self.uids[at] != uid:
                 # A change of a message this index never had: its expunge is in a later batch of the log.
                 raise ValueError(f"UID {uid} is new and not above {self.uids[-1]}")
-            self._flag_counts[self._flags[at]] -= 1
+            number = self._intern(flags)
+            self._release(self._flags[at])
             self._modseqs[at] = modseq
             self._flags[at] = number
-        self._flag_counts[number] += 1
 
     def _intern(self, flags: Flags) -> int:
+        """The number of a flag set that one more message has."""
         number = self._flag_numbers.get(flags)
-        if number is None:
+        if number is None and self._free_numbers:
+            number = self._flag_numbers[flags] = self._free_numbers.pop()
+            self._flag_sets[number] = flags
+        elif number is None:
             number = self._flag_numbers[flags] = len(self._flag_sets)
             self._flag_sets.append(flags)
             self._flag_counts.append(0)
+        self._flag_counts[number] += 1
         return number
+
+    def _release(self, number: int) -> None:
+        """One message less has this flag set."""
+        self._flag_counts[number] -= 1
+        if not self._flag_counts[number]:
+            del self._flag_numbers[self._flag_sets[number]]
+            self._free_numbers.append(number)
 
     def _remove(self, gone: set[int]) -> None:
         uids, modseqs, numbers = self.uids, self._modseqs, self._flags
@@ -238,7 +251,7 @@ class MailboxIndex:
                 break
             if uids[at] != uid:
                 continue
-            self._flag_counts[numbers[at]] -= 1
+            self._release(numbers[at])
             new_uids.extend(uids[start:at])
             new_modseqs.extend(modseqs[start:at])
             new_numbers.extend(numbers[start:at])

@@ -35,6 +35,9 @@ class Spool:
         return spool
 
     def write(self, data: bytes | memoryview) -> None:
+        """Raises ValueError after `finish`."""
+        if self._data is not None:
+            raise ValueError("the spool is finished")
         self.size += len(data)
         if not self.has_nul and b"\0" in bytes(data):
             self.has_nul = True
@@ -48,7 +51,9 @@ class Spool:
             self._memory = bytearray()
 
     def finish(self) -> None:
-        """Nothing more will be written; `data` can be read from now on."""
+        """Nothing more will be written; `data` can be read from now on.  Safe more than once."""
+        if self._data is not None:
+            return
         if self._file is not None:
             self._file.flush()
             self._data = mmap.mmap(self._file.fileno(), 0, access=mmap.ACCESS_READ)

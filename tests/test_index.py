@@ -1,0 +1,235 @@
+"""The index of a mailbox, against a model that is too simple to be wrong."""
+
+from __future__ import annotations
+
+from array import array
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from twisted_duck.index import MailboxIndex, living
+from twisted_duck.values import DELETED, FLAGGED, SEEN, Change, Changes, Expunged, Flags, UIDSet
+
+FLAG_SETS: list[Flags] = [
+    frozenset(),
+    frozenset({SEEN}),
+    frozenset({SEEN, DELETED}),
+    frozenset({FLAGGED, "$Label1"}),
+    frozenset({"$LABEL1", "Other"}),
+]
+
+#: One step: which messages change (by position), to which flags; which go; how many arrive.
+steps = st.lists(
+    st.tuples(
+        st.lists(st.tuples(st.integers(0, 20), st.sampled_from(FLAG_SETS)), max_size=4),
+        st.sets(st.integers(0, 20), max_size=3),
+        st.lists(st.sampled_from(FLAG_SETS), max_size=3),
+    ),
+    max_size=12,
+)
+Step = tuple[list[tuple[int, Flags]], set[int], list[Flags]]
+
+
+class Model:
+    """A mailbox, and everything that ever happened to it."""
+
+    def __init__(self) -> None:
+        self.modseq = 0
+        self.uidnext = 1
+        self.messages: dict[int, Change] = {}
+        self.log: list[Change | tuple[int, int]] = []
+
+    def step(self, step: Step) -> None:
+        changes, going, arriving = step
+        self.modseq += 1
+        uids = sorted(self.messages)
+        doomed = {uids[at] for at in going if at < len(uids)}
+        for at, flags in changes:
+            if at < len(uids) and uids[at] not in doomed:
+                self._put(Change(uids[at], self.modseq, flags))
+        for flags in arriving:
+            self._put(Change(self.uidnext, self.modseq, flags))
+            self.uidnext += 1
+        for uid in sorted(doomed):
+            del self.messages[uid]
+            self.log.append((self.modseq, uid))
+
+    def _put(self, change: Change) -> None:
+        self.messages[change.uid] = change
+        self.log.append(change)
+
+    def expunged(self, since: int) -> list[tuple[int, int]]:
+        return [each for each in self.log if isinstance(each, tuple) and each[0] > since]
+
+    def changed(self, since: int) -> set[tuple[int, int]]:
+        return {(c.modseq, c.uid) for c in self.log if isinstance(c, Change) and c.modseq > since}
+
+    def changes(self, since: int) -> Changes:
+        """What a store's log would give a reader who knows `since`."""
+        latest = [change for change in self.messages.values() if change.modseq > since]
+        gone = self.expunged(since)
+        expunged = [
+            Expunged(modseq, UIDSet.of(uid for m, uid in gone if m == modseq))
+            for modseq in sorted({modseq for modseq, _ in gone})
+        ]
+        return Changes(self.modseq, self.uidnext, 1, latest, expunged)
+
+
+class IndexAgainstModelTests(SynchronousTestCase):
+    def alike(self, index: MailboxIndex, model: Model) -> None:
+        messages = [model.messages[uid] for uid in sorted(model.messages)]
+        uids = [message.uid for message in messages]
+        self.assertEqual(list(index.uids), uids)
+        self.assertEqual(len(index), len(uids))
+        self.assertEqual(index.highest_modseq, model.modseq)
+        self.assertEqual(index.uidnext, model.uidnext)
+        rows = [(message.uid, message.modseq, message.flags) for message in messages]
+        self.assertEqual(list(index.rows(range(1, model.uidnext + 2))), rows)
+        self.assertEqual(list(index.rows(uids[1::2])), rows[1::2])
+        for uid, modseq, flags in rows:
+            self.assertEqual((index.modseq(uid), index.flags(uid)), (modseq, flags))
+        for flag in (SEEN, DELETED, FLAGGED, "$label1", "$Nobody"):
+            expected = [m.uid for m in messages if flag.lower() in {f.lower() for f in m.flags}]
+            self.assertEqual(index.with_flag(flag), expected)
+        self.assertEqual(index.unseen, sum(SEEN not in m.flags for m in messages))
+        self.assertEqual(index.deleted, sum(DELETED in m.flags for m in messages))
+        unseen = [message.uid for message in messages if SEEN not in message.flags]
+        self.assertEqual(index.first_unseen(), unseen[0] if unseen else None)
+        keywords = {f.lower() for m in messages for f in m.flags if not f.startswith("\\")}
+        self.assertEqual({keyword.lower() for keyword in index.keywords()}, keywords)
+
+    @given(steps)
+    def test_every_step(self, given: list[Step]) -> None:
+        index, model = MailboxIndex(1), Model()
+        for step in given:
+            known = model.modseq
+            model.step(step)
+            index.apply(model.changes(known))
+            self.alike(index, model)
+
+    @given(steps, st.integers(1, 5))
+    def test_several_steps_at_once(self, given: list[Step], every: int) -> None:
+        index, model = MailboxIndex(1), Model()
+        for number, step in enumerate(given):
+            model.step(step)
+            if number % every == 0:
+                index.apply(model.changes(index.highest_modseq))
+                self.alike(index, model)
+
+    @given(steps, st.integers(2, 30))
+    def test_what_a_view_has_missed(self, given: list[Step], history: int) -> None:
+        index, model = MailboxIndex(1, history), Model()
+        for step in given:
+            model.step(step)
+            index.apply(model.changes(index.highest_modseq))
+        for since in range(model.modseq + 1):
+            gone = index.expunged_since(since)
+            if gone is not None:
+                self.assertEqual(sorted(gone), sorted(uid for _, uid in model.expunged(since)))
+            changed = index.changed_since(since)
+            self.assertEqual(changed, sorted(changed))
+            latest = {(c.modseq, c.uid) for c in model.messages.values() if c.modseq > since}
+            self.assertTrue(latest <= set(changed))
+            self.assertTrue(set(changed) <= model.changed(since))
+            if index.remembers(since):
+                self.assertEqual(set(changed), model.changed(since))
+        self.assertEqual(index.expunged_since(model.modseq), [])
+        self.assertEqual(index.changed_since(model.modseq), [])
+
+    @given(steps)
+    def test_first_entries_of_an_array_never_change(self, given: list[Step]) -> None:
+        index, model = MailboxIndex(1), Model()
+        seen: list[tuple[array[int], list[int]]] = []
+        for step in given:
+            model.step(step)
+            index.apply(model.changes(index.highest_modseq))
+            seen.append((index.uids, list(index.uids)))
+        for uids, expected in seen:
+            self.assertEqual(list(uids[: len(expected)]), expected)
+
+
+class IndexTests(SynchronousTestCase):
+    def filled(self, count: int, history: int = 10_000) -> MailboxIndex:
+        index = MailboxIndex(7, history)
+        messages = [Change(uid, 1, frozenset()) for uid in range(1, count + 1)]
+        index.apply(Changes(1, count + 1, 1, messages))
+        return index
+
+    def test_new_index_is_empty(self) -> None:
+        index = MailboxIndex(7)
+        self.assertEqual((index.uidvalidity, len(index), index.highest_modseq), (7, 0, 0))
+        self.assertEqual((index.first_unseen(), index.keywords(), index.unseen), (None, [], 0))
+
+    def test_membership(self) -> None:
+        index = self.filled(3)
+        index.apply(Changes(2, 4, 1, (), [Expunged(2, UIDSet.of([2]))]))
+        self.assertEqual([uid in index for uid in range(5)], [False, True, False, True, False])
+        for ask in (index.flags, index.modseq):
+            self.assertRaises(KeyError, ask, 2)
+            self.assertRaises(KeyError, ask, 4)
+        self.assertEqual(living(index, [1, 2, 3, 9]), [1, 3])
+
+    def test_changes_from_the_past_are_refused(self) -> None:
+        index = self.filled(1)
+        index.apply(Changes(5, 2, 1))
+        self.assertRaises(ValueError, index.apply, Changes(4, 2, 1))
+
+    def test_message_from_the_past_is_refused(self) -> None:
+        index = self.filled(3)
+        index.apply(Changes(2, 4, 1, (), [Expunged(2, UIDSet.of([2]))]))
+        again = Changes(3, 4, 1, [Change(2, 3, frozenset())])
+        self.assertRaises(ValueError, index.apply, again)
+
+    def test_uidnext_and_first_recent_never_fall(self) -> None:
+        index = self.filled(3)
+        index.apply(Changes(2, 9, 5))
+        index.apply(Changes(3, 4, 2))
+        self.assertEqual((index.uidnext, index.first_recent), (9, 5))
+
+    def test_message_that_came_and_went_leaves_no_trace_in_the_arrays(self) -> None:
+        index = self.filled(1)
+        changes = Changes(3, 3, 1, [Change(2, 2, frozenset({"$x"}))], [Expunged(3, UIDSet.of([2]))])
+        index.apply(changes)
+        self.assertEqual((list(index.uids), index.keywords()), ([1], []))
+        self.assertEqual(index.expunged_since(1), [2])
+
+    def test_first_load_is_nobody_s_news(self) -> None:
+        index = self.filled(3)
+        self.assertEqual(index.changed_since(1), [])
+        self.assertEqual(index.expunged_since(1), [])
+        self.assertIsNone(index.expunged_since(0))
+
+    def test_history_is_bounded(self) -> None:
+        index = self.filled(10, history=8)
+        for modseq in range(2, 40):
+            flags = frozenset({SEEN} if modseq % 2 else ())
+            index.apply(Changes(modseq, 11, 1, [Change(modseq % 10 + 1, modseq, flags)]))
+        self.assertFalse(index.remembers(20))
+        self.assertTrue(index.remembers(38))
+        small = index.memory()
+        for modseq in range(40, 400):
+            index.apply(Changes(modseq, 11, 1, [Change(modseq % 10 + 1, modseq, frozenset())]))
+        self.assertLessEqual(index.memory(), small + 8 * 100)
+
+    def test_expunges_beyond_the_history_are_not_remembered(self) -> None:
+        index = self.filled(100, history=8)
+        index.apply(Changes(2, 101, 1, (), [Expunged(2, UIDSet.of(range(1, 51)))]))
+        self.assertIsNone(index.expunged_since(1))
+        self.assertEqual(index.expunged_since(2), [])
+
+    def test_flag_sets_that_nobody_has_are_forgotten(self) -> None:
+        index = self.filled(2)
+        for modseq in range(2, 500):
+            flags = frozenset({f"keyword-{modseq}"})
+            index.apply(Changes(modseq, 3, 1, [Change(1, modseq, flags)]))
+        small = index.memory()
+        for modseq in range(500, 1_000):
+            flags = frozenset({f"keyword-{modseq}"})
+            index.apply(Changes(modseq, 3, 1, [Change(1, modseq, flags)]))
+        self.assertEqual(index.keywords(), ["keyword-999"])
+        self.assertEqual(index.with_flag("keyword-999"), [1])
+        self.assertEqual(index.with_flag("keyword-998"), [])
+        self.assertEqual(index.flags(2), frozenset())
+        # What grew is the history of changes alone.
+        self.assertLessEqual(index.memory() - small, 500 * 100)
