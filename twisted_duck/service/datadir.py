@@ -84,8 +84,13 @@ class DataDir:
         @raise DataDirError: another is
         """
         file = open(self.path / "lock", "a+", opener=_private)  # noqa: SIM115 - kept open while it is held
-        # Whoever asks for the holder has the lock for an instant.
-        if not any(_locked(file) or time.sleep(0.01) for _ in range(5)):
+        attempts = 5
+        while not _locked(file):
+            # Whoever only asks for the holder has the lock for an instant.
+            attempts -= 1
+            if attempts:
+                time.sleep(0.01)
+                continue
             file.close()
             holder = self.holder()
             who = f"process {holder[0]}" if holder else "another process"

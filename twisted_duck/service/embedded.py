@@ -54,7 +54,7 @@ _PAUSE = 0.05
 log = Logger()
 
 
-class _Mongod(ProcessProtocol):  # type: ignore[misc]
+class _Mongod(ProcessProtocol):
     """One run of the program."""
 
     def __init__(self, options: MongodOptions) -> None:
@@ -71,12 +71,13 @@ class _Mongod(ProcessProtocol):  # type: ignore[misc]
 
     def processEnded(self, reason: Failure) -> None:
         self.ready = False
-        self.status = reason.value.exitCode
+        end: Any = reason.value
+        self.status = end.exitCode
         self.fault = MongodError(
             mongod.explain(
                 self.options.binary,
                 self.status,
-                reason.value.signal,
+                end.signal,
                 self.output.decode("utf-8", "replace"),
                 self.options.log,
             )
@@ -85,7 +86,7 @@ class _Mongod(ProcessProtocol):  # type: ignore[misc]
 
     def signal(self, number: int) -> None:
         if self.fault is None:
-            self.transport.signalProcess(number)
+            self.transport.signalProcess(number)  # type: ignore[union-attr]
 
     def check(self) -> None:
         if self.fault is not None:

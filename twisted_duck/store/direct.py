@@ -38,7 +38,7 @@ class AuthenticationRefused(DirectError):
     """Name or password are not the server's, or the server could not prove that it knows them too."""
 
 
-class _Factory(ClientFactory):  # type: ignore[misc]
+class _Factory(ClientFactory):
     protocol = MongoProtocol
     noisy = False
 

@@ -1,0 +1,86 @@
+"""The command line of `twistd duckmail`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from twisted.python import usage
+
+from twisted_duck.service.config import SETTINGS, Setting, Settings, load
+
+_MORE = """
+Endpoints are Twisted endpoint strings: tcp:143, tcp:1143:interface=127.0.0.1, tcp6:143,
+unix:/run/duckmail/imap, systemd:domain=INET:index=0. If none is given at all, IMAP listens on port
+1143 and, with TLS, on port 1993 of 127.0.0.1.
+
+Configuration file (TOML; what is given on the command line wins; file names are relative to it):
+    data_dir = "/var/lib/duckmail"
+    [mongo]
+    uri = "mongodb://duckmail:password@db1,db2,db3/duckmail?replicaSet=rs0"
+    [listen]
+    imap = ["tcp:143"]
+    imaps = ["tcp:993"]
+    [tls]
+    certificate = "fullchain.pem"
+    key = "privkey.pem"
+    [auth]
+    cleartext = "never"      # without TLS: "never", "loopback" (from this machine), "always"
+    [limits]                 # the names of twisted_duck/limits.py
+    message = 67108864
+
+Examples:
+    twistd -n duckmail --demo
+    twistd -n duckmail --config /etc/duckmail.toml
+    twistd -n duckmail --mongo 'mongodb://db1,db2,db3/duckmail?replicaSet=rs0' --imaps tcp:993
+
+Exit status: 0 after it was stopped, 1 if it could not start or could not go on; one line says why.
+"""
+
+
+class Options(usage.Options):
+    """What was given; `settings()` reads it."""
+
+    synopsis = "[options]"
+    longdesc = (
+        "Serves mail from MongoDB. With no options it runs a MongoDB of its own and listens on the"
+        " loopback only, with a certificate that it makes itself."
+    )
+
+    def __init__(self) -> None:
+        self.given: dict[str, Any] = {}
+        self.config: Path | None = None
+        super().__init__()  # type: ignore[no-untyped-call]
+
+    def opt_config(self, file: str) -> None:
+        """Read settings from this TOML file (see below)."""
+        self.config = Path(file)
+
+    def settings(self) -> Settings:
+        """@raise ConfigError: they make no sense"""
+        return load(self.config, self.given)
+
+    def getUsage(self, width: int | None = None) -> str:
+        return str(super().getUsage(width)) + _MORE
+
+
+def _option(setting: Setting) -> Callable[..., None]:
+    def switch(self: Options) -> None:
+        self.given[setting.key] = setting.flag
+
+    def one(self: Options, value: str) -> None:
+        self.given[setting.key] = value
+
+    def several(self: Options, value: str) -> None:
+        self.given.setdefault(setting.key, []).append(value)
+
+    method: Callable[..., None]
+    method = switch if setting.flag is not None else several if setting.several else one
+    method.__doc__ = setting.help
+    return method
+
+
+for _setting in SETTINGS:
+    if _setting.option is not None:
+        setattr(Options, "opt_" + _setting.option.replace("-", "_"), _option(_setting))
