@@ -1,0 +1,192 @@
+"""Tables of commands as they stand in the RFC, and commands written from their values."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TypeAlias
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from twisted_duck import search as keys
+from twisted_duck.errors import BadSyntax
+from twisted_duck.imap import grammar, utf7
+from twisted_duck.limits import Limits
+from twisted_duck.wire.framing import (
+    NEED_DATA,
+    CommandFramer,
+    FrameLimits,
+    LiteralData,
+    LiteralHeader,
+    Text,
+)
+
+Parts: TypeAlias = Sequence[bytes | grammar.Literal]
+
+
+def parts_of(command: str | bytes | Parts) -> Parts:
+    """A command as text, its literals written as they are on the wire, or its parts."""
+    if isinstance(command, str):
+        command = command.encode()
+    return cut(command + b"\r\n") if isinstance(command, bytes) else command
+
+
+def cut(wire: bytes) -> list[bytes | grammar.Literal]:
+    """The parts of one command, by way of the framer."""
+    framer = CommandFramer(FrameLimits(10**6, 10**6, 1000))
+    framer.feed(wire)
+    parts: list[bytes | grammar.Literal] = []
+    binary = False
+    data: list[bytes] | None = None
+    while (event := framer.next_event()) is not NEED_DATA:
+        match event:
+            case Text(text):
+                if data is not None:
+                    parts.append(grammar.Literal.of(b"".join(data), binary=binary))
+                    data = None
+                parts.append(text)
+            case LiteralHeader():
+                framer.accept()
+                binary, data = event.binary, []
+            case LiteralData(more) if data is not None:
+                data.append(more)
+    return parts
+
+
+class GrammarCase(SynchronousTestCase):
+    limits = Limits()
+
+    def parse(self, command: str | bytes | Parts) -> grammar.Command:
+        return grammar.parse(parts_of(command), self.limits)
+
+    def check_values(self, table: Mapping[str | bytes, object]) -> None:
+        """Each line, behind a tag, means the value."""
+        for line, value in table.items():
+            with self.subTest(line=line):
+                wire = b"a1 " + (line.encode() if isinstance(line, str) else line)
+                command = self.parse(wire)
+                self.assertEqual(command.tag, b"a1")
+                self.assertEqual(command.value, value)
+
+    def check_refused(self, table: Mapping[str | bytes, str]) -> None:
+        """Each line, behind a tag, is BAD, for this reason and under this tag."""
+        for line, why in table.items():
+            with self.subTest(line=line):
+                wire = b"a1 " + (line.encode() if isinstance(line, str) else line)
+                error = self.assertRaises(BadSyntax, self.parse, wire)
+                self.assertEqual(error.tag, b"a1")
+                self.assertIn(why, error.message)
+
+
+# --- values to bytes --------------------------------------------------------------------------------
+
+_ATOM = re.compile(rb"[!#$&'+,\-./0-9:;<=>?@A-Z\[^_`a-z|}~]+")
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+
+
+def wire_of(command: grammar.Command) -> bytes:
+    """The command as a client could send it, without its last CRLF."""
+    return b" ".join([command.tag, command.name.encode(), *arguments(command.value)])
+
+
+def string(data: bytes) -> bytes:
+    if re.search(rb"[\r\n\x80-\xff]", data):
+        return b"{%d+}\r\n%b" % (len(data), data)
+    return b'"%b"' % re.sub(rb'(["\\])', rb"\\\1", data)
+
+
+def astring(data: bytes) -> bytes:
+    return data if _ATOM.fullmatch(data) else string(data)
+
+
+def mailbox(name: str) -> bytes:
+    return astring(utf7.encode(name))
+
+
+def group(items: Iterable[bytes]) -> bytes:
+    return b"(%b)" % b" ".join(items)
+
+
+def flag_list(flags: Iterable[str]) -> bytes:
+    return group(flag.encode() for flag in flags)
+
+
+def arguments(value: object) -> list[bytes]:
+    match value:
+        case grammar.Login(user, password):
+            return [astring(user), astring(password)]
+        case grammar.Select(name) | grammar.Create(name) | grammar.Delete(name):
+            return [mailbox(name)]
+        case grammar.Rename(source, target):
+            return [mailbox(source), mailbox(target)]
+        case grammar.List(reference, (pattern,)) | grammar.Lsub(reference, pattern):
+            return [mailbox(reference), string(utf7.encode(pattern))]
+        case grammar.Status(name, items):
+            return [mailbox(name), group(item.value.encode() for item in items)]
+        case grammar.Store(chosen, mode, flags, silent):
+            sign = {"add": b"+", "remove": b"-", "replace": b""}[mode]
+            item = sign + b"FLAGS" + (b".SILENT" if silent else b"")
+            return [chosen.to_bytes(), item, flag_list(flags)]
+        case grammar.Copy(chosen, name) | grammar.Move(chosen, name):
+            return [chosen.to_bytes(), mailbox(name)]
+        case grammar.Expunge(uids):
+            return [] if uids is None else [uids.to_bytes()]
+        case grammar.Fetch(chosen, wanted):
+            return [chosen.to_bytes(), group(map(fetch_item, wanted))]
+        case grammar.Search(key, charset):
+            named = [] if charset is None else [b"CHARSET", charset.encode()]
+            return [*named, search_key(key)]
+        case grammar.Append(name, (message,)):
+            moment = message.date and message.date.strftime(
+                f'"%d-{_MONTHS[message.date.month - 1]}-{message.date.year:04} %H:%M:%S %z"'
+            )
+            date = [] if moment is None else [moment.encode()]
+            data = message.literal.data or b""
+            literal = b"{%d+}\r\n%b" % (len(data), data)
+            return [mailbox(name), flag_list(message.flags), *date, literal]
+        case _:
+            return []
+
+
+def fetch_item(item: grammar.FetchItem) -> bytes:
+    match item:
+        case grammar.Attribute():
+            return item.value.encode()
+        case grammar.FetchBody(_, label, partial, peek):
+            name = label.replace(b"BODY[", b"BODY.PEEK[", 1) if peek else label
+            return name + (b"<%d.%d>" % (partial.start, partial.count) if partial else b"")
+
+
+def day(date: object) -> bytes:
+    assert hasattr(date, "day") and hasattr(date, "month") and hasattr(date, "year")
+    return f"{date.day}-{_MONTHS[date.month - 1]}-{date.year:04}".encode()
+
+
+def search_key(key: keys.SearchKey) -> bytes:
+    match key:
+        case keys.And(inside):
+            return group(map(search_key, inside))
+        case keys.Or(left, right):
+            return b"OR %b %b" % (search_key(left), search_key(right))
+        case keys.Not(inner):
+            return b"NOT " + search_key(inner)
+        case keys.HasFlag(flag) if flag.startswith("\\"):
+            return flag[1:].upper().encode()
+        case keys.HasFlag(flag):
+            return b"KEYWORD " + flag.encode()
+        case keys.SequenceNumbers(chosen):
+            return chosen.to_bytes()
+        case keys.UIDs(chosen):
+            return b"UID " + chosen.to_bytes()
+        case keys.InternalDate(operator, date):
+            return b"%b %b" % (operator.upper().encode(), day(date))
+        case keys.SentDate(operator, date):
+            return b"SENT%b %b" % (operator.upper().encode(), day(date))
+        case keys.Size(operator, octets):
+            return b"%b %d" % (operator.upper().encode(), octets)
+        case keys.Header(name, text):
+            return b"HEADER %b %b" % (astring(name.encode()), astring(text.encode()))
+        case keys.Body(text) | keys.Text(text):
+            return b"%b %b" % (type(key).__name__.upper().encode(), astring(text.encode()))
+        case _:
+            return type(key).__name__.upper().encode()

@@ -1,0 +1,128 @@
+"""RFC 3501 §6.3.11."""
+
+import datetime
+
+from tests.imap.grammar.support import GrammarCase, parts_of
+from twisted_duck.errors import BadSyntax, Cannot
+from twisted_duck.imap.grammar import Append, AppendArgument, Literal, append_target
+
+MESSAGE = Literal.of(b"Subject: x\r\n\r\n")
+
+
+def moment(*numbers: int, zone: float) -> datetime.datetime:
+    offset = datetime.timezone(datetime.timedelta(hours=zone))
+    return datetime.datetime(*numbers, tzinfo=offset)  # type: ignore[arg-type]
+
+
+class Appends(GrammarCase):
+    def test_append(self) -> None:
+        literal = "{14}\r\nSubject: x\r\n\r\n"
+        flags = frozenset({"\\Seen", "$Forwarded"})
+        date = moment(1994, 2, 7, 21, 52, 25, zone=-8)
+        self.check_values(
+            {
+                f"APPEND saved-messages {literal}": Append(
+                    "saved-messages", (AppendArgument(MESSAGE),)
+                ),
+                f"APPEND inbox (\\SEEN $Forwarded) {literal}": Append(
+                    "INBOX", (AppendArgument(MESSAGE, flags),)
+                ),
+                f'APPEND inbox " 7-Feb-1994 21:52:25 -0800" {literal}': Append(
+                    "INBOX", (AppendArgument(MESSAGE, date=date),)
+                ),
+                f'APPEND {{5}}\r\ninbox () "07-feb-1994 21:52:25 -0800" {literal}': Append(
+                    "INBOX", (AppendArgument(MESSAGE, date=date),)
+                ),
+                b"APPEND x {3}\r\na\0b": Append("x", (AppendArgument(Literal.of(b"a\0b")),)),
+            }
+        )
+
+    def test_refused(self) -> None:
+        self.check_refused(
+            {
+                "APPEND": "a mailbox name",
+                "APPEND x": "flags, a date, or a message",
+                "APPEND x ": "a message as a literal",
+                "APPEND x hello": "a message as a literal",
+                "APPEND x (\\Seen)": "a date or a message",
+                "APPEND x (\\Seen){1}\r\nx": "a date or a message",
+                "APPEND x (\\Recent) {1}\r\nx": "\\Recent is no flag that can be set",
+                "APPEND x ~{1}\r\nx": "binary",
+                "APPEND x {1}\r\nx {1}\r\ny": "end of the command",
+                'APPEND x "hello" {1}\r\nx': "a date and time",
+            }
+        )
+
+    def test_dates(self) -> None:
+        table = {
+            "17-Jul-1996 02:44:25 -0700": moment(1996, 7, 17, 2, 44, 25, zone=-7),
+            " 1-JAN-2000 00:00:00 +0000": moment(2000, 1, 1, zone=0),
+            "29-Feb-2024 23:59:60 +0530": moment(2024, 2, 29, 23, 59, 59, zone=5.5),
+            "31-Dec-9999 23:59:59 +0000": moment(9999, 12, 31, 23, 59, 59, zone=0),
+        }
+        for text, expected in table.items():
+            found = self.parse(f'a APPEND x "{text}" {{1}}\r\nx').value
+            assert isinstance(found, Append)
+            self.assertEqual(found.messages[0].date, expected)
+            assert expected.tzinfo and found.messages[0].date
+            self.assertEqual(found.messages[0].date.utcoffset(), expected.utcoffset())
+        for text, why in {
+            "30-Feb-2024 00:00:00 +0000": "no such moment",
+            "00-Jan-2024 00:00:00 +0000": "no such moment",
+            "01-Foo-2024 00:00:00 +0000": "no such moment",
+            "01-Jan-0000 00:00:00 +0000": "no such moment",
+            "01-Jan-2024 24:00:00 +0000": "no such moment",
+            "01-Jan-2024 00:60:00 +0000": "no such moment",
+            "01-Jan-2024 00:00:61 +0000": "no such moment",
+            "01-Jan-2024 00:00:00 +2400": "no such moment",
+            "01-Jan-2024 00:00:00 +0060": "no such moment",
+            "01-Jan-0001 00:00:00 +0100": "no such moment",
+            "31-Dec-9999 23:59:59 -0100": "no such moment",
+            "1-Jan-2024 00:00:00 +0000": "a date and time",
+            "01-Jan-24 00:00:00 +0000": "a date and time",
+            "01-Jan-2024 00:00:00": "a date and time",
+            "01-Jan-2024 00:00:00 GMT": "a date and time",
+        }.items():
+            self.check_refused({f'APPEND x "{text}" {{1}}\r\nx': why})
+
+    def test_a_streamed_message_is_handed_through(self) -> None:
+        spool = object()
+        value = self.parse([b"a APPEND x ", Literal(10**9, spool=spool), b""]).value
+        assert isinstance(value, Append)
+        self.assertIs(value.messages[0].literal.spool, spool)
+        self.assertRaises(BadSyntax, self.parse, [b"a LOGIN x ", Literal(10**9, spool=spool), b""])
+
+
+class Target(GrammarCase):
+    """Which literals are messages, known before the literal is."""
+
+    def test_for_a_message_its_mailbox(self) -> None:
+        for line in (
+            "a APPEND inbox ",
+            "a append INBOX (\\Seen) ",
+            'a APPEND INBOX () "07-Feb-1994 21:52:25 -0800" ',
+            'a APPEND "INBOX" "07-Feb-1994 21:52:25 -0800" ',
+            "a APPEND {5}\r\nINBOX ",
+        ):
+            self.assertEqual(append_target(parts_of(line)), "INBOX")
+
+    def test_for_anything_else_none(self) -> None:
+        for line in ("a APPEND ", "a LOGIN ", "a SEARCH TEXT ", "a LOGIN {4}\r\nfred "):
+            self.assertIs(append_target(parts_of(line)), None)
+
+    def test_a_fault_is_known_before_the_message_is_sent(self) -> None:
+        for line in (
+            "a APPEND",
+            "a APPEND x",
+            "a APPEND x (foo",
+            "a APPEND x (foo)",
+            "a APPEND x (\\Recent) ",
+            "a APPEND x y ",
+            "a APPEND x {3}\r\nabc ",
+            "a APPENDIX x ",
+            "a",
+        ):
+            error = self.assertRaises(BadSyntax, append_target, parts_of(line))
+            self.assertEqual(error.tag, b"a")
+        self.assertRaises(BadSyntax, append_target, [])
+        self.assertRaises(Cannot, append_target, parts_of("a APPEND R&D "))

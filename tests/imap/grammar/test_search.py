@@ -1,0 +1,192 @@
+"""RFC 3501 §6.4.4."""
+
+from __future__ import annotations
+
+import datetime
+
+from attrs import evolve
+
+from tests.imap.grammar.support import GrammarCase
+from twisted_duck import search as keys
+from twisted_duck.errors import BadCharset, TooMany
+from twisted_duck.imap.grammar import Search
+from twisted_duck.limits import Limits
+from twisted_duck.sequence import STAR, SequenceSet
+
+HAS = keys.HasFlag
+NOT = keys.Not
+FIRST = datetime.date(1994, 2, 1)
+
+
+class Searches(GrammarCase):
+    limits = evolve(Limits(), search_depth=8, search_keys=50)
+
+    def key(self, line: str) -> keys.SearchKey:
+        value = self.parse(f"a SEARCH {line}").value
+        assert isinstance(value, Search)
+        return value.key
+
+    def check_keys(self, table: dict[str, keys.SearchKey]) -> None:
+        for line, expected in table.items():
+            with self.subTest(line=line):
+                self.assertEqual(self.key(line), expected)
+
+    def test_flags(self) -> None:
+        self.check_keys(
+            {
+                "ALL": keys.All(),
+                "answered": HAS("\\Answered"),
+                "DELETED": HAS("\\Deleted"),
+                "DRAFT": HAS("\\Draft"),
+                "FLAGGED": HAS("\\Flagged"),
+                "SEEN": HAS("\\Seen"),
+                "UNANSWERED": NOT(HAS("\\Answered")),
+                "UNDELETED": NOT(HAS("\\Deleted")),
+                "UNDRAFT": NOT(HAS("\\Draft")),
+                "UNFLAGGED": NOT(HAS("\\Flagged")),
+                "UNSEEN": NOT(HAS("\\Seen")),
+                "KEYWORD $Junk": HAS("$Junk"),
+                "UNKEYWORD $Junk": NOT(HAS("$Junk")),
+                "RECENT": keys.Recent(),
+                "OLD": NOT(keys.Recent()),
+                "NEW": keys.And((keys.Recent(), NOT(HAS("\\Seen")))),
+            }
+        )
+
+    def test_arguments(self) -> None:
+        self.check_keys(
+            {
+                "BCC x": keys.Header("bcc", "x"),
+                "CC x": keys.Header("cc", "x"),
+                'FROM "Smith"': keys.Header("from", "Smith"),
+                "SUBJECT {4}\r\na\r\nb": keys.Header("subject", "a\r\nb"),
+                'TO ""': keys.Header("to", ""),
+                "HEADER Message-ID <a@b>": keys.Header("message-id", "<a@b>"),
+                'HEADER "X-Foo" ""': keys.Header("x-foo", ""),
+                "BODY NIL": keys.Body("NIL"),
+                'TEXT "é"': keys.Text("é"),
+                "BEFORE 1-Feb-1994": keys.InternalDate("before", FIRST),
+                "ON 01-FEB-1994": keys.InternalDate("on", FIRST),
+                'SINCE "1-Feb-1994"': keys.InternalDate("since", FIRST),
+                "SENTBEFORE 1-Feb-1994": keys.SentDate("before", FIRST),
+                "SENTON 1-Feb-1994": keys.SentDate("on", FIRST),
+                "SENTSINCE 1-Feb-1994": keys.SentDate("since", FIRST),
+                "LARGER 0": keys.Size("larger", 0),
+                "SMALLER 9223372036854775807": keys.Size("smaller", 2**63 - 1),
+                "2,4:7,9,12:*": keys.SequenceNumbers(
+                    SequenceSet(((2, 2), (4, 7), (9, 9), (12, STAR)))
+                ),
+                "*": keys.SequenceNumbers(SequenceSet.of(STAR)),
+                "UID *:4,1": keys.UIDs(SequenceSet(((STAR, 4), (1, 1)))),
+            }
+        )
+
+    def test_trees(self) -> None:
+        seen, recent, one = HAS("\\Seen"), keys.Recent(), keys.SequenceNumbers(SequenceSet.of(1))
+        self.check_keys(
+            {
+                "SEEN RECENT": keys.And((seen, recent)),
+                "(SEEN)": seen,
+                "((SEEN))": seen,
+                "(SEEN RECENT)": keys.And((seen, recent)),
+                "1 (SEEN RECENT) 1": keys.And((one, keys.And((seen, recent)), one)),
+                "NOT SEEN": NOT(seen),
+                "NOT NOT SEEN": NOT(NOT(seen)),
+                "NOT (SEEN 1)": NOT(keys.And((seen, one))),
+                "OR SEEN 1": keys.Or(seen, one),
+                "OR SEEN 1 RECENT": keys.And((keys.Or(seen, one), recent)),
+                "OR OR SEEN 1 RECENT": keys.Or(keys.Or(seen, one), recent),
+                "OR NOT SEEN (NOT 1)": keys.Or(NOT(seen), NOT(one)),
+                "OR (OR SEEN 1) RECENT SEEN": keys.And((keys.Or(keys.Or(seen, one), recent), seen)),
+            }
+        )
+
+    def test_charsets(self) -> None:
+        text = keys.Text("ö")
+        self.check_values(
+            {
+                'SEARCH TEXT "ö"': Search(text),
+                b'SEARCH CHARSET utf-8 TEXT "\xc3\xb6"': Search(text, "UTF-8"),
+                b'UID SEARCH CHARSET "ISO-8859-1" TEXT "\xf6"': Search(
+                    text, "ISO-8859-1", uid=True
+                ),
+                b"SEARCH CHARSET windows-1252 TEXT {1}\r\n\x80": Search(
+                    keys.Text("€"), "WINDOWS-1252"
+                ),
+                b"SEARCH CHARSET ISO-2022-JP TEXT {8}\r\n\x1b$BF|\x1b(B": Search(
+                    keys.Text("日"), "ISO-2022-JP"
+                ),
+                "SEARCH CHARSET US-ASCII ALL": Search(keys.All(), "US-ASCII"),
+            }
+        )
+        self.check_refused(
+            {
+                b'SEARCH TEXT "\xf6"': "not in the charset",
+                b'SEARCH CHARSET US-ASCII TEXT "\xc3\xb6"': "not in the charset",
+                b"SEARCH CHARSET UTF-8 TEXT {3}\r\n\xed\xa0\x80": "not in the charset",
+                "SEARCH CHARSET UTF-8": "a search key",
+                "SEARCH CHARSET": "a charset",
+                "SEARCH ALL CHARSET UTF-8": "CHARSET is no search key",
+            }
+        )
+
+    def test_a_charset_that_is_not_supported(self) -> None:
+        for name in ("KLINGON", "rot13", "unicode_escape", "idna", "utf-16", '"a\\\\b"', '""'):
+            error = self.assertRaises(BadCharset, self.parse, f"a SEARCH CHARSET {name} ALL")
+            self.assertIn("UTF-8", error.supported)
+            self.assertIn("BADCHARSET (US-ASCII UTF-8 ", error.imap)
+
+    def test_every_charset_is_one_that_python_knows(self) -> None:
+        error = self.assertRaises(BadCharset, self.parse, "a SEARCH CHARSET x ALL")
+        for name in error.supported:
+            self.parse(f"a SEARCH CHARSET {name} TEXT abc")
+
+    def test_refused(self) -> None:
+        self.check_refused(
+            {
+                "SEARCH": "a search key",
+                "SEARCH ": "a search key",
+                "SEARCH ALL ": "a search key",
+                "SEARCH FOO": "FOO is no search key",
+                "SEARCH ()": "a search key",
+                "SEARCH (ALL": "a search key, or ')'",
+                "SEARCH ALL)": "a search key",
+                "SEARCH (ALL ": "a search key",
+                "SEARCH NOT": "a search key",
+                "SEARCH NOT )": "a search key",
+                "SEARCH OR ALL": "a search key",
+                "SEARCH (OR ALL) ALL": "a search key",
+                "SEARCH FROM": "the argument of FROM",
+                "SEARCH FROM (": "a string to search for",
+                "SEARCH HEADER x": "a string to search for",
+                "SEARCH SINCE x": "a date like 1-Feb-1994",
+                "SEARCH SINCE 31-Feb-1994": "no such day",
+                "SEARCH SINCE 1-Foo-1994": "no such day",
+                'SEARCH SINCE "1-Feb-1994': "'\"' after the date",
+                "SEARCH SINCE 1-Feb-19944": "a search key",
+                "SEARCH LARGER x": "a number of octets",
+                "SEARCH LARGER 9223372036854775808": "a number of octets has to be from 0",
+                "SEARCH KEYWORD \\Seen": "a flag",
+                "SEARCH UID x": "a message number",
+                "SEARCH 0": "a message number has to be from 1",
+                "SEARCH 1ALL": "a search key",
+                "SEARCH RETURN (COUNT) ALL": "RETURN is no search key",
+                "SEARCH MODSEQ 1": "MODSEQ is no search key",
+            }
+        )
+
+    def test_depth_is_bounded(self) -> None:
+        self.key("(" * 7 + "ALL" + ")" * 7)
+        self.key("NOT " * 7 + "ALL")
+        self.check_refused(
+            {
+                f"SEARCH {'(' * 8}ALL{')' * 8}": "8 levels at most",
+                f"SEARCH {'NOT ' * 8}ALL": "8 levels at most",
+                f"SEARCH {'(' * 10_000}": "8 levels at most",
+                f"SEARCH {'OR ' * 10_000}": "8 levels at most",
+            }
+        )
+
+    def test_the_number_of_keys_is_bounded(self) -> None:
+        self.key(" ".join(["ALL"] * 50))
+        self.assertRaises(TooMany, self.key, " ".join(["ALL"] * 51))
