@@ -24,12 +24,12 @@ class Facts:
     data: Data
     analysis: Analysis
 
-    def header_lines(self) -> Iterable[str]:
-        """The folded `name:value` lines of the header."""
+    def header(self) -> Iterable[str]:
+        """The folded `name:value` lines of the header, in pieces of complete lines."""
         searchable = self.analysis.searchable
         if searchable.truncated:
             return iter_search_header(self.data, self.analysis.tree)
-        return searchable.header.splitlines(keepends=True)
+        return (searchable.header,)
 
     def text(self) -> Iterable[str]:
         """The folded text of the body, in pieces."""
@@ -59,9 +59,8 @@ def _sent(facts: Facts, compare: Callable[[date, date], bool], day: date) -> boo
 
 def _header(facts: Facts, name: str, wanted: str) -> bool:
     start = name + ":"
-    return any(
-        wanted in line[len(start) :] for line in facts.header_lines() if line.startswith(start)
-    )
+    lines = (line for piece in facts.header() for line in piece.split("\n"))
+    return any(wanted in line[len(start) :] for line in lines if line.startswith(start))
 
 
 def predicate(leaf: SearchKey) -> Predicate:
@@ -88,5 +87,5 @@ def predicate(leaf: SearchKey) -> Predicate:
             return lambda facts: found(facts.text(), wanted)
         case search.Text(text):
             wanted = fold(text)
-            return lambda facts: found(facts.header_lines(), wanted) or found(facts.text(), wanted)
+            return lambda facts: found(facts.header(), wanted) or found(facts.text(), wanted)
     raise TypeError(f"{type(leaf).__name__} is not a question about one message")

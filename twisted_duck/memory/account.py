@@ -15,6 +15,7 @@ from twisted_duck.errors import (
     TooMany,
     TryCreate,
 )
+from twisted_duck.held import HeldMessage
 from twisted_duck.interfaces import (
     ICondstoreAccount,
     IMoveAccount,
@@ -22,7 +23,7 @@ from twisted_duck.interfaces import (
     IUIDPlusAccount,
 )
 from twisted_duck.memory.mailbox import MemoryMailbox
-from twisted_duck.memory.model import Mailbox, Message, User
+from twisted_duck.memory.model import Mailbox, User
 from twisted_duck.names import INBOX, check_name, is_beneath
 from twisted_duck.spool import Spool
 from twisted_duck.values import (
@@ -144,7 +145,7 @@ class MemoryAccount:
     async def append(self, name: str, messages: Sequence[AppendMessage]) -> AppendResult:
         user = self._user
         mailbox = user.get(name, TryCreate)
-        arriving: list[tuple[Message, Flags]] = []
+        arriving: list[tuple[HeldMessage, Flags]] = []
         for message in messages:
             spool = message.content
             assert isinstance(spool, Spool)
@@ -153,7 +154,7 @@ class MemoryAccount:
             if spool.has_nul:
                 raise Cannot("the message contains a NUL")
             date = message.internal_date or user.clock()
-            arriving.append((Message.of(bytes(spool.data), date, user.limits), message.flags))
+            arriving.append((HeldMessage.of(bytes(spool.data), date, user.limits), message.flags))
         user.check_flags(mailbox, (flags for _, flags in arriving))
         user.check_quota(sum(message.content.size for message, _ in arriving))
         uids = mailbox.commit(arriving=arriving) if arriving else []

@@ -11,12 +11,13 @@ from twisted_duck.errors import (
     ReadOnly,
     TryCreate,
 )
+from twisted_duck.held import HeldMessage
 from twisted_duck.index import MailboxIndex
 from twisted_duck.interfaces import (
     IMoveMailbox,
 )
 from twisted_duck.matching import match
-from twisted_duck.memory.model import Mailbox, Message, User
+from twisted_duck.memory.model import Mailbox, User
 from twisted_duck.predicates import predicate
 from twisted_duck.search import SearchKey
 from twisted_duck.values import (
@@ -133,7 +134,7 @@ class MemoryMailbox:
         return result
 
     def _give(
-        self, target: Mailbox, uids: Sequence[int], messages: Sequence[tuple[Message, Flags]]
+        self, target: Mailbox, uids: Sequence[int], messages: Sequence[tuple[HeldMessage, Flags]]
     ) -> CopyResult:
         self._user.check_flags(target, (flags for _, flags in messages))
         given = target.commit(arriving=messages) if messages else []

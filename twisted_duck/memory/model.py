@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import datetime
-from typing import Any
 
 import attrs
-from zope.interface import implementer
 
 from twisted_duck.errors import (
     NonExistent,
@@ -15,75 +13,17 @@ from twisted_duck.errors import (
     Refused,
     TooMany,
 )
+from twisted_duck.held import HeldMessage
 from twisted_duck.index import MailboxIndex
-from twisted_duck.interfaces import (
-    IContent,
-)
 from twisted_duck.limits import Limits
-from twisted_duck.mime.message import analyse
-from twisted_duck.mime.scan import PartTree
 from twisted_duck.names import ancestors, check_name
-from twisted_duck.predicates import Facts
 from twisted_duck.values import (
     Change,
     Changes,
     Expunged,
-    FetchWant,
     Flags,
-    MessageData,
     UIDSet,
 )
-
-#: Bytes of the pieces in which a message is read.
-PIECE = 256 * 1024
-
-
-@implementer(IContent)
-@attrs.frozen(eq=False)
-class BytesContent:
-    """A message that is held as bytes."""
-
-    data: bytes
-    tree: PartTree
-
-    @property
-    def size(self) -> int:
-        return len(self.data)
-
-    def peek(self, start: int, stop: int) -> bytes:
-        return self.data[start:stop]
-
-    async def chunks(self, start: int, stop: int) -> AsyncIterator[bytes]:
-        for at in range(start, stop, PIECE):
-            yield self.data[at : min(at + PIECE, stop)]
-
-
-@attrs.frozen(eq=False)
-class Message:
-    """What never changes of a message; its copies share it."""
-
-    facts: Facts
-    content: BytesContent
-
-    @classmethod
-    def of(cls, data: bytes, internal_date: datetime, limits: Limits) -> Message:
-        analysis = analyse(data, limits)
-        return cls(Facts(internal_date, data, analysis), BytesContent(data, analysis.tree))
-
-    def tell(self, uid: int, wanted: frozenset[FetchWant]) -> MessageData:
-        analysis = self.facts.analysis
-        everything = {
-            "internal_date": ("date", self.facts.internal_date),
-            "size": ("size", self.content.size),
-            "envelope": ("envelope", analysis.envelope),
-            "bodystructure": ("bodystructure", analysis.bodystructure),
-            "body": ("body", analysis.body),
-            "content": ("content", self.content),
-        }
-        asked: dict[str, Any] = {
-            name: value for name, (want, value) in everything.items() if want in wanted
-        }
-        return MessageData(uid, **asked)
 
 
 @attrs.define(eq=False)
@@ -91,7 +31,7 @@ class Mailbox:
     name: str
     index: MailboxIndex
     special_use: str | None = None
-    messages: dict[int, Message] = attrs.field(factory=dict)
+    messages: dict[int, HeldMessage] = attrs.field(factory=dict)
     watchers: list[Callable[[], None]] = attrs.field(factory=list)
     gone: bool = False
 
@@ -106,7 +46,7 @@ class Mailbox:
         self,
         *,
         changed: Iterable[tuple[int, Flags]] = (),
-        arriving: Sequence[tuple[Message, Flags]] = (),
+        arriving: Sequence[tuple[HeldMessage, Flags]] = (),
         leaving: Collection[int] = (),
     ) -> list[int]:
         """Make one change of what is given, and tell whoever watches; the UIDs of what arrived."""
@@ -129,7 +69,7 @@ class Mailbox:
         for watcher in list(self.watchers):
             watcher()
 
-    def living(self, uids: Iterable[int]) -> list[tuple[Message, Flags]]:
+    def living(self, uids: Iterable[int]) -> list[tuple[HeldMessage, Flags]]:
         """Messages with their flags, for a copy of them.  Raises Refused if one lives no more."""
         wanted = list(uids)
         found = [(self.messages[uid], flags) for uid, _, flags in self.index.rows(wanted)]
