@@ -184,3 +184,17 @@ class IMoveMailbox(IMailbox):
 
 class ICondstoreAccount(IAccount):
     """Its mailboxes' indexes keep a true modseq per message, and `store` honours `unchanged_since` (RFC 7162 §3.1)."""
+
+
+class IImportAccount(IAccount):
+    """It remembers the keys of messages that were imported, whatever becomes of the messages, and takes each key once.
+
+    `append` writes the keys of messages that have one (`AppendMessage.key`) into the same change, and fails with
+    AlreadyExists where one of them is known in that mailbox.
+    """
+
+    def imported(name, keys):
+        """Those of the keys that are known in the mailbox.
+
+        Awaitable of a set of L{bytes}; fails with NonExistent.
+        """

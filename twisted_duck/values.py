@@ -153,6 +153,8 @@ class AppendMessage:
     flags: Flags = frozenset()
     #: Aware; None stands for now.
     internal_date: datetime | None = None
+    #: What an import knows the message by (`IImportAccount`).
+    key: bytes | None = None
 
 
 @attrs.frozen
