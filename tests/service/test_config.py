@@ -1,0 +1,187 @@
+"""The configuration file and the command line: what they mean, and what each mistake says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import attrs
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.service.support import directory
+from twisted_duck.limits import Limits
+from twisted_duck.service.config import ConfigError, Settings, load
+from twisted_duck.service.options import Options
+
+
+class Case(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.file = directory(self) / "duckmail.toml"
+
+    def load(self, text: str, **options: object) -> Settings:
+        self.file.write_text(text)
+        return load(self.file, {key.replace("__", "."): value for key, value in options.items()})
+
+    def refused(self, text: str) -> str:
+        """The mistake in a file, without the file's name, which it begins with."""
+        said = str(self.assertRaises(ConfigError, self.load, text))
+        self.assertTrue(said.startswith(str(self.file)), said)
+        self.assertNotIn("\n", said)
+        return said.removeprefix(str(self.file)).removeprefix(": ")
+
+
+class FileTests(Case):
+    def test_everything(self) -> None:
+        settings = self.load(
+            """
+            data_dir = "data"
+            demo = true
+            [mongo]
+            uri = "mongodb://db/duckmail"
+            [listen]
+            imap = ["tcp:143", "tcp6:143"]
+            imaps = ["tcp:993"]
+            [tls]
+            certificate = "chain.pem"
+            key = "/etc/key.pem"
+            [auth]
+            cleartext = "loopback"
+            [limits]
+            message = 1000
+            """
+        )
+        self.assertEqual(settings.data_dir, self.file.parent / "data")
+        self.assertIs(settings.demo, True)
+        self.assertEqual(settings.mongo_uri, "mongodb://db/duckmail")
+        self.assertEqual(
+            [(each.option, each.endpoint, each.tls) for each in settings.listeners],
+            [
+                ("--imap", "tcp:143", False),
+                ("--imap", "tcp6:143", False),
+                ("--imaps", "tcp:993", True),
+            ],
+        )
+        self.assertEqual(settings.certificate, self.file.parent / "chain.pem")
+        self.assertEqual(settings.key, Path("/etc/key.pem"))
+        self.assertEqual(settings.cleartext_auth, "loopback")
+        self.assertEqual(settings.limits, attrs.evolve(Limits(), message=1000))
+
+    def test_nothing(self) -> None:
+        """The loopback, ports without privilege, TLS there too, no password in clear."""
+        settings = self.load("")
+        self.assertEqual(
+            [(each.option, each.endpoint) for each in settings.listeners],
+            [
+                ("--imap", "tcp:1143:interface=127.0.0.1"),
+                ("--imaps", "tcp:1993:interface=127.0.0.1"),
+            ],
+        )
+        self.assertIsNone(settings.mongo_uri)
+        self.assertEqual(settings.cleartext_auth, "never")
+        self.assertEqual(settings.limits, Limits())
+
+    def test_command_line_wins(self) -> None:
+        settings = self.load(
+            'demo = false\n[listen]\nimap = ["tcp:1"]', demo=True, listen__imap=["tcp:2"]
+        )
+        self.assertIs(settings.demo, True)
+        self.assertEqual([each.endpoint for each in settings.listeners], ["tcp:2"])
+
+    def test_key_in_the_certificates_file(self) -> None:
+        settings = self.load('[tls]\ncertificate = "both.pem"')
+        self.assertEqual(settings.key, settings.certificate)
+
+    def test_secrets_are_not_shown(self) -> None:
+        settings = self.load('[mongo]\nuri = "mongodb://u:secret@db/"')
+        self.assertNotIn("secret", repr(settings))
+
+    def test_unknown_keys(self) -> None:
+        for text, said in [
+            ("data_dri = 'x'", "unknown key data_dri; did you mean data_dir?"),
+            ("[mongo]\nurl = 'x'", "unknown key mongo.url; did you mean mongo.uri?"),
+            ("[mnogo]\nuri = 'x'", "unknown key mnogo; did you mean mongo?"),
+            ("[limits]\nmesage = 1", "unknown key limits.mesage; did you mean limits.message?"),
+            ("imaps = ['tcp:1']", "unknown key imaps; did you mean listen.imaps?"),
+            ("qqqqqqqqqq = 1", "unknown key qqqqqqqqqq; remove it"),
+        ]:
+            self.assertEqual(self.refused(text), said)
+
+    def test_bad_values(self) -> None:
+        for text, said in [
+            ("demo = 1", "demo must be true or false"),
+            ("data_dir = 3", "data_dir must be the name of a file or directory"),
+            ("mongo = 'mongodb://db'", "mongo must be a table, written [mongo]"),
+            ("[limits]\nmessage = '1'", "limits.message must be a whole number above 0"),
+            ("[limits]\nmessage = true", "limits.message must be a whole number above 0"),
+            ("[limits]\nmessage = 0", "limits.message must be a whole number above 0"),
+            (
+                "[listen]\nimap = 'tcp:1'",
+                'listen.imap must be a list of Twisted endpoint strings, as ["tcp:143"]',
+            ),
+            (
+                "[auth]\ncleartext = true",
+                "auth.cleartext must be one of 'never', 'loopback', 'always'",
+            ),
+        ]:
+            self.assertEqual(self.refused(text), said)
+
+    def test_bad_uri_is_not_repeated(self) -> None:
+        said = self.refused("[mongo]\nuri = 'mongo://user:secret@db'")
+        self.assertIn("mongo.uri must be a MongoDB URI", said)
+        self.assertNotIn("secret", said)
+
+    def test_not_toml(self) -> None:
+        self.assertIn("is not TOML: ", self.refused("data_dir ="))
+        self.file.write_bytes(b"\xff")
+        self.assertIn("is not TOML", str(self.assertRaises(ConfigError, load, self.file, {})))
+
+    def test_no_file(self) -> None:
+        said = str(self.assertRaises(ConfigError, load, Path("/no/such.toml"), {}))
+        self.assertEqual(
+            said, "cannot read the configuration file /no/such.toml: No such file or directory"
+        )
+
+    def test_contradictions(self) -> None:
+        for text, said in [
+            ("[tls]\nkey = 'x'", "tls.certificate is not"),
+            ("[mongo]\nuri = 'mongodb://db'\nmongod = 'x'", "both set"),
+        ]:
+            self.assertIn(said, str(self.assertRaises(ConfigError, self.load, text)))
+
+
+class OptionsTests(SynchronousTestCase):
+    def settings(self, *argv: str) -> Settings:
+        options = Options()
+        options.parseOptions(argv)
+        return options.settings()
+
+    def test_endpoints(self) -> None:
+        settings = self.settings("--imap", "tcp:1", "--imaps", "tcp:2", "--imap", "tcp:3")
+        self.assertEqual(
+            [(each.option, each.endpoint) for each in settings.listeners],
+            [("--imap", "tcp:1"), ("--imap", "tcp:3"), ("--imaps", "tcp:2")],
+        )
+
+    def test_flags(self) -> None:
+        settings = self.settings("--demo", "--allow-cleartext-auth", "--data-dir", "/d")
+        self.assertIs(settings.demo, True)
+        self.assertEqual(settings.cleartext_auth, "always")
+        self.assertEqual(settings.data_dir, Path("/d"))
+
+    def test_bad_value_names_the_option(self) -> None:
+        error = self.assertRaises(ConfigError, self.settings, "--mongo", "db1")
+        self.assertTrue(str(error).startswith("--mongo must be a MongoDB URI"))
+
+    def test_help(self) -> None:
+        """Every option is there, with what it does."""
+        text = str(Options())
+        for option in ("config", "mongo", "data-dir", "imap", "imaps", "demo", "certificate"):
+            self.assertRegex(text, rf"--{option}=? +\S")
+        for heading in ("Configuration file", "Examples:", "Exit status:"):
+            self.assertIn(heading, text)
+
+    def test_help_example_is_a_configuration(self) -> None:
+        lines = str(Options()).partition("Configuration file")[2].splitlines()[1:]
+        example = "\n".join(lines[: lines.index("")])
+        file = directory(self) / "duckmail.toml"
+        file.write_text(example)
+        self.assertEqual(len(load(file, {}).listeners), 2)

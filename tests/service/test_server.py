@@ -1,0 +1,257 @@
+"""Everything put together, over the in-memory store; and what `twistd` says and answers when it cannot be."""
+
+from __future__ import annotations
+
+import imaplib
+import os
+import socket
+import ssl
+import subprocess
+import sys
+from email import message_from_bytes
+from email.policy import default
+from pathlib import Path
+from typing import Any
+
+import attrs
+from twisted.internet import reactor
+from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
+from twisted.internet.task import deferLater
+from twisted.internet.threads import deferToThread
+from twisted.trial.unittest import SynchronousTestCase, TestCase
+
+from tests.service.support import directory
+from twisted_duck.auth.interfaces import UserRecord
+from twisted_duck.auth.passwords import hash_password
+from twisted_duck.errors import Unavailable
+from twisted_duck.limits import Limits
+from twisted_duck.memory import MemoryStore
+from twisted_duck.service.config import ConfigError, Settings, load
+from twisted_duck.service.server import Server, address
+
+
+class Memory:
+    """A `Store` over the in-memory one."""
+
+    def __init__(self) -> None:
+        self._store = MemoryStore()
+        self._hashes: dict[str, str] = {}
+        self.directory = self
+        self.open = True
+
+    async def find(self, name: str) -> UserRecord | None:
+        hashed = self._hashes.get(name)
+        return UserRecord(name, name, hashed) if hashed else None
+
+    async def account(self, name: str) -> Any:
+        return self._store.account(name)
+
+    async def add_user(self, name: str, password: str) -> None:
+        self._store.add_user(name, password)
+        self._hashes[name] = hash_password(password)
+
+    async def close(self) -> None:
+        self.open = False
+
+
+class ServerCase(TestCase):
+    timeout = 30
+
+    def setUp(self) -> None:
+        self.data_dir = directory(self) / "data"
+        self.ends: list[str] = []
+        self.store = Memory()
+
+    def settings(self, **options: object) -> Settings:
+        return load(
+            None,
+            {
+                "data_dir": str(self.data_dir),
+                # Nothing connects to it: the store is not on it.
+                "mongo.uri": "mongodb://127.0.0.1:1/",
+                "listen.imap": ["tcp:0:interface=127.0.0.1"],
+                "listen.imaps": ["tcp:0:interface=127.0.0.1"],
+                **options,
+            },
+        )
+
+    def server(self, settings: Settings) -> Server:
+        async def open_store(clock: Any, uri: str, limits: Limits) -> Memory:
+            await deferLater(clock, 0)
+            return self.store
+
+        return Server(reactor, settings, open_store, lambda fault: self.ends.append(str(fault)))
+
+    async def running(self, settings: Settings) -> Server:
+        server = self.server(settings)
+        server.startService()
+        self.addCleanup(lambda: server.stopService() if server.running else None)
+        assert server._starting
+        await server._starting
+        return server
+
+
+class ServerTests(ServerCase):
+    async def test_demo(self) -> None:
+        """The account that is printed can log in, by STARTTLS and by TLS, and finds its messages."""
+        server = await self.running(self.settings(demo=True))
+        self.assertEqual(self.ends, [])
+        password = (self.data_dir / "demo-password").read_text()
+        clear, tls = (port.getHost().port for port in server.ports)
+        for fetch in (_by_starttls, _by_tls):
+            port = clear if fetch is _by_starttls else tls
+            messages = await deferToThread(fetch, port, password)
+            self.assertEqual(len(messages), 4)
+            parsed = [message_from_bytes(each, policy=default) for each in messages]
+            self.assertIn("こんにちは", parsed[3]["Subject"])
+            names = [part.get_filename() for part in parsed[2].iter_attachments()]
+            self.assertEqual(names, ["squares.csv", "пятно.png"])
+            self.assertTrue(all(not message.defects for message in parsed))
+
+    async def test_demo_again(self) -> None:
+        """The second run with --demo makes nothing, and tells the same password."""
+        await (await self.running(self.settings(demo=True))).stopService()
+        password = (self.data_dir / "demo-password").read_text()
+        await self.running(self.settings(demo=True))
+        self.assertEqual((self.data_dir / "demo-password").read_text(), password)
+        account = await self.store.account("demo")
+        self.assertEqual((await account.status("INBOX")).messages, 4)
+
+    async def test_stop(self) -> None:
+        """Stopping sees off who is connected, closes the ports and then the store."""
+        server = await self.running(self.settings())
+        port = server.ports[0].getHost().port
+        with socket.create_connection(("127.0.0.1", port)) as client:
+            self.assertIn(b"* OK", await deferToThread(client.recv, 1000))
+            stopped = server.stopService()
+            self.assertIn(b"* BYE", await deferToThread(client.recv, 1000))
+            await stopped
+        self.assertFalse(self.store.open)
+        self.assertRaises(OSError, socket.create_connection, ("127.0.0.1", port))
+
+    async def test_stopped_while_starting(self) -> None:
+        server = self.server(self.settings())
+        server.startService()
+        await server.stopService()
+        self.assertEqual((self.ends, server.ports), ([], []))
+
+    async def test_port_in_use(self) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as other:
+            taken = f"tcp:{other.getsockname()[1]}:interface=127.0.0.1"
+            server = await self.running(self.settings(**{"listen.imaps": [taken]}))
+        self.assertEqual(self.ends, [f"cannot listen on {taken} (--imaps): Address already in use"])
+        await server.stopService()
+        self.assertFalse(self.store.open)
+
+    async def test_store_refuses(self) -> None:
+        """What the store says of a MongoDB that will not do is what the administrator is told."""
+
+        async def refuse(*args: object) -> Memory:
+            raise Unavailable("MongoDB at db is a standalone server")
+
+        server = Server(
+            reactor, self.settings(), refuse, lambda fault: self.ends.append(str(fault))
+        )
+        server.startService()
+        await server.stopService()
+        self.assertEqual(self.ends, ["MongoDB at db is a standalone server"])
+
+    def test_bad_endpoint(self) -> None:
+        for endpoint in ("tpc:143", "tcp:", "tcp:x", "ssl:993:privateKey=/no/such"):
+            error = self.assertRaises(
+                ConfigError, self.server, self.settings(**{"listen.imap": [endpoint]})
+            )
+            self.assertIn(f"--imap {endpoint}: not a Twisted endpoint string", str(error))
+
+    async def test_no_embedded(self) -> None:
+        """Without an embedded MongoDB there is no server."""
+        settings = attrs.evolve(self.settings(), mongo_uri=None, mongod="/no/such/mongod")
+        server = await self.running(settings)
+        self.assertEqual(len(self.ends), 1)
+        self.assertIn("--mongod /no/such/mongod: no such program", self.ends[0])
+        await server.stopService()
+
+
+def _messages(client: imaplib.IMAP4, password: str) -> list[bytes]:
+    client.login("demo", password)
+    client.select("INBOX", readonly=True)
+    _, data = client.fetch("1:*", "(BODY.PEEK[])")
+    client.logout()
+    return [each[1] for each in data if isinstance(each, tuple)]
+
+
+def _unverified() -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+def _by_starttls(port: int, password: str) -> list[bytes]:
+    client = imaplib.IMAP4("127.0.0.1", port)
+    client.starttls(_unverified())
+    return _messages(client, password)
+
+
+def _by_tls(port: int, password: str) -> list[bytes]:
+    return _messages(imaplib.IMAP4_SSL("127.0.0.1", port, ssl_context=_unverified()), password)
+
+
+class AddressTests(SynchronousTestCase):
+    def test_forms(self) -> None:
+        for host, text in [
+            (IPv4Address("TCP", "127.0.0.1", 143), "127.0.0.1:143"),
+            (IPv6Address("TCP", "::1", 143), "[::1]:143"),
+            (UNIXAddress("/run/imap"), "/run/imap"),
+        ]:
+            self.assertEqual(address(host), text)
+
+
+class TwistdTests(SynchronousTestCase):
+    """`twistd -n duckmail` in a process of its own: what it says, and its exit status."""
+
+    def setUp(self) -> None:
+        self.tmp = directory(self)
+
+    def refused(self, *argv: str) -> str:
+        run = subprocess.run(
+            [
+                *(sys.executable, "-c", "from twisted.scripts.twistd import run; run()"),
+                *("-n", "--pidfile", str(self.tmp / "pid"), "duckmail"),
+                *("--data-dir", str(self.tmp / "data"), *argv),
+            ],
+            cwd=self.tmp,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join([str(_root()), *sys.path])},
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+        )
+        said = run.stdout + run.stderr
+        self.assertEqual(run.returncode, 1, said)
+        self.assertNotIn("Traceback", said)
+        self.assertFalse((self.tmp / "pid").exists())
+        lines = [line for line in said.splitlines() if "duckmail: " in line]
+        self.assertEqual(len(lines), 1, said)
+        return lines[0]
+
+    def test_configuration(self) -> None:
+        """Before the reactor runs."""
+        (self.tmp / "c.toml").write_text("dmeo = true")
+        said = self.refused("--config", "c.toml")
+        self.assertIn("unknown key dmeo; did you mean demo?", said)
+
+    def test_certificate(self) -> None:
+        """As soon as the service is started."""
+        self.assertIn("cannot read", self.refused("--certificate", "/no/such.pem"))
+
+    def test_no_mongod(self) -> None:
+        """While it is being started."""
+        (self.tmp / "mongod").write_text("#!/bin/sh\necho out of luck; exit 3")
+        (self.tmp / "mongod").chmod(0o755)
+        said = self.refused("--mongod", str(self.tmp / "mongod"))
+        self.assertIn("ended with status 3: out of luck", said)
+
+
+def _root() -> Path:
+    return Path(__file__).parent.parent.parent
