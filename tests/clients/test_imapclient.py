@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime, timezone
+from datetime import UTC, date, datetime
 
 from imapclient import IMAPClient
 
@@ -40,7 +40,7 @@ class IMAPClientTests(ServerTestCase):
 
     def _messages(self) -> None:
         client = self.connect()
-        when = datetime(2020, 2, 29, 12, 30, 15, tzinfo=timezone.utc)
+        when = datetime(2020, 2, 29, 12, 30, 15, tzinfo=UTC)
         for number in range(10):
             client.append("INBOX", PLAIN.replace(b"plain", b"number %d" % number), (), when)
         client.append("INBOX", "Subject: größe\r\n\r\nКириллица здесь\r\n".encode())
@@ -51,7 +51,7 @@ class IMAPClientTests(ServerTestCase):
         self.assertEqual(client.search(["SINCE", date(2020, 3, 1)]), [11])
         data = client.fetch([1], ["ENVELOPE", "INTERNALDATE", "BODYSTRUCTURE", "FLAGS"])[1]
         self.assertEqual(data[b"ENVELOPE"].subject, b"number 0")
-        self.assertEqual(data[b"INTERNALDATE"].astimezone(timezone.utc), when)
+        self.assertEqual(data[b"INTERNALDATE"].astimezone(UTC), when)
         self.assertEqual(data[b"BODYSTRUCTURE"][0], b"text")
         client.add_flags([1, 2], [b"\\Answered", b"$label"])
         self.assertIn(b"$label", client.get_flags([2])[2])
