@@ -11,6 +11,7 @@ The tests order two sessions by awaiting one after the other; nothing sleeps.
 
 from tests.contract.base import LIMITS, Contract
 from tests.contract.extensions import ExtensionsContract
+from tests.contract.imports import ImportsContract
 from tests.contract.limits import LimitsContract
 from tests.contract.messages import MessagesContract
 from tests.contract.names import NamesContract
@@ -21,6 +22,7 @@ __all__ = [
     "LIMITS",
     "Contract",
     "ExtensionsContract",
+    "ImportsContract",
     "LimitsContract",
     "MessagesContract",
     "NamesContract",

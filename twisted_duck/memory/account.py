@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from zope.interface import implementer
 
@@ -18,6 +18,7 @@ from twisted_duck.errors import (
 from twisted_duck.held import HeldMessage
 from twisted_duck.interfaces import (
     ICondstoreAccount,
+    IImportAccount,
     IMoveAccount,
     ISpecialUseAccount,
     IUIDPlusAccount,
@@ -36,7 +37,9 @@ from twisted_duck.values import (
 )
 
 
-@implementer(ISpecialUseAccount, IUIDPlusAccount, IMoveAccount, ICondstoreAccount)
+@implementer(
+    ISpecialUseAccount, IUIDPlusAccount, IMoveAccount, ICondstoreAccount, IImportAccount
+)
 class MemoryAccount:
     """A session of one user."""
 
@@ -142,9 +145,15 @@ class MemoryAccount:
             raise TooBig(f"a message may have {self._user.limits.message} bytes")
         self._user.check_quota(size)
 
+    async def imported(self, name: str, keys: Iterable[bytes]) -> set[bytes]:
+        return self._user.get(name).imported.intersection(keys)
+
     async def append(self, name: str, messages: Sequence[AppendMessage]) -> AppendResult:
         user = self._user
         mailbox = user.get(name, TryCreate)
+        keys = [message.key for message in messages if message.key is not None]
+        if mailbox.imported.intersection(keys) or len(set(keys)) < len(keys):
+            raise AlreadyExists("some of the messages were imported before")
         arriving: list[tuple[HeldMessage, Flags]] = []
         for message in messages:
             spool = message.content
@@ -158,6 +167,7 @@ class MemoryAccount:
         user.check_flags(mailbox, (flags for _, flags in arriving))
         user.check_quota(sum(message.content.size for message, _ in arriving))
         uids = mailbox.commit(arriving=arriving) if arriving else []
+        mailbox.imported.update(keys)
         return AppendResult(mailbox.index.uidvalidity, uids)
 
     async def logout(self) -> None:

@@ -33,6 +33,8 @@ class Mailbox:
     special_use: str | None = None
     messages: dict[int, HeldMessage] = attrs.field(factory=dict)
     watchers: list[Callable[[], None]] = attrs.field(factory=list)
+    #: Keys of messages that were imported.
+    imported: set[bytes] = attrs.field(factory=set)
     gone: bool = False
 
     @classmethod
