@@ -73,6 +73,10 @@ class Limits:
     #: Different keywords in one mailbox: they are all listed in FLAGS.
     keywords_per_mailbox: int = 1_000
 
+    # --- storage ------------------------------------------------------------------------------------------------------
+    #: Bytes of the indexes of mailboxes that nobody has open: four million messages.
+    index_cache: int = 64 * MIB
+
     # --- sessions -----------------------------------------------------------------------------------------------------
     #: Seconds without a command after login (RFC 3501 §5.4: at least 30 minutes).
     idle_after_login: int = 30 * 60

@@ -1,0 +1,249 @@
+"""IAccount: what one user, logged in once, can do with the mail."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from bson.objectid import ObjectId
+from zope.interface import implementer
+
+from twisted_duck import errors
+from twisted_duck.interfaces import (
+    ICondstoreAccount,
+    IImportAccount,
+    IMoveAccount,
+    ISpecialUseAccount,
+    IUIDPlusAccount,
+)
+from twisted_duck.limits import Limits
+from twisted_duck.names import INBOX, check_name
+from twisted_duck.store import hierarchy
+from twisted_duck.store.arrival import check, prepare
+from twisted_duck.store.changes import LOG_FIELDS
+from twisted_duck.store.connection import MAJORITY, Mongo
+from twisted_duck.store.driver import Document
+from twisted_duck.store.mailbox import (
+    StoreMailbox,
+    check_flags,
+    check_keywords,
+    keywords_of,
+    retried,
+)
+from twisted_duck.store.opened import Opened, Registry, Seen
+from twisted_duck.store.schema import IMPORTS, MAILBOXES, MESSAGES, SUBSCRIPTIONS, USERS
+from twisted_duck.store.writers import Writer
+from twisted_duck.values import (
+    DELIMITER,
+    AppendMessage,
+    AppendResult,
+    MailboxInfo,
+    MailboxStatus,
+)
+
+
+@implementer(
+    ISpecialUseAccount, IUIDPlusAccount, IMoveAccount, ICondstoreAccount, IImportAccount
+)
+class StoreAccount:
+    """See L{twisted_duck.interfaces.IAccount}; everything fails with Unavailable, too."""
+
+    delimiter = DELIMITER
+
+    def __init__(
+        self,
+        mongo: Mongo,
+        registry: Registry,
+        writer: Writer,
+        name: str,
+        limits: Limits,
+        discard: Callable[[ObjectId, ObjectId], None],
+    ) -> None:
+        self.name = name
+        self._mongo = mongo
+        self._registry = registry
+        self._writer = writer
+        self._user = writer.user
+        self._limits = limits
+        #: Called with the user and the box of a mailbox that was deleted.
+        self._discard = discard
+
+    # --- names --------------------------------------------------------------------------------------------------------
+
+    async def mailboxes(self) -> list[MailboxInfo]:
+        found = await self._mongo.find(
+            MAILBOXES, {"user": self._user}, projection={"_id": 0, "path": 1, "use": 1}
+        )
+        known = {each["path"]: each.get("use") for each in found}
+        virtual = hierarchy.levels(known) - known.keys()
+        return [
+            *(MailboxInfo(path, True, use) for path, use in known.items()),
+            *(MailboxInfo(path, False) for path in virtual),
+        ]
+
+    async def subscriptions(self) -> frozenset[str]:
+        found = await self._mongo.find(
+            SUBSCRIPTIONS, {"user": self._user}, projection={"_id": 0, "path": 1}
+        )
+        return frozenset(each["path"] for each in found)
+
+    async def create(self, name: str) -> None:
+        await hierarchy.create(self._mongo, self._user, name, self._limits)
+
+    async def delete(self, name: str) -> None:
+        _check_findable(name, errors.NonExistent)
+        lock = self._writer.lock
+        await lock.acquire()
+        try:
+            gone = await hierarchy.delete(self._mongo, self._user, name)
+        finally:
+            lock.release()
+        opened = self._registry.get(gone["_id"])
+        if opened is not None:
+            opened.lose()
+            self._registry.trim()
+        self._discard(self._user, gone["box"])
+
+    async def rename(self, name: str, new_name: str) -> None:
+        _check_findable(name, errors.NonExistent)
+        check_name(new_name, self._limits)
+        if name == INBOX:
+            await retried(self._mongo, self._writer, lambda: self._give_away_inbox(new_name))
+            return
+        await hierarchy.rename(self._mongo, self._user, name, new_name, self._limits)
+
+    async def _give_away_inbox(self, new_name: str) -> None:
+        """Needs the UIDs that go: sessions that have INBOX open, here and elsewhere, see them expunged."""
+        opened = await self._open(INBOX)
+        await hierarchy.give_away_inbox(
+            self._mongo, opened.place, opened.index.uids, new_name, self._limits
+        )
+        await opened.refresh()
+
+    async def subscribe(self, name: str) -> None:
+        check_name(name, self._limits)
+        await hierarchy.subscribe(self._mongo, self._user, name, self._limits)
+
+    async def unsubscribe(self, name: str) -> None:
+        _check_findable(name, errors.NonExistent)
+        await self._mongo.run(
+            {
+                "delete": SUBSCRIPTIONS,
+                "deletes": [{"q": {"user": self._user, "path": name}, "limit": 1}],
+                "writeConcern": MAJORITY,
+            }
+        )
+
+    # --- mailboxes ----------------------------------------------------------------------------------------------------
+
+    async def status(self, name: str) -> MailboxStatus:
+        mailbox = await self._find(name)
+        recent = 0
+        if mailbox["messages"] and mailbox["recent"] < mailbox["uidnext"]:
+            new = {"user": self._user, "box": mailbox["box"], "uid": {"$gte": mailbox["recent"]}}
+            counted = await self._mongo.aggregate(
+                MESSAGES, [{"$match": new}, {"$group": {"_id": None, "n": {"$sum": 1}}}]
+            )
+            recent = counted[0]["n"] if counted else 0
+        return MailboxStatus(
+            messages=mailbox["messages"],
+            recent=recent,
+            uidnext=mailbox["uidnext"],
+            uidvalidity=mailbox["uidvalidity"],
+            unseen=mailbox["unseen"],
+            deleted=mailbox["deleted"],
+            size=mailbox["bytes"],
+            highest_modseq=mailbox["modseq"],
+            mailbox_id=str(mailbox["_id"]),
+        )
+
+    async def _find(
+        self, name: str, error: type[errors.NonExistent] = errors.NonExistent
+    ) -> Document:
+        _check_findable(name, error)
+        found = await self._mongo.find_one(MAILBOXES, {"user": self._user, "path": name})
+        if found is None:
+            raise error("there is no such mailbox")
+        return found
+
+    async def select(self, name: str, readonly: bool) -> StoreMailbox:
+        opened = await self._open(name)
+        return StoreMailbox(
+            self._mongo, self._registry, self._writer, opened, readonly, self._limits
+        )
+
+    async def _open(
+        self, name: str, error: type[errors.NonExistent] = errors.NonExistent
+    ) -> Opened:
+        """The mailbox, with its index up to date."""
+        _check_findable(name, error)
+        found = await self._mongo.snapshot(
+            MAILBOXES, {"user": self._user, "path": name}, projection=LOG_FIELDS, limit=1
+        )
+        if not found.documents:
+            raise error("there is no such mailbox")
+        [document] = found.documents
+        opened = self._registry.of(self._user, document)
+        try:
+            await opened.refresh(Seen(document, found.time))
+        except errors.MailboxGone as gone:
+            raise error(gone.message) from None
+        return opened
+
+    # --- APPEND -------------------------------------------------------------------------------------------------------
+
+    async def check_append(self, name: str, size: int) -> None:
+        _check_findable(name, errors.TryCreate)
+        if size > self._limits.message:
+            raise errors.TooBig(f"a message may have {self._limits.message} bytes")
+        mailbox = await self._mongo.find_one(
+            MAILBOXES, {"user": self._user, "path": name}, projection={"_id": 1}
+        )
+        if mailbox is None:
+            raise errors.TryCreate("there is no such mailbox")
+        user = await self._mongo.find_one(
+            USERS, {"_id": self._user}, projection={"used": 1, "quota": 1}
+        )
+        if user is None:
+            raise errors.NonExistent("the user does not exist any more")
+        if user.get("quota") is not None and user["used"] + size > user["quota"]:
+            raise errors.OverQuota("there is not enough room left")
+
+    async def append(self, name: str, messages: Sequence[AppendMessage]) -> AppendResult:
+        _check_findable(name, errors.TryCreate)
+        for message in messages:
+            check(message, self._limits)
+        flag_sets = [message.flags for message in messages]
+        check_flags(flag_sets, self._limits)
+        if keywords_of(flag_sets):
+            opened = await self._open(name, errors.TryCreate)
+            check_keywords(opened.index, flag_sets, self._limits)
+            self._registry.trim()
+        if not messages:
+            return AppendResult((await self._find(name, errors.TryCreate))["uidvalidity"], ())
+        arrivals = []
+        for message in messages:
+            arrival = await prepare(message, self._limits, self._mongo.reactor)
+            await arrival.keep_blobs(self._mongo)
+            arrivals.append(arrival)
+        done = await self._writer.append(name, arrivals)
+        return AppendResult(done.uidvalidity, range(done.first, done.first + done.count))
+
+    async def imported(self, name: str, keys: Sequence[bytes]) -> set[bytes]:
+        mailbox = await self._find(name)
+        found = await self._mongo.find(
+            IMPORTS,
+            {"user": self._user, "mailbox": mailbox["_id"], "key": {"$in": list(keys)}},
+            projection={"_id": 0, "key": 1},
+        )
+        return {each["key"] for each in found}
+
+    async def logout(self) -> None:
+        """There is nothing to give back: mailboxes are closed by themselves."""
+
+
+def _check_findable(name: str, error: type[errors.NonExistent]) -> None:
+    """No mailbox is named by what is not text: it can't even be asked for."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        raise error("there is no such mailbox") from None

@@ -1,0 +1,223 @@
+"""Users: what an administrator does with them, and what logging in needs to know (`IUserDirectory`).
+
+Queries of `users` and `addresses` name no user: these collections are how users are found.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import attrs
+from bson.objectid import ObjectId
+from twisted.internet.threads import deferToThreadPool
+from zope.interface import implementer
+
+from twisted_duck import errors
+from twisted_duck.auth.interfaces import IPasswordUpgrades, UserRecord
+from twisted_duck.auth.passwords import hash_password
+from twisted_duck.names import DEFAULT_MAILBOXES
+from twisted_duck.store.connection import MAJORITY, Mongo, Transaction
+from twisted_duck.store.driver import Document
+from twisted_duck.store.hierarchy import default_mailboxes
+from twisted_duck.store.schema import (
+    ADDRESSES,
+    MAILBOXES,
+    OF_A_USER,
+    SUBSCRIPTIONS,
+    USERS,
+)
+
+#: Bytes of a user's name: an address has at most 254 (RFC 5321 §4.5.3.1.3).
+LONGEST_NAME: Final = 254
+#: Documents of a deleted user that are removed at a time.
+_AT_ONCE = 1_000
+
+
+@attrs.frozen
+class User:
+    """A user as administrators see one."""
+
+    id: ObjectId
+    name: str
+    disabled: bool
+    #: Bytes that the user's mail takes, and may take (None: as many as there are).
+    used: int
+    quota: int | None
+    created: datetime
+
+    @classmethod
+    def of(cls, document: Document) -> User:
+        return cls(
+            document["_id"],
+            document["name"],
+            document["disabled"],
+            document["used"],
+            document.get("quota"),
+            document["created"],
+        )
+
+
+def compared(name: str) -> str | None:
+    """The form in which names are kept and compared: without regard to case and composition; None for what is no name."""
+    if len(name) > LONGEST_NAME:
+        return None
+    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
+    if not folded or any(
+        unicodedata.category(c)[0] in "CZ" and c != "\u200d" for c in folded
+    ):
+        return None
+    return folded if len(folded.encode()) <= LONGEST_NAME else None
+
+
+@implementer(IPasswordUpgrades)
+class Accounts:
+    """The users of one store.  Everything fails with Unavailable, and with NonExistent where there is no such user."""
+
+    def __init__(self, mongo: Mongo, removed: Callable[[ObjectId], None]) -> None:
+        self._mongo = mongo
+        #: Called with the user that was deleted.
+        self._removed = removed
+
+    # --- IPasswordUpgrades --------------------------------------------------------------------------------------------
+
+    async def find(self, name: str) -> UserRecord | None:
+        found = await self._document(name)
+        if found is None:
+            return None
+        return UserRecord(found["_id"], found["name"], found.get("password"), found["disabled"])
+
+    async def replace_hash(self, record: UserRecord, password_hash: str) -> None:
+        await self._update(
+            {"_id": record.id, "password": record.password_hash}, {"password": password_hash}
+        )
+
+    # --- administration -----------------------------------------------------------------------------------------------
+
+    async def add(self, name: str, password: str | None, quota: int | None = None) -> User:
+        """A new user, with the default mailboxes; without a password nobody can log in by one.
+
+        @param quota: bytes
+        Fails with AlreadyExists, and with Cannot for what is no name.
+        """
+        kept = compared(name)
+        if kept is None:
+            raise errors.Cannot(
+                f"a user's name has 1 to {LONGEST_NAME} bytes, no spaces and no control characters"
+            )
+        password_hash = None if password is None else await self._hash(password)
+        user = ObjectId()
+        now = datetime.now(UTC)
+        latest = int(now.timestamp()) + len(DEFAULT_MAILBOXES)
+        document: Document = {
+            "_id": user,
+            "name": kept,
+            "disabled": False,
+            "used": 0,
+            "uidvalidity": latest,
+            "epoch": 0,
+            # Milliseconds are what is kept.
+            "created": now.replace(microsecond=0),
+            **({} if password_hash is None else {"password": password_hash}),
+            **({} if quota is None else {"quota": quota}),
+        }
+
+        async def work(transaction: Transaction) -> None:
+            await transaction.insert(USERS, [document])
+            await transaction.insert(ADDRESSES, [{"_id": kept, "user": user}])
+            await transaction.insert(MAILBOXES, default_mailboxes(user, latest))
+            await transaction.insert(
+                SUBSCRIPTIONS, [{"user": user, "path": path} for path in DEFAULT_MAILBOXES]
+            )
+
+        try:
+            await self._mongo.transaction(work)
+        except errors.AlreadyExists:
+            raise errors.AlreadyExists(f"there is a user {kept!r} already") from None
+        return User.of(document)
+
+    async def get(self, name: str) -> User:
+        found = await self._document(name)
+        if found is None:
+            raise _no_such_user(name)
+        return User.of(found)
+
+    async def all(self) -> AsyncIterator[User]:
+        """All users, by name."""
+        async for batch in self._mongo.batches(
+            USERS, {}, sort={"name": 1}, projection={"password": 0}, batchSize=_AT_ONCE
+        ):
+            for document in batch:
+                yield User.of(document)
+
+    async def set_password(self, name: str, password: str) -> None:
+        user = await self.get(name)
+        await self._update({"_id": user.id}, {"password": await self._hash(password)})
+
+    async def set_disabled(self, name: str, disabled: bool) -> None:
+        """A disabled user can't log in; mail and sessions stay."""
+        user = await self.get(name)
+        await self._update({"_id": user.id}, {"disabled": disabled})
+
+    async def set_quota(self, name: str, quota: int | None) -> None:
+        """In bytes; None lifts it."""
+        user = await self.get(name)
+        await self._update({"_id": user.id}, {"quota": quota})
+
+    async def delete(self, name: str) -> None:
+        """The user and all the user's mail.  Attachments that nobody else has are collected later."""
+        user = (await self.get(name)).id
+
+        async def work(transaction: Transaction) -> None:
+            await transaction.delete(USERS, [{"_id": user}])
+            await transaction.delete(ADDRESSES, [{"user": user}])
+            await transaction.delete(MAILBOXES, [{"user": user}])
+            await transaction.delete(SUBSCRIPTIONS, [{"user": user}])
+
+        await self._mongo.transaction(work)
+        self._removed(user)
+        await erase(self._mongo, user)
+
+    # --- what they share ----------------------------------------------------------------------------------------------
+
+    async def _document(self, name: str) -> Document | None:
+        kept = compared(name)
+        return None if kept is None else await self._mongo.find_one(USERS, {"name": kept})
+
+    async def _update(self, filter: Document, fields: Document) -> None:
+        await self._mongo.run(
+            {
+                "update": USERS,
+                "updates": [{"q": filter, "u": {"$set": fields}}],
+                "writeConcern": MAJORITY,
+            }
+        )
+
+    async def _hash(self, password: str) -> str:
+        reactor: Any = self._mongo.reactor
+        return await deferToThreadPool(reactor, reactor.getThreadPool(), hash_password, password)
+
+
+def _no_such_user(name: str) -> errors.NonExistent:
+    return errors.NonExistent(f"there is no user {name!r}")
+
+
+async def erase(mongo: Mongo, user: ObjectId) -> None:
+    """Remove what there still is of a user who does not exist any more."""
+    for collection in sorted(OF_A_USER):
+        while True:
+            some = await mongo.find(
+                collection, {"user": user}, projection={"_id": 1}, limit=_AT_ONCE, batchSize=_AT_ONCE
+            )
+            if not some:
+                break
+            ids = [each["_id"] for each in some]
+            await mongo.run(
+                {
+                    "delete": collection,
+                    "deletes": [{"q": {"user": user, "_id": {"$in": ids}}, "limit": 0}],
+                    "writeConcern": MAJORITY,
+                }
+            )

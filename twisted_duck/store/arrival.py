@@ -1,0 +1,143 @@
+"""An arriving message, made ready to be stored: all that can be done before it has a UID."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any, cast
+
+import attrs
+from bson.objectid import ObjectId
+from twisted.internet.threads import deferToThreadPool
+
+from twisted_duck import errors
+from twisted_duck.limits import Limits
+from twisted_duck.mime.message import Analysis, analyse
+from twisted_duck.spool import Spool
+from twisted_duck.store.blobs import keep
+from twisted_duck.store.connection import Mongo
+from twisted_duck.store.driver import Document
+from twisted_duck.store.rope import Data, Rope, Source, dump, twist
+from twisted_duck.values import DELETED, SEEN, AppendMessage, Flags
+
+#: Bytes above which a message is looked at in a thread, so that the reactor is not held: about 10 ms of work.
+_THREAD_FROM = 64 * 1024
+#: Bytes of ENVELOPE, BODYSTRUCTURE and BODY, each, above which they are kept with the body: FETCH reads messages in bulk.
+_WITH_MESSAGE = 16 * 1024
+
+
+@attrs.frozen(eq=False)
+class Arrival:
+    """A message that is ready: the documents to be, and where the bytes of its blobs are."""
+
+    #: Of `messages`, without `_id`, `user`, `box`, `uid` and `modseq`.
+    message: Document
+    #: Of `bodies`, without `user`.
+    body: Document
+    #: About how many bytes the body's document has.
+    weight: int
+    sources: tuple[Source, ...]
+    data: Data
+    #: What an import knows it by.
+    key: bytes | None = None
+
+    @property
+    def size(self) -> int:
+        return cast(int, self.message["size"])
+
+    @property
+    def flags(self) -> Flags:
+        return frozenset(self.message["flags"])
+
+    async def keep_blobs(self, mongo: Mongo) -> None:
+        """Before the transaction, and again where `blobs.confirm` failed in it."""
+        await keep(mongo, self.data, self.sources)
+
+
+def check(message: AppendMessage, limits: Limits) -> Spool:
+    """The message's spool.  Raises Cannot or TooBig where no store may take it."""
+    spool = cast(Spool, message.content)
+    if spool.has_nul:
+        raise errors.Cannot("a message must not contain NUL")
+    if spool.size > limits.message:
+        raise errors.TooBig(f"a message must not be larger than {limits.message} bytes")
+    return spool
+
+
+async def prepare(message: AppendMessage, limits: Limits, reactor: Any) -> Arrival:
+    """Analyse a message that `check` let pass."""
+    data = check(message, limits).data
+    if len(data) > _THREAD_FROM:
+        analysis, rope = await deferToThreadPool(
+            reactor, reactor.getThreadPool(), _read, data, limits
+        )
+    else:
+        analysis, rope = _read(data, limits)
+    when, zone = _moment(message.internal_date or datetime.now(UTC))
+    row: Document = {
+        "flags": sorted(message.flags),
+        "body": ObjectId(),
+        "size": len(data),
+        "date": when,
+        "day": when.toordinal(),
+        **({"zone": zone} if zone else {}),
+        **({"cut": True} if analysis.searchable.truncated else {}),
+        **({"sent": analysis.sent_date.toordinal()} if analysis.sent_date else {}),
+    }
+    body: Document = {
+        "_id": row["body"],
+        "size": len(data),
+        "tree": analysis.tree.pack(),
+        "rope": dump(rope.segments),
+        **({"blobs": [source.ref.hash for source in rope.sources]} if rope.sources else {}),
+        "head": _storable(analysis.searchable.header),
+        "text": _storable(analysis.searchable.text),
+    }
+    for name, value in (
+        ("envelope", analysis.envelope),
+        ("structure", analysis.bodystructure),
+        ("plain", analysis.body),
+    ):
+        (row if len(value) <= _WITH_MESSAGE else body)[name] = value
+    # A character has up to four bytes.
+    texts = sum(len(v) for v in body.values() if isinstance(v, bytes)) + 4 * sum(
+        len(v) for v in body.values() if isinstance(v, str)
+    )
+    weight = rope.inline + texts
+    return Arrival(row, body, weight, rope.sources, data, message.key)
+
+
+def _read(data: Data, limits: Limits) -> tuple[Analysis, Rope]:
+    analysis = analyse(data, limits)
+    return analysis, twist(data, analysis)
+
+
+def _moment(when: datetime) -> tuple[datetime, int]:
+    """What can be stored of a date, and its zone in minutes.  Seconds are what IMAP shows."""
+    offset = when.utcoffset()
+    zone = 0 if offset is None else int(offset.total_seconds()) // 60
+    when = when.replace(microsecond=0)
+    try:
+        when.astimezone(UTC)
+    except OverflowError:
+        # A day from either end of the calendar.
+        return when.replace(tzinfo=UTC), 0
+    return when, zone
+
+
+def _storable(text: str) -> str:
+    """`text` without the lone surrogates that some charsets can spell and BSON can't."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode(errors="replace").decode()
+    return text
+
+
+def counts(flag_sets: Iterable[Flags]) -> tuple[int, int]:
+    """How many of the messages with these flags are unseen, and how many deleted."""
+    unseen = deleted = 0
+    for flags in flag_sets:
+        unseen += SEEN not in flags
+        deleted += DELETED in flags
+    return unseen, deleted

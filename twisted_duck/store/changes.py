@@ -1,0 +1,397 @@
+"""The change log: each function here is one transaction that changes one or two mailboxes.
+
+Every change takes the next modseq of a mailbox, and UIDs where it needs any, from the mailbox's document (`_take`), and
+writes messages, tombstone and counters under it.  Two changes of one mailbox conflict on that document, so they happen one
+after the other, whichever processes they come from.
+
+What depends on the messages there are (STORE, EXPUNGE) was computed from an index at some modseq and is only made if the
+mailbox is still there; else `Moved` is raised, and the caller brings its index up to date and computes again.
+
+The coroutine of a transaction may run more than once: it builds its documents anew each time.
+"""
+
+from __future__ import annotations
+
+from array import array
+from bisect import bisect_left
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import attrs
+from bson.objectid import ObjectId
+
+from twisted_duck import errors
+from twisted_duck.store.arrival import Arrival, counts
+from twisted_duck.store.blobs import confirm
+from twisted_duck.store.connection import Mongo, Transaction
+from twisted_duck.store.driver import Document
+from twisted_duck.store.schema import BODIES, IMPORTS, MAILBOXES, MESSAGES, TOMBSTONES, USERS
+from twisted_duck.values import DELETED, SEEN, Change, Changes, Expunged, Flags, UIDSet
+
+#: Of a mailbox's document, what its index needs to know.
+LOG_FIELDS = dict.fromkeys(("path", "uidvalidity", "uidnext", "modseq", "recent", "box"), 1)
+
+#: Messages that a COPY reads and writes at a time.
+_COPIED_AT_ONCE = 500
+#: Ranges of UIDs in one tombstone: about 1 MiB.
+_TOMBSTONE_RANGES = 25_000
+#: Consecutive messages from which a range is better than naming each.
+_RANGE_FROM = 4
+
+
+class Moved(Exception):
+    """The mailbox is not at the modseq that a change was computed at, or not there.  Never leaves the storage plane."""
+
+
+@attrs.frozen
+class Place:
+    """A mailbox as an index knows it."""
+
+    user: ObjectId
+    mailbox: ObjectId
+    box: ObjectId
+    modseq: int
+
+    @property
+    def filter(self) -> Document:
+        return {"user": self.user, "_id": self.mailbox, "box": self.box}
+
+
+_NOBODY = UIDSet()
+
+
+@attrs.frozen
+class Done:
+    """What a change made of one mailbox: its document's LOG_FIELDS afterwards, and the change."""
+
+    mailbox: Document
+    changed: Sequence[Change] = ()
+    expunged: UIDSet = _NOBODY
+
+    @property
+    def modseq(self) -> int:
+        return int(self.mailbox["modseq"])
+
+    def changes(self) -> Changes:
+        gone = (Expunged(self.modseq, self.expunged),) if self.expunged else ()
+        return Changes(
+            self.modseq, self.mailbox["uidnext"], self.mailbox["recent"], self.changed, gone
+        )
+
+
+def uid_filters(living: array[int], uids: Sequence[int]) -> list[Document]:
+    """Conditions that together match exactly `uids` (ascending, all of them in `living`) of the messages that live.
+
+    Where they are neighbours among the living, a range says it, however many UIDs died between them.
+    """
+    filters: list[Document] = []
+    single: list[int] = []
+    at = 0
+    while at < len(uids):
+        place = bisect_left(living, uids[at])
+        end = at + 1
+        while (
+            end < len(uids)
+            and place + end - at < len(living)
+            and living[place + end - at] == uids[end]
+        ):
+            end += 1
+        if end - at >= _RANGE_FROM:
+            filters.append({"uid": {"$gte": uids[at], "$lte": uids[end - 1]}})
+        else:
+            single.extend(uids[at:end])
+        at = end
+    for start in range(0, len(single), 10_000):
+        filters.append({"uid": {"$in": single[start : start + 10_000]}})
+    return filters
+
+
+def one_of(filters: Sequence[Document]) -> Document:
+    return dict(filters[0]) if len(filters) == 1 else {"$or": list(filters)}
+
+
+# --- the parts of a change --------------------------------------------------------------------------------------------
+
+
+@attrs.frozen
+class Sums:
+    """What some messages add up to, as a mailbox's document counts."""
+
+    messages: int = 0
+    unseen: int = 0
+    deleted: int = 0
+    bytes: int = 0
+
+    def __neg__(self) -> Sums:
+        return Sums(-self.messages, -self.unseen, -self.deleted, -self.bytes)
+
+    def increments(self) -> Document:
+        return {name: value for name, value in attrs.asdict(self).items() if value}
+
+
+async def _take(
+    transaction: Transaction, filter: Document, sums: Sums, uids: int = 0
+) -> Document | None:
+    """The next modseq and `uids` UIDs of a mailbox (those below `uidnext`); None if no mailbox matches."""
+    more: Document = {"modseq": 1, **sums.increments()}
+    if uids:
+        more["uidnext"] = uids
+    return await transaction.change(MAILBOXES, filter, {"$inc": more}, fields=LOG_FIELDS)
+
+
+async def charge(transaction: Transaction, user: ObjectId, size: int) -> None:
+    """Add to what the user's mail takes.  Fails with OverQuota; giving back never does.
+
+    It is a write in any case: the collector relies on the conflict.
+    """
+    filter: Document = {"_id": user}
+    if size > 0:
+        room = {"$lte": [{"$add": ["$used", size]}, {"$ifNull": ["$quota", {"$add": ["$used", size]}]}]}
+        filter["$expr"] = room
+    if not await transaction.update(USERS, [{"q": filter, "u": {"$inc": {"used": size, "epoch": 1}}}]):
+        raise errors.OverQuota("there is not enough room left")
+
+
+async def bury(transaction: Transaction, place: Place, modseq: int, uids: UIDSet) -> None:
+    now = datetime.now(UTC)
+    await transaction.insert(
+        TOMBSTONES,
+        [
+            {
+                "user": place.user,
+                "mailbox": place.mailbox,
+                "modseq": modseq,
+                "uids": [list(pair) for pair in uids.ranges[at : at + _TOMBSTONE_RANGES]],
+                "date": now,
+            }
+            for at in range(0, len(uids.ranges), _TOMBSTONE_RANGES)
+        ],
+    )
+
+
+async def _remove(transaction: Transaction, place: Place, filters: Sequence[Document], count: int) -> None:
+    within = {"user": place.user, "box": place.box}
+    if await transaction.delete(MESSAGES, [{**within, **each} for each in filters]) != count:
+        raise errors.Corruption("messages of the mailbox are missing in the store")
+
+
+# --- APPEND -----------------------------------------------------------------------------------------------------------
+
+
+async def append(mongo: Mongo, user: ObjectId, path: str, arrivals: Sequence[Arrival]) -> Done:
+    """Give the messages the next UIDs of the mailbox at `path`, in this order.
+
+    Fails with TryCreate, OverQuota, AlreadyExists (the key of an import); raises BlobsLost.
+    """
+    unseen, deleted = counts(arrival.flags for arrival in arrivals)
+    sums = Sums(len(arrivals), unseen, deleted, sum(arrival.size for arrival in arrivals))
+
+    async def work(transaction: Transaction) -> Done:
+        there = {"user": user, "path": path}
+        mailbox = await _take(transaction, there, sums, len(arrivals))
+        if mailbox is None:
+            raise errors.TryCreate("there is no such mailbox")
+        await charge(transaction, user, sums.bytes)
+        await confirm(transaction, [s.ref for arrival in arrivals for s in arrival.sources])
+        weights = {arrival.body["_id"]: arrival.weight for arrival in arrivals}
+        await transaction.insert(
+            BODIES,
+            ({"user": user, **arrival.body} for arrival in arrivals),
+            lambda body: weights[body["_id"]],
+        )
+        keys = [
+            {"user": user, "mailbox": mailbox["_id"], "key": arrival.key}
+            for arrival in arrivals
+            if arrival.key is not None
+        ]
+        await transaction.insert(IMPORTS, keys)
+        first, modseq = mailbox["uidnext"] - len(arrivals), mailbox["modseq"]
+        where = {"user": user, "box": mailbox["box"]}
+        await transaction.insert(
+            MESSAGES,
+            (
+                {**where, "uid": uid, "modseq": modseq, **arrival.message}
+                for uid, arrival in enumerate(arrivals, first)
+            ),
+            weigh_message,
+        )
+        new = [Change(uid, modseq, arrival.flags) for uid, arrival in enumerate(arrivals, first)]
+        return Done(mailbox, new)
+
+    return await mongo.transaction(work)
+
+
+def weigh_message(message: Document) -> int:
+    """About how many bytes the document of a message has."""
+    return 512 + sum(len(value) for value in message.values() if isinstance(value, bytes))
+
+
+# --- STORE ------------------------------------------------------------------------------------------------------------
+
+
+async def store(
+    mongo: Mongo,
+    place: Place,
+    living: array[int],
+    groups: Mapping[Flags, Sequence[int]],
+    sums: Sums,
+) -> Done:
+    """Give messages other flags: each of `groups` is a set of flags and the ascending UIDs that get it.
+
+    `sums` says by how many there are more unseen and deleted ones.  Raises Moved.
+    """
+    modseq = place.modseq + 1
+
+    async def work(transaction: Transaction) -> Done:
+        mailbox = await _take(transaction, {**place.filter, "modseq": place.modseq}, sums)
+        if mailbox is None:
+            raise Moved
+        updates = [
+            {
+                "q": {"user": place.user, "box": place.box, **filter},
+                "u": {"$set": {"flags": sorted(flags), "modseq": modseq}},
+                "multi": True,
+            }
+            for flags, uids in groups.items()
+            for filter in uid_filters(living, uids)
+        ]
+        if await transaction.update(MESSAGES, updates) != sum(map(len, groups.values())):
+            raise errors.Corruption("messages of the mailbox are missing in the store")
+        changed = [Change(uid, modseq, flags) for flags, uids in groups.items() for uid in uids]
+        return Done(mailbox, changed)
+
+    return await mongo.transaction(work)
+
+
+# --- EXPUNGE ----------------------------------------------------------------------------------------------------------
+
+
+async def expunge(
+    mongo: Mongo, place: Place, living: array[int], uids: Sequence[int], unseen: int
+) -> Done:
+    """Remove messages, all of which are \\Deleted and `unseen` of which are not \\Seen.  Raises Moved."""
+    filters = uid_filters(living, uids)
+    gone = UIDSet.of(uids)
+
+    async def work(transaction: Transaction) -> Done:
+        [size] = await transaction.aggregate(
+            MESSAGES,
+            [
+                {"$match": {"user": place.user, "box": place.box, **one_of(filters)}},
+                {"$group": {"_id": None, "bytes": {"$sum": "$size"}}},
+            ],
+        ) or [{"bytes": 0}]
+        sums = -Sums(len(uids), unseen, len(uids), size["bytes"])
+        mailbox = await _take(transaction, {**place.filter, "modseq": place.modseq}, sums)
+        if mailbox is None:
+            raise Moved
+        await _remove(transaction, place, filters, len(uids))
+        await bury(transaction, place, mailbox["modseq"], gone)
+        await charge(transaction, place.user, sums.bytes)
+        return Done(mailbox, (), gone)
+
+    return await mongo.transaction(work)
+
+
+# --- COPY and MOVE ----------------------------------------------------------------------------------------------------
+
+
+async def copy(
+    mongo: Mongo,
+    place: Place,
+    living: array[int],
+    uids: Sequence[int],
+    path: str,
+    *,
+    move: bool,
+) -> tuple[Done | None, Done]:
+    """Put the messages into the mailbox at `path`, too, or (`move`) instead: what became of the source, if anything,
+    and of the destination.  The bodies are shared.
+
+    Fails with TryCreate, OverQuota, and Refused where one of the messages is not there; raises Moved where the source is
+    not what `place` says (its modseq does not matter: the messages are read here).
+    """
+    filters = uid_filters(living, uids)
+    gone = UIDSet.of(uids)
+
+    async def work(transaction: Transaction) -> tuple[Done | None, Done]:
+        if await transaction.find_one(MAILBOXES, place.filter, projection={"_id": 1}) is None:
+            raise Moved
+        sums = await _sums(transaction, place, filters)
+        if sums.messages != len(uids):
+            raise errors.Refused("some of the messages are not there any more")
+        there = {"user": place.user, "path": path}
+        target = await _take(transaction, there, sums, len(uids))
+        if target is None:
+            raise errors.TryCreate("there is no such mailbox")
+        source: Document | None = None
+        if not move:
+            await charge(transaction, place.user, sums.bytes)
+        elif target["_id"] == place.mailbox:
+            # Within one mailbox it is one change, with one modseq.
+            more = {"$inc": (-sums).increments()}
+            source = await transaction.change(MAILBOXES, place.filter, more, fields=LOG_FIELDS)
+        else:
+            source = await _take(transaction, place.filter, -sums)
+        new = await _copy_rows(transaction, place, uids, target)
+        if source is None:
+            return None, Done(target, new)
+        await _remove(transaction, place, filters, len(uids))
+        await bury(transaction, place, source["modseq"], gone)
+        if target["_id"] == place.mailbox:
+            return None, Done(target, new, gone)
+        return Done(source, (), gone), Done(target, new)
+
+    return await mongo.transaction(work)
+
+
+def _has(flag: str) -> Document:
+    return {"$sum": {"$cond": [{"$in": [{"$literal": flag}, "$flags"]}, 1, 0]}}
+
+
+async def _sums(transaction: Transaction, place: Place, filters: Sequence[Document]) -> Sums:
+    found = await transaction.aggregate(
+        MESSAGES,
+        [
+            {"$match": {"user": place.user, "box": place.box, **one_of(filters)}},
+            {
+                "$group": {
+                    "_id": None,
+                    "messages": {"$sum": 1},
+                    "seen": _has(SEEN),
+                    "deleted": _has(DELETED),
+                    "bytes": {"$sum": "$size"},
+                }
+            },
+        ],
+    )
+    if not found:
+        return Sums()
+    [sums] = found
+    messages = sums["messages"]
+    return Sums(messages, messages - sums["seen"], sums["deleted"], sums["bytes"])
+
+
+async def _copy_rows(
+    transaction: Transaction, place: Place, uids: Sequence[int], target: Document
+) -> list[Change]:
+    modseq, uid = target["modseq"], target["uidnext"] - len(uids)
+    new: list[Change] = []
+    for at in range(0, len(uids), _COPIED_AT_ONCE):
+        some = uids[at : at + _COPIED_AT_ONCE]
+        rows = await transaction.find(
+            MESSAGES,
+            {"user": place.user, "box": place.box, "uid": {"$in": list(some)}},
+            projection={"_id": 0},
+            sort={"uid": 1},
+        )
+        copies: list[dict[str, Any]] = []
+        for row in rows:
+            copies.append({**row, "box": target["box"], "uid": uid, "modseq": modseq})
+            new.append(Change(uid, modseq, frozenset(row["flags"])))
+            uid += 1
+        await transaction.insert(MESSAGES, copies, weigh_message)
+    return new
+
+

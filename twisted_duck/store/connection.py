@@ -1,0 +1,511 @@
+"""Commands and transactions: how the rest of the store speaks to MongoDB.
+
+`Mongo.run` sends one command, `Mongo.find` reads documents, `Mongo.transaction` runs a coroutine inside a transaction.
+All of them end in bounded time and fail with `twisted_duck.errors` alone.
+
+What is sent again, and when:
+
+* A command outside a transaction is sent again when its connection was lost, until its time is over.  Everything the
+  store does outside transactions is idempotent, and has to stay so.
+* A transaction that the server gave up (`TransientTransactionError`: a write conflict with another process, a fail-over)
+  is run again from its beginning, after a pause that grows and is random, until a bound; then `Contention`, or
+  `Unavailable` if it was the connection that failed.
+* A commit whose reply was lost is sent again until the server says which it was: the server remembers.  Only if it
+  stays away longer than `settle` is the outcome unknown, and the message says so.
+
+Commands are plain documents; the first key is the command's name, the value the collection.  Reads are from the primary.
+Transactions read from a majority-committed snapshot and are committed to a journaled majority.
+"""
+
+from __future__ import annotations
+
+import random
+import uuid
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Coroutine,
+    Iterable,
+    Iterator,
+    Sequence,
+)
+from typing import Any, Final, TypeVar
+
+import attrs
+from bson.binary import UUID_SUBTYPE, Binary
+from bson.errors import BSONError
+from bson.int64 import Int64
+from bson.timestamp import Timestamp
+from pymongo.errors import ConnectionFailure
+from twisted.internet.defer import Deferred, ensureDeferred
+from twisted.internet.defer import TimeoutError as OutOfTime
+from twisted.internet.task import deferLater
+from twisted.logger import Logger
+
+from twisted_duck import errors
+from twisted_duck.store.driver import Document, Pool
+from twisted_duck.store.uri import Target, parse
+
+T = TypeVar("T")
+
+log = Logger()
+
+#: What every change is committed with.
+MAJORITY: Final = {"w": "majority", "j": True}
+
+#: MongoDB 5.0: the first with snapshot reads outside transactions.
+_OLDEST_WIRE_VERSION = 13
+
+DUPLICATE_KEY = 11000
+_UNAUTHORIZED = frozenset({13, 18, 8000})
+#: No space left, the server is shutting down, interrupted, memory or time exceeded: not our doing, and it may pass.
+_MAY_PASS = frozenset({14031, 91, 50, 189, 202, 262, 292, 11600, 11601, 11602, 10107, 13435, 13436})
+#: After these the outcome of a commit is not known (write concern not met, time over, primary going away).
+_UNKNOWN_COMMIT = frozenset({64, 50, 6, 7, 89, 91, 134, 189, 262, 9001, 10107, 11600, 11602, 13435, 13436})
+_NO_SUCH_TRANSACTION = 251
+
+#: Seconds that are spent on telling the server to drop a transaction; it does so by itself after a minute.
+_ABORT_TIME = 2.0
+
+#: Bytes of documents in one insert; the server takes 16 MiB.
+_LARGEST_COMMAND = 8 << 20
+
+
+class CommandFailed(Exception):
+    """The server refused a command.  Never leaves the storage plane; never carries what was sent."""
+
+    def __init__(self, name: str, reply: Document) -> None:
+        self.code = int(reply.get("code") or 0)
+        self.labels: Sequence[str] = reply.get("errorLabels") or ()
+        super().__init__(f"{name}: {reply.get('codeName', self.code)}")
+        #: The server's words: for the log only, they may quote mail.
+        self.text = str(reply.get("errmsg", ""))
+
+
+#: What a command may fail with before it is translated.
+FAILURES: Final = (CommandFailed, ConnectionFailure, OutOfTime, BSONError)
+
+
+def translate(error: Exception) -> errors.DuckError:
+    """The error of `twisted_duck.errors` that says what the driver's says."""
+    if isinstance(error, (ConnectionFailure, OutOfTime)):
+        return errors.Unavailable("the database is away, try again later")
+    if isinstance(error, CommandFailed):
+        if error.code == DUPLICATE_KEY:
+            return errors.AlreadyExists("it exists already")
+        if error.code in _UNAUTHORIZED:
+            log.error("MongoDB refuses us: {text}", text=error.text)
+            return errors.Unavailable("the database refuses the server's credentials")
+        if error.code in _MAY_PASS:
+            log.error("MongoDB: {text}", text=error.text)
+            return errors.Unavailable("the database can't do it now, try again later")
+        log.error("MongoDB refused {command}: {text}", command=str(error), text=error.text)
+    else:
+        log.error("BSON: {error!r}", error=error)
+    return errors.ServerError("the store could not do it; this is a fault of the server")
+
+
+@attrs.frozen
+class Times:
+    """Seconds that the store waits for the database."""
+
+    #: For one command, sending it again included.
+    command: float = 10.0
+    #: For a transaction, from its first attempt to the beginning of its last.
+    transaction: float = 10.0
+    #: For the outcome of a commit whose reply was lost; longer than a fail-over takes.
+    settle: float = 30.0
+
+
+@attrs.define
+class _Lease:
+    """A server-side session: what a transaction is known by."""
+
+    id: Document
+    number: int = 0
+    used: float = 0.0
+
+
+@attrs.frozen
+class Snapshot:
+    """The documents of a find, and the moment they were read at."""
+
+    documents: list[Document]
+    time: Timestamp
+
+
+class Transaction:
+    """What the coroutine given to `Mongo.transaction` sends its commands through."""
+
+    def __init__(self, mongo: Mongo, lease: _Lease) -> None:
+        self._mongo = mongo
+        self._lease = lease
+        self.began = False
+
+    async def run(self, command: Document) -> Document:
+        """One command, in the transaction.  Its failures are for `Mongo.transaction`: don't catch them."""
+        command["lsid"] = self._lease.id
+        command["txnNumber"] = Int64(self._lease.number)
+        command["autocommit"] = False
+        if not self.began:
+            self.began = True
+            command["startTransaction"] = True
+            command["readConcern"] = {"level": "snapshot"}
+        return await self._mongo.send(command)
+
+    async def find(self, collection: str, filter: Document, **options: Any) -> list[Document]:
+        """Documents of a transaction that are few: one reply's worth, at most 16 MiB."""
+        command = {"find": collection, "filter": filter, **options}
+        command.setdefault("batchSize", 100_000)
+        cursor = (await self.run(command))["cursor"]
+        found: list[Document] = cursor["firstBatch"]
+        while cursor["id"]:
+            cursor = (await self.run({"getMore": cursor["id"], "collection": collection}))["cursor"]
+            found.extend(cursor["nextBatch"])
+        return found
+
+    async def find_one(self, collection: str, filter: Document, **options: Any) -> Document | None:
+        found = await self.find(collection, filter, limit=1, singleBatch=True, **options)
+        return found[0] if found else None
+
+    async def aggregate(self, collection: str, pipeline: list[Document]) -> list[Document]:
+        """Documents of a pipeline that are few: one batch's worth."""
+        command = {"aggregate": collection, "pipeline": pipeline, "cursor": {}}
+        found: list[Document] = (await self.run(command))["cursor"]["firstBatch"]
+        return found
+
+    async def change(
+        self, collection: str, filter: Document, update: Document | list[Document], **options: Any
+    ) -> Document | None:
+        """findAndModify; the document as it is afterwards, None if none matches."""
+        command = {"findAndModify": collection, "query": filter, "update": update, "new": True, **options}
+        return (await self.run(command)).get("value")
+
+    async def take_out(self, collection: str, filter: Document) -> Document | None:
+        """Remove one document, and return it as it was; None if none matches."""
+        command = {"findAndModify": collection, "query": filter, "remove": True}
+        return (await self.run(command)).get("value")
+
+    async def insert(
+        self, collection: str, documents: Iterable[Document], weigh: Callable[[Document], int] = len
+    ) -> None:
+        """`weigh` tells about how many bytes a document has, where that is more than a few KiB."""
+        for batch in _batches(documents, weigh):
+            await self.run({"insert": collection, "documents": batch})
+
+    async def delete(self, collection: str, filters: Sequence[Document], limit: int = 0) -> int:
+        """Remove what matches any of the filters; how many documents that were."""
+        removed = 0
+        for at in range(0, len(filters), 1000):
+            some = [{"q": each, "limit": limit} for each in filters[at : at + 1000]]
+            removed += int((await self.run({"delete": collection, "deletes": some}))["n"])
+        return removed
+
+    async def update(self, collection: str, updates: Sequence[Document]) -> int:
+        """`updates` as in the `update` command (`q`, `u`, `multi` ...); how many documents matched."""
+        matched = 0
+        for at in range(0, len(updates), 1000):
+            some = list(updates[at : at + 1000])
+            matched += int((await self.run({"update": collection, "updates": some}))["n"])
+        return matched
+
+
+def _batches(
+    documents: Iterable[Document], weigh: Callable[[Document], int]
+) -> Iterator[list[Document]]:
+    """Documents by the thousand, or fewer where they are large: a command may have 16 MiB."""
+    batch: list[Document] = []
+    size = 0
+    for document in documents:
+        weight = weigh(document)
+        if batch and (len(batch) >= 1000 or size + weight > _LARGEST_COMMAND):
+            yield batch
+            batch, size = [], 0
+        batch.append(document)
+        size += weight
+    if batch:
+        yield batch
+
+
+class Mongo:
+    """A database on a replica set (or a sharded cluster)."""
+
+    def __init__(
+        self,
+        target: Target | str,
+        reactor: Any,
+        *,
+        connections: int = 8,
+        times: Times = Times(),
+        on_command: Callable[[str, Document], None] | None = None,
+    ) -> None:
+        self.target = parse(target) if isinstance(target, str) else target
+        self.reactor = reactor
+        self.times = times
+        #: Called with the database and each command just before it is sent (and sent again).
+        self.on_command = on_command
+        self._connections = self.target.connections or connections
+        self._pool: Pool | None = None
+        self._leases: list[_Lease] = []
+
+    # --- life ---------------------------------------------------------------------------------------------------------
+
+    async def open(self) -> None:
+        """Connect and look whether this is a server that mail can be kept on.
+
+        Fails with Unavailable, whose message is one line that says what to do.
+        """
+        self._pool = Pool(self.target, self._connections)
+        try:
+            await self._check()
+        except BaseException:
+            await self.close()
+            raise
+
+    async def close(self) -> None:
+        pool, self._pool = self._pool, None
+        if pool is not None:
+            await pool.close(self.reactor)
+
+    def sibling(self) -> Mongo:
+        """The same database over one connection of its own, to be opened: for what keeps a connection busy."""
+        return Mongo(
+            self.target, self.reactor, connections=1, times=self.times, on_command=self.on_command
+        )
+
+    async def _check(self) -> None:
+        where = self.target.address
+        try:
+            hello = await self.send({"hello": 1}, "admin")
+            status = await self.send({"connectionStatus": 1}, "admin")
+        except FAILURES:
+            known = self._pool.last_failure if self._pool is not None else None
+            raise errors.Unavailable(
+                f"MongoDB at {where} can't be reached, or has no primary"
+                + (f" ({known})" if known else "")
+                + "; start it, or give the right address with --mongo"
+            ) from None
+        if not hello.get("setName") and hello.get("msg") != "isdbgrid":
+            raise errors.Unavailable(
+                f"MongoDB at {where} is a standalone server, and transactions need a replica set: start mongod with"
+                " --replSet rs0 and run rs.initiate() once, or leave --mongo out to use the embedded one"
+            )
+        if int(hello.get("maxWireVersion", 0)) < _OLDEST_WIRE_VERSION:
+            raise errors.Unavailable(f"MongoDB at {where} is older than 5.0; upgrade it")
+        if self.target.username is not None and not status["authInfo"]["authenticatedUsers"]:
+            raise errors.Unavailable(
+                f"MongoDB at {where} refuses the user {self.target.username!r} of database"
+                f" {self.target.auth_database!r}: check name, password, and that SCRAM-SHA-1 is allowed"
+            )
+
+    # --- commands -----------------------------------------------------------------------------------------------------
+
+    async def send(
+        self, command: Document, database: str | None = None, time: float | None = None
+    ) -> Document:
+        """One command, once; fails with what `FAILURES` lists."""
+        pool = self._pool
+        if pool is None:
+            raise ConnectionFailure("the store is closed")
+        name = next(iter(command))
+        command["$db"] = database or self.target.database
+        if self.on_command is not None:
+            self.on_command(command["$db"], command)
+        reply = await self._bounded(pool.send(command), time or self.times.command)
+        if not reply.get("ok"):
+            raise CommandFailed(name, reply)
+        if wrong := reply.get("writeErrors"):
+            raise CommandFailed(name, {**wrong[-1], "errorLabels": reply.get("errorLabels")})
+        if unmet := reply.get("writeConcernError"):
+            raise CommandFailed(name, {**unmet, "errorLabels": reply.get("errorLabels")})
+        return reply
+
+    async def run(
+        self, command: Document, *, database: str | None = None, time: float | None = None
+    ) -> Document:
+        """One command that may be sent again if its connection is lost; fails with DuckError.
+
+        `time`: seconds it may take, for what is slow by nature.
+        """
+        end = self.reactor.seconds() + (time or self.times.command)
+        pauses = _pauses()
+        while True:
+            try:
+                return await self.send(dict(command), database, max(end - self.reactor.seconds(), 0.01))
+            except ConnectionFailure as error:
+                pause = next(pauses)
+                if self._pool is None or self.reactor.seconds() + pause >= end:
+                    raise translate(error) from None
+            except FAILURES as error:
+                raise translate(error) from None
+            await deferLater(self.reactor, pause)
+
+    async def find(self, collection: str, filter: Document, **options: Any) -> list[Document]:
+        """All documents of a find: for answers that are known to be small."""
+        found: list[Document] = []
+        async for batch in self.batches(collection, filter, **options):
+            found.extend(batch)
+        return found
+
+    async def find_one(self, collection: str, filter: Document, **options: Any) -> Document | None:
+        command = {"find": collection, "filter": filter, "limit": 1, "singleBatch": True, **options}
+        command.setdefault("readConcern", {"level": "majority"})
+        found = (await self.run(command))["cursor"]["firstBatch"]
+        return found[0] if found else None
+
+    async def snapshot(
+        self, collection: str, filter: Document, at: Timestamp | None = None, **options: Any
+    ) -> Snapshot:
+        """A find in the newest majority-committed state, or in that of an earlier such find.
+
+        Finds at the same moment see one state of the database, as in a transaction, without being one.
+        """
+        concern: Document = {"level": "snapshot"}
+        if at is not None:
+            concern["atClusterTime"] = at
+        command = {"find": collection, "filter": filter, "readConcern": concern, **options}
+        cursor = (await self.run(command))["cursor"]
+        found = cursor["firstBatch"]
+        moment = cursor["atClusterTime"]
+        while cursor["id"]:
+            cursor = (await self.run({"getMore": cursor["id"], "collection": collection}))["cursor"]
+            found.extend(cursor["nextBatch"])
+        return Snapshot(found, moment)
+
+    async def batches(
+        self, collection: str, filter: Document, *, time: float | None = None, **options: Any
+    ) -> AsyncIterator[list[Document]]:
+        """Documents as they come, in batches of at most `batchSize`."""
+        command = {"find": collection, "filter": filter, **options}
+        command.setdefault("readConcern", {"level": "majority"})
+        more = {"batchSize": options["batchSize"]} if "batchSize" in options else {}
+        cursor = (await self.run(command, time=time))["cursor"]
+        batch = cursor["firstBatch"]
+        while True:
+            if batch:
+                yield batch
+            if not cursor["id"]:
+                return
+            following = {"getMore": cursor["id"], "collection": collection, **more}
+            cursor = (await self.run(following, time=time))["cursor"]
+            batch = cursor["nextBatch"]
+
+    async def aggregate(
+        self, collection: str, pipeline: list[Document], *, time: float | None = None, **options: Any
+    ) -> list[Document]:
+        command = {"aggregate": collection, "pipeline": pipeline, "cursor": {}, **options}
+        command.setdefault("readConcern", {"level": "majority"})
+        cursor = (await self.run(command, time=time))["cursor"]
+        found: list[Document] = cursor["firstBatch"]
+        while cursor["id"]:
+            following = {"getMore": cursor["id"], "collection": collection}
+            cursor = (await self.run(following, time=time))["cursor"]
+            found.extend(cursor["nextBatch"])
+        return found
+
+    def _bounded(self, work: Coroutine[Any, Any, T], seconds: float) -> Deferred[T]:
+        return ensureDeferred(work).addTimeout(seconds, self.reactor)
+
+    # --- transactions -------------------------------------------------------------------------------------------------
+
+    async def transaction(self, work: Callable[[Transaction], Awaitable[T]]) -> T:
+        """Run `work`, all of whose commands take effect together or not at all; what it returned.
+
+        `work` is run again where the server gave the transaction up, so it must not change anything but the database.
+        """
+        end = self.reactor.seconds() + self.times.transaction
+        pauses = _pauses()
+        while True:
+            lease = self._lease()
+            transaction = Transaction(self, lease)
+            try:
+                try:
+                    result = await work(transaction)
+                except Exception:
+                    if transaction.began:
+                        await self._abort(lease)
+                    raise
+                if transaction.began:
+                    await self._commit(lease)
+            except FAILURES as error:
+                if not _transient(error):
+                    raise translate(error) from None
+                pause = next(pauses)
+                if self._pool is None or self.reactor.seconds() + pause >= end:
+                    if isinstance(error, CommandFailed):
+                        raise errors.Contention("too many changes at the same time, try again") from None
+                    raise translate(error) from None
+            else:
+                self._give_back(lease)
+                return result
+            await deferLater(self.reactor, pause)
+
+    def _lease(self) -> _Lease:
+        while self._leases:
+            lease = self._leases.pop()
+            # The server forgets a session after 30 minutes.
+            if self.reactor.seconds() - lease.used < 20 * 60:
+                break
+        else:
+            lease = _Lease({"id": Binary(uuid.uuid4().bytes, UUID_SUBTYPE)})
+        lease.number += 1
+        return lease
+
+    def _give_back(self, lease: _Lease) -> None:
+        lease.used = self.reactor.seconds()
+        self._leases.append(lease)
+
+    def _finish(self, verb: str, lease: _Lease, time: float) -> Awaitable[Document]:
+        command = {
+            verb: 1,
+            "lsid": lease.id,
+            "txnNumber": Int64(lease.number),
+            "autocommit": False,
+            "writeConcern": MAJORITY,
+        }
+        return self.send(command, "admin", time)
+
+    async def _abort(self, lease: _Lease) -> None:
+        """Give the transaction's locks back at once; else the server does it after a minute."""
+        try:
+            await self._finish("abortTransaction", lease, _ABORT_TIME)
+        except CommandFailed:
+            pass  # It is aborted already: that was the failure.
+        except (ConnectionFailure, OutOfTime) as error:
+            log.info("a transaction was left for the server to end: {error}", error=str(error))
+
+    async def _commit(self, lease: _Lease) -> None:
+        end = self.reactor.seconds() + self.times.settle
+        pauses = _pauses()
+        while True:
+            try:
+                await self._finish("commitTransaction", lease, self.times.command)
+                return
+            except CommandFailed as error:
+                if error.code not in _UNKNOWN_COMMIT:
+                    raise
+            except (ConnectionFailure, OutOfTime):
+                pass
+            pause = next(pauses)
+            if self._pool is None or self.reactor.seconds() + pause >= end:
+                raise errors.Unavailable(
+                    "the database went away in the middle of the change; it is not known whether it was made"
+                )
+            await deferLater(self.reactor, pause)
+
+
+def _transient(error: Exception) -> bool:
+    if isinstance(error, CommandFailed):
+        return "TransientTransactionError" in error.labels or error.code == _NO_SUCH_TRANSACTION
+    # Before the commit nothing has taken effect, so a lost connection is no different from a conflict.
+    return isinstance(error, ConnectionFailure)
+
+
+def _pauses() -> Iterator[float]:
+    """Seconds to wait before each further attempt: growing, and different for everybody."""
+    longest = 0.004
+    while True:
+        yield random.uniform(longest / 2, longest)
+        longest = min(longest * 1.6, 0.5)
+

@@ -1,0 +1,179 @@
+"""txmongo, made to behave: the one place that knows its limits.
+
+What is worked around, and how:
+
+* Its reply decoder copies all it has on every chunk (15 MB took half a second): `Wire` gathers replies in a bytearray.
+* It never gives up waiting for a primary: `Pool.send` takes a time limit, always.
+* Requests are answered in order on each connection and connections are taken in turn, so a slow one holds up whoever
+  comes next: `Pool.getprotocol` takes the connection with the least to do, and never one that is being made anew while
+  another is there.
+* It ignores a failed authentication: `Pool.check` asks the server who we are.
+* Its sessions hide the reply to `commitTransaction`, and with it a write concern that was not met: the fields of a
+  transaction are put into the commands by `twisted_duck.store.connection` instead.
+* Its error texts repeat the whole command, mail included: replies are checked in `connection`.
+* TLS verifies one name for all hosts: `_Verifier` takes the name of the host that is being connected to.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final, cast
+
+from bson.codec_options import CodecOptions
+from OpenSSL import SSL
+from pymongo.errors import ConnectionFailure
+from twisted.internet import defer, ssl
+from twisted.internet.interfaces import IOpenSSLClientConnectionCreator, IReactorTime
+from twisted.internet.protocol import ReconnectingClientFactory
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from twisted.python.filepath import FilePath
+from txmongo.connection import ConnectionPool
+from txmongo.protocol import MongoDecoder, MongoProtocol, Msg
+from zope.interface import implementer
+
+from twisted_duck.store.uri import Target
+
+Document = dict[str, Any]
+
+#: Times come back aware; UUIDs are not stored.
+CODEC: Final[CodecOptions[Document]] = CodecOptions(tz_aware=True)
+
+#: Bytes of the largest reply mongod sends (maxMessageSizeBytes).
+_LARGEST_REPLY = 48_000_000
+#: Seconds until the first and, at most, between further attempts to connect.
+_RETRY_DELAY = 1.0
+_MAX_RETRY_DELAY = 5.0
+
+log = Logger()
+
+
+class Wire(MongoProtocol):  # type: ignore[misc]
+    """A connection that takes replies apart without copying what it waits for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._received = bytearray()
+
+    def connectionMade(self) -> None:
+        self.transport.setTcpNoDelay(True)
+        self.factory.pool.wires.add(self)
+        super().connectionMade()
+
+    def connectionLost(self, reason: Failure) -> None:  # type: ignore[override]
+        super().connectionLost(reason)
+        self.factory.pool.lost(self)
+
+    def dataReceived(self, data: bytes) -> None:
+        received = self._received
+        received += data
+        while len(received) >= 16:
+            length = int.from_bytes(received[:4], "little")
+            if not 16 <= length <= _LARGEST_REPLY:
+                self.fail(ConnectionFailure(f"a reply of {length} bytes"))
+                return
+            if len(received) < length:
+                return
+            with memoryview(received) as view:
+                message = bytes(view[:length])
+            del received[:length]
+            self.handle(MongoDecoder.decode(message))
+
+    def fail(self, reason: object) -> None:
+        """What went wrong while the connection was made, or a reply that makes no sense."""
+        self.factory.pool.last_failure = str(reason)
+        log.info("connection to MongoDB given up: {reason}", reason=str(reason))
+        self.transport.loseConnection()
+
+
+class Pool(ConnectionPool):  # type: ignore[misc]
+    """Several connections to the primary.
+
+    Beware: the base class answers every attribute that it does not have with a Database.
+    """
+
+    last_failure: str | None = None
+
+    def __init__(self, target: Target, connections: int) -> None:
+        self.wires: set[Wire] = set()
+        self._all_lost: defer.Deferred[None] | None = None
+        super().__init__(
+            target.bare_uri,
+            pool_size=connections,
+            ssl_context_factory=_Verifier(target) if target.tls else None,
+            retry_delay=_RETRY_DELAY,
+            max_delay=_MAX_RETRY_DELAY,
+        )
+        for factory in self.getprotocols():
+            factory.protocol = Wire
+            factory.noisy = False
+        if target.username is not None:
+            # No connection is there yet, so that this only remembers the credentials.
+            self.authenticate(
+                target.auth_database, target.username, target.password or "", target.mechanism
+            )
+
+    def getprotocol(self) -> defer.Deferred[Wire]:
+        ready = [each.instance for each in self.getprotocols() if each.instance]
+        if ready:
+            return defer.succeed(min(ready, key=MongoProtocol.inflight))
+        first = defer.DeferredList(
+            [each.notifyReady() for each in self.getprotocols()],
+            fireOnOneCallback=True,
+            consumeErrors=True,
+        )
+        return first.addCallback(lambda found: found[0].instance)  # type: ignore[index]
+
+    async def send(self, command: Document) -> Document:
+        """Send a command (with `$db`) and return the reply, failed or not.
+
+        Fails with ConnectionFailure (NotPrimaryError is one) when the connection is lost or is no longer the primary's.
+        """
+        wire = await self.getprotocol()
+        if self.cluster_time is not None:
+            command["$clusterTime"] = self.cluster_time
+        message = Msg.create(command, codec_options=CODEC)
+        return cast(Document, await wire.send_msg(message, CODEC, None, check=False))
+
+    def lost(self, wire: Wire) -> None:
+        self.wires.discard(wire)
+        if not self.wires and self._all_lost is not None:
+            waiting, self._all_lost = self._all_lost, None
+            waiting.callback(None)
+
+    async def close(self, reactor: IReactorTime) -> None:
+        """Close all connections, and wait (a second at most) until they are closed."""
+        await self.disconnect()
+        if self.wires:
+            self._all_lost = defer.Deferred()
+            self._all_lost.addTimeout(1.0, reactor, lambda _result, _timeout: None)
+            await self._all_lost
+
+
+@implementer(IOpenSSLClientConnectionCreator)
+class _Verifier:
+    """TLS to several hosts, each verified by the name it was connected to by."""
+
+    def __init__(self, target: Target) -> None:
+        self._trust = None
+        if target.ca_file is not None:
+            pem = FilePath(target.ca_file).getContent()
+            end = b"-----END CERTIFICATE-----"
+            self._trust = ssl.trustRootFromCertificates(
+                [ssl.Certificate.loadPEM(one + end) for one in pem.split(end)[:-1]]
+            )
+        self._own = None
+        if target.certificate_file is not None:
+            self._own = ssl.PrivateCertificate.loadPEM(FilePath(target.certificate_file).getContent())
+        #: Address -> name, because the driver's pings go to the addresses of hosts it knows by name.
+        self._names: dict[str, str] = {}
+
+    def clientConnectionForTLS(self, tlsProtocol: Any) -> SSL.Connection:
+        factory = tlsProtocol.wrappedProtocol.factory
+        name = factory.connector.host
+        address = tlsProtocol.transport.getPeer().host
+        if isinstance(factory, ReconnectingClientFactory):
+            self._names[address] = name
+        else:
+            name = self._names.get(address, name)
+        options = ssl.optionsForClientTLS(name, self._trust, self._own)
+        return cast(SSL.Connection, options.clientConnectionForTLS(tlsProtocol))

@@ -1,0 +1,182 @@
+"""FETCH: the immutable data of messages, read in batches of bounded size, the next one while this one is used."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import AsyncIterator, Iterator, Sequence
+from datetime import datetime, timedelta, timezone
+from functools import lru_cache
+from typing import Any, Final, TypeVar
+
+import attrs
+from bson.objectid import ObjectId
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.python.failure import Failure
+
+from twisted_duck import errors
+from twisted_duck.store.changes import Place, uid_filters
+from twisted_duck.store.connection import Mongo
+from twisted_duck.store.content import StoredContent
+from twisted_duck.store.driver import Document
+from twisted_duck.store.rope import INLINE
+from twisted_duck.store.schema import BODIES, MESSAGES
+from twisted_duck.values import FetchWant, MessageData
+
+T = TypeVar("T")
+
+#: Messages in a batch, at most; bytes in one, about (one message may have more).
+_MOST = 1_000
+_BYTES: Final = 768 * 1024
+#: Bytes that a message has before anything is known of those of its mailbox.
+_FIRST_GUESS = 2_048
+
+#: What is asked for -> the field that has it, in the message's document or (the last three) in the body's.
+_FIELDS: Final[dict[FetchWant, tuple[str, ...]]] = {
+    "date": ("date", "zone"),
+    "size": ("size",),
+    "content": ("body", "size"),
+    "envelope": ("envelope",),
+    "bodystructure": ("structure",),
+    "body": ("plain",),
+}
+_LISTS: Final[dict[FetchWant, str]] = {
+    "envelope": "envelope",
+    "bodystructure": "structure",
+    "body": "plain",
+}
+
+
+async def fetch(
+    mongo: Mongo, place: Place, living: array[int], uids: Sequence[int], wanted: frozenset[FetchWant]
+) -> AsyncIterator[list[MessageData]]:
+    """The messages of `uids` (ascending, all in `living`) that are still there, in order."""
+    async for batch in _ahead(_read(mongo, place, living, uids, wanted)):
+        yield batch
+
+
+async def _read(
+    mongo: Mongo, place: Place, living: array[int], uids: Sequence[int], wanted: frozenset[FetchWant]
+) -> AsyncIterator[list[MessageData]]:
+    lists = [field for want, field in _LISTS.items() if want in wanted]
+    at, guess = 0, _FIRST_GUESS
+    while at < len(uids):
+        some = uids[at : at + min(_MOST, max(1, _BYTES // guess))]
+        at += len(some)
+        rows = await _rows(mongo, place, living, some, wanted)
+        if not rows:
+            continue
+        if lists and any(field not in row for row in rows for field in lists):
+            await _bring_lists(mongo, place.user, rows, lists)
+        guess = 64 + sum(_weight(row, lists) for row in rows) // len(rows)
+        if "content" not in wanted:
+            yield [_message(row, wanted) for row in rows]
+            continue
+        for group in _groups(rows):
+            bodies = await _bodies(mongo, place.user, group, {"tree": 1, "rope": 1})
+            yield [
+                attrs.evolve(_message(row, wanted), content=StoredContent(mongo, bodies[row["body"]]))
+                for row in group
+            ]
+
+
+async def _rows(
+    mongo: Mongo, place: Place, living: array[int], uids: Sequence[int], wanted: frozenset[FetchWant]
+) -> list[Document]:
+    filters = uid_filters(living, uids)
+    which = filters[0] if len(filters) == 1 else {"uid": {"$in": list(uids)}}
+    # With the body's id, in case that a list is kept there.
+    fields = {"uid", "body"}.union(*(_FIELDS[want] for want in wanted))
+    return await mongo.find(
+        MESSAGES,
+        {"user": place.user, "box": place.box, **which},
+        projection={"_id": 0, **dict.fromkeys(sorted(fields), 1)},
+        sort={"uid": 1},
+        batchSize=_MOST,
+    )
+
+
+async def _bodies(
+    mongo: Mongo, user: ObjectId, rows: Sequence[Document], projection: Document
+) -> dict[ObjectId, Document]:
+    ids = list({row["body"] for row in rows})
+    found = await mongo.find(
+        BODIES, {"user": user, "_id": {"$in": ids}}, projection=projection, batchSize=_MOST
+    )
+    bodies = {body["_id"]: body for body in found}
+    if len(bodies) != len(ids):
+        raise errors.Corruption("the body of a message is missing in the store")
+    return bodies
+
+
+async def _bring_lists(
+    mongo: Mongo, user: ObjectId, rows: Sequence[Document], fields: Sequence[str]
+) -> None:
+    """Put the lists that are too large for the messages' documents into `rows`."""
+    short = [row for row in rows if any(field not in row for field in fields)]
+    bodies = await _bodies(mongo, user, short, dict.fromkeys(fields, 1))
+    for row in short:
+        for field in fields:
+            if field not in row:
+                row[field] = bodies[row["body"]][field]
+
+
+def _weight(row: Document, lists: Sequence[str]) -> int:
+    return sum(len(row[field]) for field in lists)
+
+
+def _groups(rows: Sequence[Document]) -> Iterator[list[Document]]:
+    """Rows whose inline bytes make a batch."""
+    group: list[Document] = []
+    size = 0
+    for row in rows:
+        inline = 512 + min(row["size"], INLINE)
+        if group and size + inline > _BYTES:
+            yield group
+            group, size = [], 0
+        group.append(row)
+        size += inline
+    yield group
+
+
+@lru_cache(maxsize=256)
+def _zone(minutes: int) -> timezone:
+    return timezone(timedelta(minutes=minutes))
+
+
+def _date(row: Document) -> datetime:
+    date: datetime = row["date"]
+    return date.astimezone(_zone(row["zone"])) if "zone" in row else date
+
+
+def _message(row: Document, wanted: frozenset[FetchWant]) -> MessageData:
+    return MessageData(
+        row["uid"],
+        _date(row) if "date" in wanted else None,
+        row["size"] if "size" in wanted else None,
+        row["envelope"] if "envelope" in wanted else None,
+        row["structure"] if "bodystructure" in wanted else None,
+        row["plain"] if "body" in wanted else None,
+    )
+
+
+async def _ahead(source: AsyncIterator[T]) -> AsyncIterator[T]:
+    """What `source` gives, with the next item already asked for while one is used."""
+    end: Any = object()
+
+    async def one() -> T:
+        async for item in source:
+            return item
+        return end  # type: ignore[no-any-return]
+
+    def dropped(failure: Failure) -> None:
+        failure.trap(CancelledError, errors.DuckError)
+
+    coming = Deferred.fromCoroutine(one())
+    try:
+        while (item := await coming) is not end:
+            coming = Deferred.fromCoroutine(one())
+            yield item
+    finally:
+        # Nobody waits for it if whoever reads us has stopped.
+        coming.addErrback(dropped)
+        coming.cancel()

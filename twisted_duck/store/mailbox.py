@@ -1,0 +1,281 @@
+"""IMailbox: one session's view of a mailbox that it has open."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from typing import TypeVar
+
+from twisted.internet.task import deferLater
+from zope.interface import implementer
+
+from twisted_duck import errors
+from twisted_duck.index import MailboxIndex, living
+from twisted_duck.interfaces import IMoveMailbox
+from twisted_duck.limits import Limits
+from twisted_duck.matching import match
+from twisted_duck.search import SearchKey
+from twisted_duck.store import changes
+from twisted_duck.store.arrival import counts
+from twisted_duck.store.changes import Done, Moved, Sums
+from twisted_duck.store.connection import MAJORITY, Mongo
+from twisted_duck.store.fetch import fetch
+from twisted_duck.store.opened import Opened, Registry
+from twisted_duck.store.schema import MAILBOXES
+from twisted_duck.store.searching import StoreLeaves
+from twisted_duck.store.writers import Writer
+from twisted_duck.values import (
+    DELETED,
+    SEEN,
+    CopyResult,
+    FetchWant,
+    FlagChange,
+    Flags,
+    MessageData,
+    StoreResult,
+    UIDSet,
+)
+
+T = TypeVar("T")
+
+#: How often a change is computed again because others changed the mailbox meanwhile.
+_ATTEMPTS = 20
+
+
+@implementer(IMoveMailbox)
+class StoreMailbox:
+    """See L{twisted_duck.interfaces.IMailbox}; it fails with MailboxGone, Unavailable and Contention, too."""
+
+    def __init__(
+        self,
+        mongo: Mongo,
+        registry: Registry,
+        writer: Writer,
+        opened: Opened,
+        readonly: bool,
+        limits: Limits,
+    ) -> None:
+        self._mongo = mongo
+        self._registry = registry
+        self._writer = writer
+        self._opened = opened
+        self._limits = limits
+        self.readonly = readonly
+        self._watching: list[Callable[[], None]] = []
+        self._closed = False
+        registry.enter(opened)
+
+    @property
+    def name(self) -> str:
+        return self._opened.name
+
+    @property
+    def index(self) -> MailboxIndex:
+        return self._opened.index
+
+    @property
+    def new_keywords(self) -> bool:
+        return len(self.index.keywords()) < self._limits.keywords_per_mailbox
+
+    # --- watching -----------------------------------------------------------------------------------------------------
+
+    async def refresh(self) -> None:
+        await self._opened.refresh()
+
+    def watch(self, callback: Callable[[], None]) -> None:
+        self._watching.append(callback)
+        self._opened.watch(callback)
+
+    def unwatch(self, callback: Callable[[], None]) -> None:
+        if callback in self._watching:
+            self._watching.remove(callback)
+            self._opened.unwatch(callback)
+
+    async def close(self) -> None:
+        if not self._closed:
+            self._closed = True
+            for callback in list(self._watching):
+                self.unwatch(callback)
+            self._registry.leave(self._opened)
+
+    async def claim_recent(self) -> tuple[int, int]:
+        opened = self._opened
+        stop = opened.index.uidnext
+        first = opened.index.first_recent
+        if first >= stop or self.readonly:
+            return min(first, stop), stop
+        reply = await self._mongo.run(
+            {
+                "findAndModify": MAILBOXES,
+                "query": opened.place.filter,
+                "update": {"$max": {"recent": stop}},
+                "fields": {"recent": 1},
+                "writeConcern": MAJORITY,
+            }
+        )
+        before = reply["value"]
+        if before is None:
+            return stop, stop
+        opened.claimed(stop)
+        return min(before["recent"], stop), stop
+
+    # --- reading ------------------------------------------------------------------------------------------------------
+
+    def fetch(
+        self, uids: Sequence[int], wanted: frozenset[FetchWant]
+    ) -> AsyncIterator[list[MessageData]]:
+        index = self.index
+        return fetch(self._mongo, self._opened.place, index.uids, living(index, uids), wanted)
+
+    async def search(self, key: SearchKey) -> list[int]:
+        leaves = StoreLeaves(self._mongo, self._opened.place, len(self.index), self._limits)
+        return await match(key, self.index, leaves)
+
+    # --- changing -----------------------------------------------------------------------------------------------------
+
+    async def store(self, uids: Sequence[int], change: FlagChange) -> StoreResult:
+        self._writable()
+
+        async def attempt() -> StoreResult:
+            # What other processes did meanwhile counts: a STORE that changes nothing must be sure of it.
+            await self._opened.refresh()
+            return await self._store(uids, change)
+
+        return await self._change(attempt)
+
+    async def _store(self, uids: Sequence[int], change: FlagChange) -> StoreResult:
+        index = self.index
+        groups: dict[Flags, list[int]] = {}
+        after: dict[Flags, Flags] = {}
+        before: list[Flags] = []
+        changed: list[int] = []
+        unchanged: list[int] = []
+        modified: list[int] = []
+        bound = change.unchanged_since
+        for uid, modseq, flags in index.rows(uids):
+            if bound is not None and modseq > bound:
+                modified.append(uid)
+                continue
+            new = after.get(flags)
+            if new is None:
+                new = after[flags] = change.apply(flags)
+            if new == flags:
+                unchanged.append(uid)
+            else:
+                groups.setdefault(new, []).append(uid)
+                before.append(flags)
+                changed.append(uid)
+        if not changed:
+            return StoreResult(0, (), unchanged, modified)
+        check_flags(groups, self._limits)
+        check_keywords(index, groups, self._limits)
+        unseen, deleted = counts(before)
+        unseen_after, deleted_after = counts(f for f, group in groups.items() for _ in group)
+        sums = Sums(0, unseen_after - unseen, deleted_after - deleted)
+        done = await changes.store(self._mongo, self._opened.place, index.uids, groups, sums)
+        await self._learn(done)
+        return StoreResult(done.modseq, changed, unchanged, modified)
+
+    async def expunge(self, uids: UIDSet | None = None) -> UIDSet:
+        self._writable()
+
+        async def attempt() -> UIDSet:
+            await self._opened.refresh()
+            index = self.index
+            gone = index.with_flag(DELETED)
+            if uids is not None:
+                gone = [uid for uid in gone if uid in uids]
+            if not gone:
+                return UIDSet()
+            unseen = sum(SEEN not in flags for _, _, flags in index.rows(gone))
+            done = await changes.expunge(
+                self._mongo, self._opened.place, index.uids, gone, unseen
+            )
+            await self._learn(done)
+            return done.expunged
+
+        return await self._change(attempt)
+
+    async def copy(self, uids: Sequence[int], destination: str) -> CopyResult:
+        return await self._copy(uids, destination, move=False)
+
+    async def move(self, uids: Sequence[int], destination: str) -> CopyResult:
+        self._writable()
+        return await self._copy(uids, destination, move=True)
+
+    async def _copy(self, uids: Sequence[int], destination: str, *, move: bool) -> CopyResult:
+        async def attempt() -> CopyResult:
+            index = self.index
+            if len(living(index, uids)) != len(uids):
+                await self._opened.refresh()
+                if len(living(index, uids)) != len(uids):
+                    raise errors.Refused("some of the messages are not there any more")
+            source, target = await changes.copy(
+                self._mongo, self._opened.place, index.uids, uids, destination, move=move
+            )
+            if source is not None:
+                await self._learn(source)
+            if target.mailbox["_id"] == self._opened.id:
+                await self._learn(target)
+            else:
+                self._writer.learn(target)
+            new = [change.uid for change in target.changed]
+            return CopyResult(target.mailbox["uidvalidity"], list(uids), new)
+
+        return await self._change(attempt)
+
+    def _writable(self) -> None:
+        if self.readonly:
+            raise errors.ReadOnly("the mailbox is open read-only")
+
+    async def _change(self, attempt: Callable[[], Awaitable[T]]) -> T:
+        async def once() -> T:
+            try:
+                return await attempt()
+            except Moved:
+                # Fails if the mailbox is gone.
+                await self._opened.refresh()
+                raise
+
+        return await retried(self._mongo, self._writer, once)
+
+    async def _learn(self, done: Done) -> None:
+        if not self._opened.advance(done):
+            await self._opened.refresh()
+
+
+async def retried(mongo: Mongo, writer: Writer, attempt: Callable[[], Awaitable[T]]) -> T:
+    """Make a change of a user, one at a time; again, after a pause, where other processes were quicker."""
+    for number in range(_ATTEMPTS):
+        await writer.lock.acquire()
+        try:
+            return await attempt()
+        except Moved:
+            pass
+        finally:
+            writer.lock.release()
+        await deferLater(mongo.reactor, random.uniform(0, 0.002 * number))
+    raise errors.Contention("others keep changing the mailbox, try again")
+
+
+def check_flags(flag_sets: Iterable[Flags], limits: Limits) -> None:
+    """Raises TooMany for flags that no message may have."""
+    for flags in flag_sets:
+        if len(flags) > limits.flags_per_message:
+            raise errors.TooMany(f"a message may have {limits.flags_per_message} flags")
+        if any(len(flag.encode()) > limits.keyword for flag in flags):
+            raise errors.TooMany(f"a keyword may have {limits.keyword} bytes")
+
+
+def keywords_of(flag_sets: Iterable[Flags]) -> set[str]:
+    """The keywords among flags, folded."""
+    return {flag.lower() for flags in flag_sets for flag in flags if not flag.startswith("\\")}
+
+
+def check_keywords(index: MailboxIndex, flag_sets: Iterable[Flags], limits: Limits) -> None:
+    """Raises TooMany where messages with these flags would bring too many keywords into the mailbox."""
+    new = keywords_of(flag_sets)
+    if new:
+        known = {keyword.lower() for keyword in index.keywords()}
+        if not new <= known and len(known | new) > limits.keywords_per_mailbox:
+            raise errors.TooMany(f"a mailbox may have {limits.keywords_per_mailbox} keywords")

@@ -1,0 +1,292 @@
+"""What this process knows of the mailboxes that are open, or were lately.
+
+One `Opened` a mailbox, shared by all sessions: its index, who watches it, and how it is brought up to date.  Nothing is
+written here; `changes` does that, and tells what it did by `advance`.
+
+A refresh is exact.  It reads the mailbox's document in the newest majority-committed state, and where the modseq in it is
+not the index's, the messages and tombstones above the index's modseq in the same state.  So the index only ever holds
+what can't be rolled back, every change up to its modseq, and nothing of later ones.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+
+import attrs
+from bson.objectid import ObjectId
+from bson.timestamp import Timestamp
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from twisted_duck import errors
+from twisted_duck.index import MailboxIndex
+from twisted_duck.store.changes import LOG_FIELDS, Done, Place
+from twisted_duck.store.connection import Mongo
+from twisted_duck.store.driver import Document
+from twisted_duck.store.schema import MAILBOXES, MESSAGES, TOMBSTONES
+from twisted_duck.values import Change, Changes, Expunged, Flags, UIDSet
+
+log = Logger()
+
+#: Messages that are put into an index at a time: about 10 ms.
+_AT_ONCE = 5_000
+
+_ROW = {"_id": 0, "uid": 1, "modseq": 1, "flags": 1}
+
+
+@attrs.frozen
+class Seen:
+    """A mailbox's document (its LOG_FIELDS and `_id`), and the moment it was read at."""
+
+    document: Document
+    time: Timestamp
+
+
+class Opened:
+    """One mailbox.  `refresh` has to come first: until then the index is empty."""
+
+    def __init__(self, mongo: Mongo, user: ObjectId, document: Document) -> None:
+        self._mongo = mongo
+        self.user = user
+        self.id: ObjectId = document["_id"]
+        self.box: ObjectId = document["box"]
+        self.name: str = document["path"]
+        self.index = MailboxIndex(document["uidvalidity"])
+        self.gone = False
+        #: Sessions that have it open.
+        self.sessions = 0
+        self._watchers: list[Callable[[], None]] = []
+        self._running = False
+        #: Who waits for a refresh that begins after their asking.
+        self._next: list[Deferred[None]] = []
+        #: Flag sets, so that messages with the same flags share one.
+        self._flag_sets: dict[tuple[str, ...], Flags] = {}
+
+    @property
+    def place(self) -> Place:
+        return Place(self.user, self.id, self.box, self.index.highest_modseq)
+
+    # --- watching -----------------------------------------------------------------------------------------------------
+
+    def watch(self, callback: Callable[[], None]) -> None:
+        self._watchers.append(callback)
+
+    def unwatch(self, callback: Callable[[], None]) -> None:
+        if callback in self._watchers:
+            self._watchers.remove(callback)
+
+    def _tell(self) -> None:
+        for callback in list(self._watchers):
+            callback()
+
+    # --- moving -------------------------------------------------------------------------------------------------------
+
+    async def refresh(self, seen: Seen | None = None) -> None:
+        """Bring the index up to what was committed before this call; fails with MailboxGone, Unavailable.
+
+        Whoever asks while a refresh is under way waits for the one after it, all of them for the same one.
+        `seen` spares the first read, if it was made after the call that asks for this one began.
+        """
+        if self._running:
+            turn: Deferred[None] = Deferred()
+            self._next.append(turn)
+            await turn
+            return
+        self._running = True
+        try:
+            await self._refresh(seen)
+        finally:
+            self._running = False
+            waiting, self._next = self._next, []
+            if waiting:
+                self._serve(waiting)
+
+    def _serve(self, waiting: list[Deferred[None]]) -> None:
+        def fire(result: Failure | None) -> None:
+            for turn in waiting:
+                turn.callback(result)  # type: ignore[arg-type]
+
+        Deferred.fromCoroutine(self.refresh()).addBoth(fire)
+
+    async def _refresh(self, seen: Seen | None) -> None:
+        if self.gone:
+            raise errors.MailboxGone("the mailbox was deleted")
+        if seen is None:
+            seen = await self._look()
+        if seen is None:
+            self.lose()
+            raise errors.MailboxGone("the mailbox was deleted")
+        document = seen.document
+        self.name = document["path"]
+        known = self.index.highest_modseq
+        # It may be lower right after a fail-over, for a moment: then there is nothing new to be seen yet.
+        if document["modseq"] > known:
+            if known:
+                await self._catch_up(seen, known)
+            else:
+                await self._load(seen)
+        elif document["modseq"] == known and document["recent"] > self.index.first_recent:
+            self.index.apply(Changes(known, self.index.uidnext, document["recent"]))
+
+    async def _look(self) -> Seen | None:
+        found = await self._mongo.snapshot(
+            MAILBOXES, {"user": self.user, "_id": self.id}, projection=LOG_FIELDS, limit=1
+        )
+        return Seen(found.documents[0], found.time) if found.documents else None
+
+    async def _load(self, seen: Seen) -> None:
+        """The first time: all messages, in batches, into an index that nobody looks at before it is whole."""
+        document = seen.document
+        index = MailboxIndex(document["uidvalidity"])
+        async for batch in self._mongo.batches(
+            MESSAGES,
+            {"user": self.user, "box": document["box"]},
+            projection=_ROW,
+            sort={"uid": 1},
+            batchSize=_AT_ONCE,
+            readConcern={"level": "snapshot", "atClusterTime": seen.time},
+        ):
+            index.apply(Changes(0, 1, 1, self._changed(batch)))
+        index.apply(Changes(document["modseq"], document["uidnext"], document["recent"]))
+        self.box = document["box"]
+        self.index = index
+        self._tell()
+
+    async def _catch_up(self, seen: Seen, known: int) -> None:
+        document = seen.document
+        newer = {"$gt": known}
+        rows = await self._mongo.snapshot(
+            MESSAGES,
+            {"user": self.user, "box": document["box"], "modseq": newer},
+            seen.time,
+            projection=_ROW,
+            batchSize=_AT_ONCE,
+        )
+        tombs = await self._mongo.snapshot(
+            TOMBSTONES,
+            {"user": self.user, "mailbox": self.id, "modseq": newer},
+            seen.time,
+            projection={"_id": 0, "modseq": 1, "uids": 1},
+        )
+        expunged = [
+            Expunged(tomb["modseq"], UIDSet(tuple((a, b) for a, b in tomb["uids"])))
+            for tomb in tombs.documents
+        ]
+        self.box = document["box"]
+        self._apply(
+            Changes(
+                document["modseq"],
+                document["uidnext"],
+                document["recent"],
+                self._changed(rows.documents),
+                expunged,
+            )
+        )
+
+    def _changed(self, rows: list[Document]) -> list[Change]:
+        sets = self._flag_sets
+        changed = []
+        for row in rows:
+            key = tuple(row["flags"])
+            flags = sets.get(key)
+            if flags is None:
+                flags = sets[key] = frozenset(key)
+            changed.append(Change(row["uid"], row["modseq"], flags))
+        if len(sets) > 1_000:
+            sets.clear()
+        return changed
+
+    def _apply(self, changes: Changes) -> None:
+        """Move the index, which may have moved since what is known of `changes` was read."""
+        known = self.index.highest_modseq
+        if changes.highest_modseq <= known:
+            return
+        self.index.apply(
+            attrs.evolve(
+                changes,
+                changed=[change for change in changes.changed if change.modseq > known],
+                expunged=[step for step in changes.expunged if step.modseq > known],
+            )
+        )
+        self._tell()
+
+    def advance(self, done: Done) -> bool:
+        """Put a change of our own into the index, without a read; False where others came before it: `refresh` then."""
+        known = self.index.highest_modseq
+        if known and done.modseq == known + 1 and done.mailbox["box"] == self.box:
+            self._apply(done.changes())
+        return self.index.highest_modseq >= done.modseq
+
+    def claimed(self, stop: int) -> None:
+        """The messages below the UID `stop` are nobody's \\Recent any more."""
+        index = self.index
+        index.apply(Changes(index.highest_modseq, index.uidnext, stop))
+
+    def lose(self) -> None:
+        """The mailbox is not there any more."""
+        if not self.gone:
+            self.gone = True
+            self._tell()
+
+    def wake(self) -> None:
+        """Refresh in the background: somebody else changed it, and somebody here wants to know."""
+
+        def failed(failure: Failure) -> None:
+            failure.trap(errors.DuckError)
+            if not isinstance(failure.value, errors.MailboxGone):
+                log.info("{name} stays behind: {error}", name=self.name, error=str(failure.value))
+
+        if not self.gone:
+            Deferred.fromCoroutine(self.refresh()).addErrback(failed)
+
+
+class Registry:
+    """The mailboxes this process knows, by their `_id`.
+
+    Those that no session has open are kept as long as their indexes fit into the budget, least recently used first out.
+    """
+
+    def __init__(self, mongo: Mongo, budget: int) -> None:
+        self._mongo = mongo
+        self._budget = budget
+        self._known: OrderedDict[ObjectId, Opened] = OrderedDict()
+
+    def __iter__(self) -> Iterator[Opened]:
+        return iter(list(self._known.values()))
+
+    def get(self, id: ObjectId) -> Opened | None:
+        return self._known.get(id)
+
+    def of(self, user: ObjectId, document: Document) -> Opened:
+        """The mailbox of a document with LOG_FIELDS."""
+        opened = self._known.get(document["_id"])
+        if opened is None:
+            opened = self._known[document["_id"]] = Opened(self._mongo, user, document)
+        return opened
+
+    def enter(self, opened: Opened) -> None:
+        """A session opens it."""
+        opened.sessions += 1
+        self._known[opened.id] = opened
+        self._known.move_to_end(opened.id)
+
+    def leave(self, opened: Opened) -> None:
+        opened.sessions -= 1
+        self.trim()
+
+    def trim(self) -> None:
+        """Forget what is gone, and what does not fit."""
+        idle = [each for each in self._known.values() if not each.sessions]
+        size = 0
+        for opened in reversed(idle):
+            size += opened.index.memory()
+            if opened.gone or size > self._budget:
+                del self._known[opened.id]
+
+    def forget_user(self, user: ObjectId) -> None:
+        for opened in self:
+            if opened.user == user:
+                opened.lose()
+        self.trim()

@@ -1,0 +1,131 @@
+"""Collections, their indexes, and the version of all that.
+
+One table says what exists; `ensure` makes the database so, at every start, and changes nothing where it is so already.
+
+Documents (a name with `?` is left out where it has nothing to say):
+
+    users          _id, name, password?, disabled, quota?, used, uidvalidity, epoch, created
+    addresses      _id: the address in its compared form, user
+    mailboxes      _id, user, path, use?, uidvalidity, uidnext, modseq, recent, box,
+                   messages, unseen, deleted, bytes, created
+    subscriptions  user, path
+    messages       _id, user, box, uid, modseq, flags, body, size, date, zone?, day, sent?,
+                   cut?, envelope?, structure?, plain?
+    imports        _id, user, mailbox, key
+    tombstones     _id, user, mailbox, modseq, uids: [[first, last], ...], date
+    bodies         _id, user, size, tree, rope: [segment, ...], blobs?: [hash, ...], head, text,
+                   envelope?, structure?, plain?, orphan?
+    blobs          _id, hash, n, size, data, touched
+    schema         _id: "schema", version
+
+`mailboxes._id` is the mailbox as sessions and tombstones know it, one UIDVALIDITY long; `box` is where its messages are
+(`messages.box`).  They differ so that RENAME of INBOX gives all its messages away by changing two documents.  `recent`
+is the lowest UID that no session was told of as \\Recent.
+
+A name that only exists because it has children (\\Noselect) has no document.  `users.uidvalidity` is the latest one given
+to a mailbox; `users.epoch` counts what has to conflict: changes of names, of what the mail takes, collections of bodies.
+
+`messages.day` and `messages.sent` are days as `date.toordinal` counts them: of INTERNALDATE in its own zone, and of the
+Date: field.  `zone` is in minutes.  `structure` is BODYSTRUCTURE and `plain` is BODY; where they or `envelope` are too
+large for the message's document they are in the body's.  `bodies.head` and `bodies.text` are what SEARCH looks in;
+`messages.cut` says that they are not all there is.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from twisted_duck import errors
+from twisted_duck.store.connection import MAJORITY, CommandFailed, Mongo
+from twisted_duck.store.driver import Document
+
+#: What this code reads and writes.  A migration is a step from one version to the next.
+VERSION: Final = 1
+
+USERS: Final = "users"
+ADDRESSES: Final = "addresses"
+MAILBOXES: Final = "mailboxes"
+SUBSCRIPTIONS: Final = "subscriptions"
+MESSAGES: Final = "messages"
+TOMBSTONES: Final = "tombstones"
+IMPORTS: Final = "imports"
+BODIES: Final = "bodies"
+BLOBS: Final = "blobs"
+SCHEMA: Final = "schema"
+
+#: Collections whose documents belong to one user: every query on them names `user`.
+OF_A_USER: Final = frozenset(
+    {MAILBOXES, SUBSCRIPTIONS, MESSAGES, TOMBSTONES, IMPORTS, BODIES}
+)
+
+
+def _index(*fields: str, unique: bool = False, sparse: bool = False) -> Document:
+    return {
+        "key": dict.fromkeys(fields, 1),
+        "name": "_".join(fields),
+        **({"unique": True} if unique else {}),
+        **({"sparse": True} if sparse else {}),
+    }
+
+
+INDEXES: Final[dict[str, list[Document]]] = {
+    USERS: [_index("name", unique=True)],
+    ADDRESSES: [_index("user")],
+    MAILBOXES: [_index("user", "path", unique=True), _index("user", "_id")],
+    SUBSCRIPTIONS: [_index("user", "path", unique=True)],
+    MESSAGES: [
+        _index("user", "box", "uid", unique=True),
+        _index("user", "box", "modseq"),
+        # Which messages have this body: the collector's question.
+        _index("user", "body"),
+    ],
+    TOMBSTONES: [_index("user", "mailbox", "modseq")],
+    IMPORTS: [_index("user", "mailbox", "key", unique=True)],
+    BODIES: [
+        _index("user", "_id"),
+        # Which bodies have this blob: the collector's question.
+        _index("blobs", sparse=True),
+    ],
+    BLOBS: [
+        _index("hash", "n", unique=True),
+        # Which blobs may be garbage, and which may be relied on, without reading their bytes.
+        _index("hash", "touched"),
+    ],
+    SCHEMA: [],
+}
+
+
+async def ensure(mongo: Mongo) -> None:
+    """Create what is missing.  Fails with Unavailable where the database was written by a newer version of this code."""
+    found = await mongo.find_one(SCHEMA, {"_id": "schema"})
+    if found is not None and found["version"] > VERSION:
+        raise errors.Unavailable(
+            f"the database {mongo.target.database!r} was written by a newer version of this program"
+            f" (schema {found['version']}, this one knows {VERSION}); upgrade the program"
+        )
+    for collection, indexes in INDEXES.items():
+        await _create(mongo, collection)
+        if indexes:
+            await mongo.run(
+                {"createIndexes": collection, "indexes": indexes, "writeConcern": MAJORITY}, time=600.0
+            )
+    if found is None:
+        await mongo.run(
+            {
+                "update": SCHEMA,
+                "updates": [
+                    {"q": {"_id": "schema"}, "u": {"$setOnInsert": {"version": VERSION}}, "upsert": True}
+                ],
+                "writeConcern": MAJORITY,
+            }
+        )
+
+
+async def _create(mongo: Mongo, collection: str) -> None:
+    """Collections must be there before the first transaction: creating one inside it fails where two do it at once."""
+    exists = 48
+    try:
+        await mongo.send({"create": collection, "writeConcern": MAJORITY})
+    except CommandFailed as error:
+        if error.code != exists:
+            raise errors.Unavailable(f"the collection {collection!r} can't be created: {error}") from None

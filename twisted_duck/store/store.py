@@ -1,0 +1,112 @@
+"""MailStore: the storage plane as the rest of the program sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from bson.objectid import ObjectId
+
+from twisted_duck.limits import Limits
+from twisted_duck.store import schema
+from twisted_duck.store.account import StoreAccount
+from twisted_duck.store.accounts import Accounts
+from twisted_duck.store.collector import Collector
+from twisted_duck.store.connection import Mongo, Times
+from twisted_duck.store.driver import Document
+from twisted_duck.store.opened import Registry
+from twisted_duck.store.stream import ChangeStream
+from twisted_duck.store.uri import parse
+from twisted_duck.store.writers import Writers
+
+
+class MailStore:
+    """All mail in one database.
+
+        store = MailStore("mongodb://localhost/duckmail?replicaSet=rs0")
+        await store.open()
+        account = await store.account("ada")     # an IAccount
+        await store.users.add("bob", "password")
+        await store.close()
+
+    One object a process is meant to be enough; several processes, or objects, on one database see each other's changes.
+    """
+
+    def __init__(
+        self,
+        uri: str,
+        database: str | None = None,
+        *,
+        reactor: Any = None,
+        limits: Limits | None = None,
+        times: Times | None = None,
+        on_command: Callable[[str, Document], None] | None = None,
+    ) -> None:
+        """Raises BadURI.  `on_command` is called with the database and each command that is sent."""
+        if reactor is None:
+            from twisted.internet import reactor
+        self.limits = limits or Limits()
+        self._mongo = Mongo(
+            parse(uri, database), reactor, times=times or Times(), on_command=on_command
+        )
+        self._registry = Registry(self._mongo, self.limits.index_cache)
+        self._writers = Writers(self._mongo, self._registry)
+        self._stream = ChangeStream(self._mongo, self._registry)
+        self.collector = Collector(self._mongo)
+        self.users = Accounts(self._mongo, self._removed)
+
+    @property
+    def mongo(self) -> Mongo:
+        """For the checker, and for tests."""
+        return self._mongo
+
+    async def open(self) -> None:
+        """Connect, look whether mail can be kept there, create what is missing.
+
+        Fails with Unavailable, whose message is one line that says what to do.
+        """
+        await self._mongo.open()
+        try:
+            await schema.ensure(self._mongo)
+            await self._stream.open()
+        except BaseException:
+            await self.close()
+            raise
+
+    async def close(self) -> None:
+        """Give everything back.  What is under way fails with Unavailable."""
+        await self._stream.close()
+        await self.collector.close()
+        await self._mongo.close()
+
+    @property
+    def directory(self) -> Accounts:
+        """Who may log in: an L{twisted_duck.auth.IUserDirectory}."""
+        return self.users
+
+    async def add_user(self, name: str, password: str) -> None:
+        """A new user with the default mailboxes.  Fails with AlreadyExists, Cannot."""
+        await self.users.add(name, password)
+
+    async def account(self, name: str) -> StoreAccount:
+        """The mail of a user who was authenticated.  Fails with NonExistent."""
+        user = await self.users.get(name)
+        return StoreAccount(
+            self._mongo,
+            self._registry,
+            self._writers.of(user.id),
+            user.name,
+            self.limits,
+            self.collector.discard,
+        )
+
+    def _removed(self, user: ObjectId) -> None:
+        self._registry.forget_user(user)
+
+
+async def open_store(reactor: Any, uri: str, limits: Limits) -> MailStore:
+    """What a server serves: a store that is open, and looks after its own garbage.  Fails with Unavailable."""
+    store = MailStore(uri, reactor=reactor, limits=limits)
+    await store.open()
+    store.collector.start()
+    return store
