@@ -10,7 +10,7 @@ import attrs
 from twisted_duck import errors
 from twisted_duck.cli.console import Progress, complain
 from twisted_duck.cli.files.source import Writer
-from twisted_duck.names import is_beneath
+from twisted_duck.names import canonical, is_beneath
 from twisted_duck.values import DELIMITER
 
 #: Messages that are asked for at a time.
@@ -77,6 +77,7 @@ async def chosen(account: Any, mailbox: str | None) -> list[tuple[str, tuple[str
     names = sorted(info.name for info in await account.mailboxes() if info.selectable)
     if mailbox is None:
         return [(name, tuple(name.split(DELIMITER))) for name in names]
+    mailbox = canonical(mailbox)
     if mailbox not in names:
         raise errors.NonExistent(f"there is no mailbox {mailbox!r}")
     return [

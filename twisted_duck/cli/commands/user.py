@@ -1,0 +1,203 @@
+"""`duckmail user`: who has mail here."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from twisted_duck.cli.console import OK, ask_password, confirm, count, say, size
+from twisted_duck.cli.parser import Parser, add_store_options, described, group
+from twisted_duck.cli.stores import opened
+
+_PASSWORD = (
+    "The password. It is seen by everybody who can list this machine's processes: better leave it out. Then it is"
+    " asked for twice on a terminal, and is the first line of standard input otherwise."
+)
+
+
+def add_to(commands: Any) -> None:
+    users = group(
+        commands, "user", "add, list, change and delete users", "Who has mail in the store."
+    )
+    add = described(
+        users,
+        "add",
+        "make a user",
+        """
+        Makes a user with the mailboxes INBOX, Drafts, Sent, Junk, Trash and Archive. The name is what the user
+        logs in with, often a mail address.
+        """,
+        """
+        duckmail user add tim@example.org
+        duckmail user add tim --data-dir /var/lib/duckmail < password.txt
+        """,
+    )
+    _name(add)
+    add.add_argument("--password", metavar="P", help=_PASSWORD)
+    _finish(add, _add)
+
+    listing = described(
+        users,
+        "list",
+        "list all users",
+        """
+        Lists the users by name: a line for each, with tabs between its columns, which are the name, "active" or
+        "disabled", and how much mail the user has.
+        """,
+        """
+        duckmail user list
+        duckmail user list --config /etc/duckmail.toml | cut -f1
+        """,
+    )
+    _finish(listing, _list)
+
+    show = described(
+        users,
+        "show",
+        "show a user and the user's mailboxes",
+        """
+        Shows a user: whether the user may log in, since when there is such a user, how much mail there is, the
+        quota, and for each mailbox how many messages it has and how many of them are unseen.
+        """,
+        """
+        duckmail user show tim@example.org
+        """,
+    )
+    _name(show)
+    _finish(show, _show)
+
+    passwd = described(
+        users,
+        "passwd",
+        "change a password",
+        """
+        Gives a user another password. Sessions that are open stay open.
+        """,
+        """
+        duckmail user passwd tim@example.org
+        """,
+    )
+    _name(passwd)
+    passwd.add_argument("--password", metavar="P", help=_PASSWORD)
+    _finish(passwd, _passwd)
+
+    disable = described(
+        users,
+        "disable",
+        "let a user not log in any more",
+        """
+        A disabled user keeps all mail and can't log in. Sessions that are open stay open.
+        """,
+        """
+        duckmail user disable tim@example.org
+        """,
+    )
+    _name(disable)
+    _finish(disable, _disable)
+
+    enable = described(
+        users,
+        "enable",
+        "let a user log in again",
+        """
+        Undoes 'duckmail user disable'.
+        """,
+        """
+        duckmail user enable tim@example.org
+        """,
+    )
+    _name(enable)
+    _finish(enable, _enable)
+
+    delete = described(
+        users,
+        "delete",
+        "delete a user and all the user's mail",
+        """
+        Deletes a user with all mailboxes and messages. There is no way back; 'duckmail export' makes a copy first.
+        It is asked whether you are sure, unless --yes is given.
+        """,
+        """
+        duckmail user delete tim@example.org
+        duckmail user delete --yes tim@example.org
+        """,
+    )
+    _name(delete)
+    delete.add_argument("--yes", action="store_true", help="Don't ask.")
+    _finish(delete, _delete)
+
+
+def _name(parser: Parser) -> None:
+    parser.add_argument("name", metavar="NAME", help="The user's name.")
+
+
+def _finish(parser: Parser, handler: Any) -> None:
+    add_store_options(parser)
+    parser.set_defaults(handler=handler)
+
+
+async def _add(reactor: Any, arguments: argparse.Namespace) -> int:
+    password = ask_password(arguments.name, arguments.password)
+    async with opened(reactor, arguments, create=True) as (store, _):
+        await store.users.add(arguments.name, password)
+    say(f"user {arguments.name} was made")
+    return OK
+
+
+async def _list(reactor: Any, arguments: argparse.Namespace) -> int:
+    async with opened(reactor, arguments) as (store, _):
+        async for user in store.users.all():
+            say(f"{user.name}\t{_state(user)}\t{size(user.used)}")
+    return OK
+
+
+async def _show(reactor: Any, arguments: argparse.Namespace) -> int:
+    async with opened(reactor, arguments) as (store, _):
+        user = await store.users.get(arguments.name)
+        account = await store.account(user.name)
+        infos = sorted(await account.mailboxes(), key=lambda info: info.name)
+        statuses = {info.name: await account.status(info.name) for info in infos if info.selectable}
+    say(f"name:    {user.name}")
+    say(f"state:   {_state(user)}")
+    say(f"created: {user.created:%Y-%m-%d %H:%M:%S} UTC")
+    say(f"mail:    {size(user.used)}")
+    say(f"quota:   {'none' if user.quota is None else size(user.quota)}")
+    say("mailboxes:")
+    for name, status in statuses.items():
+        say(f"  {name}: {count(status.messages, 'message')}, {status.unseen:,} unseen")
+    return OK
+
+
+async def _passwd(reactor: Any, arguments: argparse.Namespace) -> int:
+    password = ask_password(arguments.name, arguments.password)
+    async with opened(reactor, arguments) as (store, _):
+        await store.users.set_password(arguments.name, password)
+    say(f"user {arguments.name} has another password")
+    return OK
+
+
+async def _disable(reactor: Any, arguments: argparse.Namespace) -> int:
+    async with opened(reactor, arguments) as (store, _):
+        await store.users.set_disabled(arguments.name, True)
+    say(f"user {arguments.name} is disabled")
+    return OK
+
+
+async def _enable(reactor: Any, arguments: argparse.Namespace) -> int:
+    async with opened(reactor, arguments) as (store, _):
+        await store.users.set_disabled(arguments.name, False)
+    say(f"user {arguments.name} is enabled")
+    return OK
+
+
+async def _delete(reactor: Any, arguments: argparse.Namespace) -> int:
+    if not arguments.yes:
+        confirm(f"Delete user {arguments.name} and all the user's mail?", "--yes")
+    async with opened(reactor, arguments) as (store, _):
+        await store.users.delete(arguments.name)
+    say(f"user {arguments.name} was deleted")
+    return OK
+
+
+def _state(user: Any) -> str:
+    return "disabled" if user.disabled else "active"
