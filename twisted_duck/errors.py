@@ -66,6 +66,12 @@ class Refused(ClientError):
     """Understood and refused, with nothing more precise to say (IMAP answers a plain NO)."""
 
 
+class ExpungeIssued(Refused):
+    """Somebody else expunged messages that a COPY or MOVE names (RFC 5530, RFC 2180 §4.4)."""
+
+    imap = "EXPUNGEISSUED"
+
+
 class NonExistent(ClientError):
     """No such mailbox, user or message."""
 

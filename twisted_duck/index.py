@@ -46,6 +46,9 @@ class MailboxIndex:
         #: (modseq, uid) of each new or changed message, ascending by modseq, complete above `_changes_floor`.
         self._changes: list[tuple[int, int]] = []
         self._changes_floor = 0
+        #: Where the last step of more than one modseq ended.  The log keeps a message's latest change only, so that of
+        #: what such a step holds an earlier change of the same message may be missing.
+        self._jumped_to = 0
         #: (modseq, uid) of each expunged message, likewise.
         self._expunges: list[tuple[int, int]] = []
         self._expunges_floor = 0
@@ -143,7 +146,7 @@ class MailboxIndex:
 
     def remembers(self, modseq: int) -> bool:
         """Whether `changed_since(modseq)` knows every single step."""
-        return modseq >= self._changes_floor
+        return modseq >= max(self._changes_floor, self._jumped_to)
 
     def changed_since(self, modseq: int) -> list[tuple[int, int]]:
         """`(modseq, uid)` of every message that is new or was changed after `modseq`, ascending by modseq.
@@ -191,6 +194,8 @@ class MailboxIndex:
             self._expunges_floor = changes.highest_modseq
         self._changes_floor = self._forget(self._changes, self._changes_floor)
         self._expunges_floor = self._forget(self._expunges, self._expunges_floor)
+        if changes.highest_modseq > floor + 1:
+            self._jumped_to = changes.highest_modseq
         self.highest_modseq = changes.highest_modseq
         self.uidnext = max(self.uidnext, changes.uidnext)
         self.first_recent = max(self.first_recent, changes.first_recent)

@@ -17,33 +17,21 @@ from __future__ import annotations
 import re
 import textwrap
 
-from twisted.cred.checkers import InMemoryUsernamePasswordDatabaseDontUse
-from twisted.cred.portal import IRealm, Portal
+from twisted.cred.portal import Portal
 from twisted.internet.address import IPv4Address
 from twisted.internet.error import ConnectionDone
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
-from zope.interface import implementer
 
 from twisted_duck.imap.factory import IMAP4Factory
 from twisted_duck.imap.protocol import IMAP4Protocol
-from twisted_duck.interfaces import IAccount
 from twisted_duck.limits import Limits
 from twisted_duck.memory import MemoryStore
 
 USER, PASSWORD = "alice", "wonderland"
 _LINE = re.compile(r"([CS])(\d*)([:+]) ?(.*)")
-
-
-@implementer(IRealm)
-class StoreRealm:
-    def __init__(self, store: MemoryStore) -> None:
-        self.store = store
-
-    def requestAvatar(self, avatarId: bytes, mind: object, *interfaces: object):  # type: ignore[no-untyped-def]
-        return IAccount, self.store.account(avatarId.decode()), lambda: None
 
 
 class Transport(StringTransport):
@@ -101,9 +89,7 @@ class TranscriptTestCase(SynchronousTestCase):
         self.clock = Clock()
         self.store = MemoryStore(limits=self.limits)
         self.store.add_user(USER, PASSWORD)
-        checker = InMemoryUsernamePasswordDatabaseDontUse(**{USER: PASSWORD.encode()})
-        portal = Portal(StoreRealm(self.store), [checker])
-        self.factory = self.make_factory(portal)
+        self.factory = self.make_factory(Portal(self.store, [self.store]))
         self.clients: dict[str, Client] = {}
 
     def make_factory(self, portal: Portal) -> IMAP4Factory:

@@ -65,7 +65,9 @@ class Capability:
 
 TABLE: tuple[Capability, ...] = (
     Capability("IMAP4rev1", "RFC 3501"),
-    Capability("STARTTLS", "RFC 3501 §6.2.1", "before login", condition=lambda now: now.can_start_tls),
+    Capability(
+        "STARTTLS", "RFC 3501 §6.2.1", "before login", condition=lambda now: now.can_start_tls
+    ),
     Capability(
         "LOGINDISABLED",
         "RFC 3501 §6.2.3",

@@ -51,7 +51,8 @@ class IMAP4Factory(ServerFactory):
             tls,
             cleartextAuth,
             spoolDirectory,
-            self._closed,
+            opened=self._opened,
+            closed=self._closed,
         )
         self._connections: set[IMAP4Protocol] = set()
         self._empty: list[Deferred[None]] = []
@@ -59,8 +60,10 @@ class IMAP4Factory(ServerFactory):
     def buildProtocol(self, addr: IAddress | None) -> IMAP4Protocol:
         protocol = IMAP4Protocol(self._settings)
         protocol.factory = self
-        self._connections.add(protocol)
         return protocol
+
+    def _opened(self, protocol: IMAP4Protocol) -> None:
+        self._connections.add(protocol)
 
     def _closed(self, protocol: IMAP4Protocol) -> None:
         self._connections.discard(protocol)

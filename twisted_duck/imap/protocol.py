@@ -4,7 +4,7 @@ One coroutine serves one connection.  It reads a command, runs it to its end, an
 were sent ahead run in the order they came (RFC 3501 §5.5).  Everything it waits for ends with `ConnectionOver` when the
 connection does, so that there is one place that cleans up.
 
-    dataReceived -> CommandFramer -> _read_command -> grammar.parse -> commands.TABLE -> handler
+    dataReceived -> CommandReader -> commands.TABLE -> handler
     handler -> responses -> Outflow -> transport
 """
 
@@ -12,12 +12,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from ipaddress import ip_address
-from typing import Any, Literal
+from typing import Any, Literal, NoReturn
 
 import attrs
 from twisted.cred.portal import Portal
 from twisted.internet import error as internet_error
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.interfaces import (
     IDelayedCall,
     IHandshakeListener,
@@ -44,27 +44,14 @@ from twisted_duck.imap.commands.base import (
     SELECTED,
     Done,
 )
-from twisted_duck.imap.view import ExistsNews, ExpungeNews, FlagsNews, View
+from twisted_duck.imap.reading import CommandReader
+from twisted_duck.imap.selection import Selection
 from twisted_duck.inactivity import Inactivity
 from twisted_duck.interfaces import IAccount
 from twisted_duck.limits import Limits
 from twisted_duck.outflow import ConnectionOver, Outflow
 from twisted_duck.sasl import MECHANISMS, Credentials
 from twisted_duck.session import Session, plainAddress
-from twisted_duck.spool import Spool
-from twisted_duck.wire.framing import (
-    NEED_DATA,
-    CommandEvent,
-    CommandFramer,
-    EndOfCommand,
-    FrameLimits,
-    Line,
-    LiteralData,
-    LiteralEnd,
-    LiteralHeader,
-    Text,
-    TooLong,
-)
 
 #: Pieces of work, a command or some hundred messages each, after which the reactor is given a turn.
 _BREATH = 20
@@ -86,7 +73,8 @@ class Settings:
     cleartext_auth: CleartextAuth = "never"
     #: Where long messages are kept while they arrive; None for the system's folder.
     spool_directory: str | None = None
-    #: Told of each connection when it is over.
+    #: Told of each connection when it begins, and when it is over and has given everything back.
+    opened: Callable[[IMAP4Protocol], None] = lambda connection: None
     closed: Callable[[IMAP4Protocol], None] = lambda connection: None
 
 
@@ -95,32 +83,36 @@ class IMAP4Protocol(Protocol):
     """One client's connection.  Provides `twisted_duck.imap.commands.base.Connection`."""
 
     log = Logger()
+    #: Any stream transport; what only some of them can do is asked for by interface.
+    transport: Any
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.limits = settings.limits
         self.session = Session("IMAP", state=NOT_AUTHENTICATED)
         self.account: Any = None
-        self.mailbox: Any = None
-        self.view: View | None = None
-        self._logout: Any = None
-        self._framer = CommandFramer(FrameLimits.before_login(settings.limits))
+        self.selection: Selection | None = None
+        self._logout: Callable[[], Any] | None = None
+        self._reader = CommandReader(
+            settings.limits,
+            more=self._sleep,
+            go_ahead=lambda: self.send(responses.continuation()),
+            spool_directory=settings.spool_directory,
+        )
         self._paused = False
         self._lost = False
+        self._served = False
         self._waiting: Deferred[None] | None = None
         #: Whether the selected mailbox has moved since somebody last waited for that.
         self._moved = False
         self._idling = False
-        #: The keywords the client has been told of; None while it has not been told any flags.
-        self._told_keywords: frozenset[str] | None = None
         self._failed_logins = 0
         self._bad_commands = 0
         self._breaths = 0
-        #: Messages that are arriving with the present command.
-        self._spools: list[Spool] = []
         #: What follows the tagged response of the present command.
         self._then: Callable[[], None] | None = None
-        self._finishing = False
+        #: Why the connection ends after the present command, if it does.
+        self._finishing: str | None = None
         self._abort_call: IDelayedCall | None = None
 
     # --- the connection's life ----------------------------------------------------------------------------------------
@@ -139,14 +131,15 @@ class IMAP4Protocol(Protocol):
         self.out = Outflow(transport)
         self._timer = Inactivity(
             self.settings.clock,
-            self._expired,
+            self.goodbye,
             login=self.limits.login,
             command=self.limits.idle_after_login,
             reading=self.limits.reading,
-            progress=self._reading_progress,
+            progress=lambda: self.out.written if self.out.blocked else None,
         )
+        self.settings.opened(self)
         self.log.info("{session.id} connected from {session.remoteAddress}", session=session)
-        Deferred.fromCoroutine(self._serve()).addErrback(
+        Deferred.fromCoroutine(self._live()).addErrback(
             lambda failure: self.log.failure("{session.id} broke", failure, session=session)
         )
 
@@ -155,11 +148,13 @@ class IMAP4Protocol(Protocol):
             return
         self.session.bytesIn += len(data)
         self._timer.received()
-        self._framer.feed(data)
-        if not self._paused and self._framer.buffered > self.limits.pipeline:
+        self._reader.feed(data)
+        if not self._paused and self._reader.buffered > self.limits.pipeline:
             self._paused = True
             self.transport.pauseProducing()
         self._wake()
+        # Whatever the command waits for now: what it has said so far need not.
+        self.out.flush()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         self._lost = True
@@ -167,48 +162,61 @@ class IMAP4Protocol(Protocol):
             self._abort_call.cancel()
             self._abort_call = None
         if self.session.closeReason is None:
-            clean = reason.check(internet_error.ConnectionDone)
+            clean = isinstance(reason.value, internet_error.ConnectionDone)
             self.session.closeReason = "the client closed it" if clean else reason.getErrorMessage()
         self.out.end(lost=True)
         self._timer.stop()
         self._wake()
-        self.settings.closed(self)
+        self._check_over()
 
     def handshakeCompleted(self) -> None:
         self.session.secure = True
 
-    async def _serve(self) -> None:
+    async def _live(self) -> None:
         try:
-            code = responses.capability(self.capabilities())
-            greeting = f"Twisted Duck is ready, session {self.session.id}"
-            self.send(responses.status(b"OK", greeting, code))
-            while self.session.state != LOGOUT:
-                await self._serve_command()
+            await self._serve()
         except ConnectionOver:
             pass
+        except Exception:  # noqa: BLE001 - one connection's bug ends that connection
+            self.log.failure("{session.id} broke", session=self.session)
+            self.goodbye("something is broken on our side; it has been logged")
         finally:
-            await self._clean_up()
+            self._close()
+            await self._give_back()
+            self._served = True
+            self._check_over()
 
-    async def _clean_up(self) -> None:
-        """However it ended: close what is still open, and give everything back."""
-        self._close()
-        self.session.bytesOut = self.out.written
-        try:
-            await self.deselect()
-            if self.account is not None:
-                await self.account.logout()
-        except errors.DuckError as error:
-            self.log.warn("{session.id} left behind: {error}", session=self.session, error=error)
-        finally:
-            logout, self._logout = self._logout, None
-            if logout is not None:
-                logout()
-            self.session.state = LOGOUT
+    async def _serve(self) -> None:
+        code = responses.capability(self.capabilities())
+        greeting = f"Twisted Duck is ready, session {self.session.id}"
+        self.send(responses.status(b"OK", greeting, code))
+        while self.session.state != LOGOUT:
+            await self._serve_command()
+
+    async def _give_back(self) -> None:
+        """However it ended: whatever is still open is closed, each thing whether or not the one before it could be."""
+        leave_account = self.account.logout if self.account is not None else None
+        for leave in (self.deselect, leave_account, self._logout):
+            if leave is None:
+                continue
+            try:
+                await maybeDeferred(leave)
+            except errors.DuckError as error:
+                self.log.warn(
+                    "{session.id} left behind: {error}", session=self.session, error=error
+                )
+            except Exception:  # noqa: BLE001 - what comes next must be given back as well
+                self.log.failure("{session.id} left something behind", session=self.session)
+
+    def _check_over(self) -> None:
+        if self._lost and self._served:
+            self.session.bytesOut = self.out.written
             self.log.info(
                 "{session.id} closed: {session.closeReason}; user {session.user}, {session.commands}"
                 " commands, {session.bytesIn} bytes in, {session.bytesOut} bytes out",
                 session=self.session,
             )
+            self.settings.closed(self)
 
     def goodbye(self, reason: str) -> None:
         """End the connection from our side, now: `* BYE` and out."""
@@ -221,9 +229,16 @@ class IMAP4Protocol(Protocol):
     def finish(self, reason: str) -> None:
         """End the connection from our side when the command that is being worked on is done."""
         if self._timer.is_working:
-            self._finishing = True
+            self._finishing = reason
         else:
             self.goodbye(reason)
+
+    def abandon(self, reason: str) -> NoReturn:
+        """End the connection in the middle of an answer: whatever was said now would be taken for the rest of it."""
+        self.log.failure("{session.id}: {reason}", session=self.session, reason=reason)
+        self.session.closeReason = reason
+        self._close()
+        raise ConnectionOver
 
     def _close(self) -> None:
         """Nothing more is read or said; what was said goes out, for a client that takes it."""
@@ -238,12 +253,6 @@ class IMAP4Protocol(Protocol):
         self._abort_call = None
         self.transport.abortConnection()
 
-    def _expired(self, reason: str) -> None:
-        self.goodbye(reason)
-
-    def _reading_progress(self) -> int | None:
-        return self.out.written if self.out.blocked else None
-
     # --- waiting ------------------------------------------------------------------------------------------------------
 
     def _wake(self) -> None:
@@ -256,7 +265,7 @@ class IMAP4Protocol(Protocol):
         self._check_alive()
         self.out.flush()
         self._breaths = 0
-        if self._paused and self._framer.buffered <= self.limits.pipeline:
+        if self._paused and self._reader.buffered <= self.limits.pipeline:
             self._paused = False
             self.transport.resumeProducing()
         self._waiting = Deferred()
@@ -268,12 +277,13 @@ class IMAP4Protocol(Protocol):
             raise ConnectionOver
 
     async def breathe(self) -> None:
+        self.out.flush()
         await self.out.drain()
         self._breaths += 1
         if self._breaths >= _BREATH:
             self._breaths = 0
-            self.out.flush()
             await deferLater(self.settings.clock, 0)
+            self._check_alive()
 
     async def wait(self, seconds: float) -> bool:
         if self._moved:
@@ -302,106 +312,26 @@ class IMAP4Protocol(Protocol):
         if self._idling:
             self._wake()
 
-    # --- reading ------------------------------------------------------------------------------------------------------
-
-    async def _event(self) -> CommandEvent:
-        while True:
-            event = self._framer.next_event()
-            if event is not NEED_DATA:
-                return event
-            await self._sleep()
-
-    def has_input(self) -> bool:
-        return self._framer.buffered > 0
-
-    async def read_line(self, what: str) -> bytes:
-        while True:
-            match self._framer.next_line(self._framer.limits.line):
-                case Line(data):
-                    return data
-                case TooLong():
-                    raise errors.BadSyntax(f"the {what} is too long")
-            await self._sleep()
-
-    async def _read_command(self, parts: list[bytes | grammar.Literal]) -> grammar.Command:
-        """Read into `parts`, so that the tag can be had of a command that is refused half-way."""
-        while True:
-            match await self._event():
-                case Text(data):
-                    parts.append(data)
-                case LiteralHeader() as header:
-                    await self._read_literal(parts, header)
-                case EndOfCommand():
-                    return grammar.parse(parts, self.limits)
-                case TooLong(what, head):
-                    parts.append(head)
-                    raise errors.BadSyntax(f"too long: the limit of the {what} was reached")
-
-    async def _read_literal(
-        self, parts: list[bytes | grammar.Literal], header: LiteralHeader
-    ) -> None:
-        """A message goes to a spool, anything else stays in memory, under the limits of the framer."""
-        try:
-            mailbox = grammar.append_target(parts, self.limits)
-            if mailbox is not None:
-                await self._check_append(mailbox, header.size)
-            elif not header.synchronising and self.account is None:
-                if header.size > self.limits.literal_minus:
-                    raise errors.BadSyntax(
-                        "a literal that is sent unasked may have 4096 bytes here"
-                    )
-        except errors.DuckError:
-            self._framer.refuse()
-            raise
-        if not self._framer.accept(streamed=mailbox is not None):
-            return
-        if header.synchronising:
-            self.send(responses.continuation())
-        spool = Spool(self.limits, self.settings.spool_directory)
-        self._spools.append(spool)
-        while True:
-            match await self._event():
-                case LiteralData(data):
-                    spool.write(data)
-                case LiteralEnd():
-                    break
-        spool.finish()
-        if mailbox is not None:
-            parts.append(grammar.Literal(header.size, None, spool, header.binary))
-        else:
-            parts.append(grammar.Literal.of(bytes(spool.data), binary=header.binary))
-
-    async def _check_append(self, mailbox: str, size: int) -> None:
-        if self.account is None:
-            raise errors.WrongState("APPEND is not allowed before login")
-        if size > self.limits.message:
-            raise errors.TooBig(f"a message may have {self.limits.message} bytes at most")
-        await self.account.check_append(mailbox, size)
-
     # --- running ------------------------------------------------------------------------------------------------------
 
     async def _serve_command(self) -> None:
-        parts: list[bytes | grammar.Literal] = []
         try:
-            command = await self._read_command(parts)
+            command = await self._reader.read_command()
             self._timer.working()
             self.session.commands += 1
             await self._run(command)
         except errors.DuckError as error:
-            tag = getattr(error, "tag", None) or grammar.tag_of(parts) or b"*"
-            self._failed(tag, error)
+            self._failed(getattr(error, "tag", None) or self._reader.tag or b"*", error)
         finally:
-            for spool in self._spools:
-                spool.close()
-            self._spools.clear()
+            self._reader.release()
         self._check_alive()
         self._timer.idle()
         then, self._then = self._then, None
         if then is not None:
             self.out.flush()
             then()
-        if self._finishing:
-            self.goodbye("the server is shutting down")
+        if self._finishing is not None:
+            self.goodbye(self._finishing)
         await self.breathe()
 
     async def _run(self, command: grammar.Command) -> None:
@@ -416,7 +346,7 @@ class IMAP4Protocol(Protocol):
             done: Done = await rule.handler(self, command.value)
         except (errors.DuckError, ConnectionOver):
             raise
-        except Exception:
+        except Exception:  # noqa: BLE001 - a bug in one command is no reason to end the connection
             self.log.failure("{session.id}: {name} failed", session=self.session, name=command.name)
             raise errors.ServerError(
                 "something is broken on our side; it has been logged"
@@ -429,19 +359,28 @@ class IMAP4Protocol(Protocol):
             self.goodbye("the selected mailbox was deleted")
             return
         self.send(responses.failure(tag, error))
-        if isinstance(error, errors.ServerError):
-            self.log.warn("{session.id}: {error}", session=self.session, error=error)
-        if isinstance(error, errors.BadSyntax):
-            self._bad_commands += 1
-            if self._bad_commands >= self.limits.bad_commands:
-                self.goodbye("too many commands that cannot be understood")
-        if self._failed_logins >= self.limits.failed_logins:
-            self.goodbye("too many failed logins")
+        match error:
+            case errors.ServerError():
+                self.log.warn("{session.id}: {error}", session=self.session, error=error)
+            case errors.BadSyntax():
+                self._bad_commands += 1
+                if self._bad_commands >= self.limits.bad_commands:
+                    self.goodbye("too many commands that cannot be understood")
+            case errors.AuthenticationFailed():
+                self._failed_logins += 1
+                if self._failed_logins >= self.limits.failed_logins:
+                    self.goodbye("too many failed logins")
 
     # --- what commands use --------------------------------------------------------------------------------------------
 
     def send(self, data: bytes) -> None:
         self.out.write(data)
+
+    async def read_line(self, what: str) -> bytes:
+        return await self._reader.read_line(what)
+
+    def has_input(self) -> bool:
+        return self._reader.buffered > 0
 
     def capabilities(self) -> list[str]:
         return capabilities(
@@ -463,20 +402,21 @@ class IMAP4Protocol(Protocol):
         return self.session.secure
 
     async def log_in(self, credentials: Credentials) -> None:
-        try:
-            _, avatar, self._logout = await log_in(
-                self.settings.portal, credentials, self.session, IAccount, IAccountIMAP
-            )
-        except errors.AuthenticationFailed:
-            self._failed_logins += 1
-            raise
+        _, avatar, self._logout = await log_in(
+            self.settings.portal, credentials, self.session, IAccount, IAccountIMAP
+        )
         self.account = IAccount(avatar)
         self._check_alive()
         self.session.user = self.account.name
         self.session.state = AUTHENTICATED
-        self._framer.limits = FrameLimits.after_login(self.limits)
+        self._reader.logged_in(self._check_append)
         self._timer.logged_in()
         self.log.info("{session.id} is {session.user}", session=self.session)
+
+    async def _check_append(self, mailbox: str, size: int) -> None:
+        if size > self.limits.message:
+            raise errors.TooBig(f"a message may have {self.limits.message} bytes at most")
+        await self.account.check_append(mailbox, size)
 
     def start_tls(self) -> None:
         if self.session.secure:
@@ -487,73 +427,37 @@ class IMAP4Protocol(Protocol):
 
     def _begin_tls(self) -> None:
         # What came in clear behind STARTTLS may have been put there by somebody else (RFC 3501 §6.2.1, §11.1).
-        self._framer.discard()
+        self._reader.discard()
         self.transport.startTLS(self.settings.tls)
 
     def log_out(self) -> None:
         self.session.closeReason = "logout"
         self._then = self._close
 
-    async def select(self, mailbox: Any) -> None:
-        self.mailbox = mailbox
-        recent = await mailbox.claim_recent()
-        self.view = View(mailbox.index)
-        self.view.add_recent(*recent)
+    async def select(self, mailbox: Any) -> Selection:
+        selection = self.selection = await Selection.open(
+            mailbox, self.session, send=self.send, breathe=self.breathe
+        )
+        self._check_alive()
         mailbox.watch(self._mailbox_moved)
         self.session.state = SELECTED
         self.session.selected = mailbox.name
+        return selection
 
     async def deselect(self) -> None:
-        mailbox, self.mailbox, self.view = self.mailbox, None, None
-        self._told_keywords = None
-        if mailbox is None:
+        selection, self.selection = self.selection, None
+        if selection is None:
             return
         self.session.selected = None
         if self.session.state == SELECTED:
             self.session.state = AUTHENTICATED
-        mailbox.unwatch(self._mailbox_moved)
-        await mailbox.close()
-
-    # --- news ---------------------------------------------------------------------------------------------------------
+        selection.mailbox.unwatch(self._mailbox_moved)
+        await selection.mailbox.close()
 
     async def tell(self, *, expunges: bool) -> None:
-        view = self.view
-        if view is None or not view.has_news:
-            return
-        if view.has_arrivals:
-            try:
-                view.add_recent(*await self.mailbox.claim_recent())
-            except errors.ServerError as error:
-                # The command itself went well, and \\Recent is not worth failing it.
-                self.log.warn("{session.id}: {error}", session=self.session, error=error)
-        news = view.news(expunges=expunges)
-        await self.tell_keywords()
-        for each in news:
-            match each:
-                case ExpungeNews(number):
-                    self.send(responses.expunge(number))
-                case ExistsNews(exists, recent):
-                    self.send(responses.exists(exists))
-                    self.send(responses.recent(recent))
-                case FlagsNews(number, uid, _, flags):
-                    said = responses.flags_of(flags, view.is_recent(uid))
-                    self.send(responses.fetch(number, [b"FLAGS " + said]))
-        await self.out.drain()
-
-    async def tell_keywords(self) -> None:
-        if self.mailbox is None:
-            return
-        keywords = frozenset(self.mailbox.index.keywords())
-        if self._told_keywords is not None and keywords <= self._told_keywords:
-            return
-        self._told_keywords = keywords
-        named = sorted(keywords)
-        self.send(responses.defined_flags(named))
-        if self.mailbox.readonly:
-            self.send(responses.status(b"OK", "no flag can be changed", b"PERMANENTFLAGS ()"))
-        else:
-            code = responses.permanent_flags(named, self.mailbox.new_keywords)
-            self.send(responses.status(b"OK", "flags that can be changed", code))
+        if self.selection is not None:
+            await self.selection.tell(expunges=expunges)
+            await self.out.drain()
 
 
 def _is_loopback(address: str) -> bool:

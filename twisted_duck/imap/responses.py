@@ -108,7 +108,11 @@ def status(condition: bytes, message: str, code: bytes | None = None) -> bytes:
 
 
 def _coded(message: str, code: bytes | None) -> bytes:
-    return text(message) if code is None else b"[%b] %b" % (code, text(message))
+    words = text(message)
+    if code is not None:
+        return b"[%b] %b" % (code, words)
+    # A text that begins like a response code would be read as one.
+    return b"(" + words[1:] if words.startswith(b"[") else words
 
 
 def failure(tag: bytes, error: DuckError) -> bytes:
@@ -182,4 +186,3 @@ def appenduid(uidvalidity: int, uids: str) -> bytes:
 def copyuid(uidvalidity: int, source: str, destination: str) -> bytes:
     """RFC 4315 §3: the sets pair by position."""
     return b"COPYUID %d %b %b" % (uidvalidity, source.encode("ascii"), destination.encode("ascii"))
-

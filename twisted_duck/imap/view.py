@@ -167,7 +167,8 @@ class View:
 
     def count_recent(self) -> int:
         return sum(
-            bisect_left(self.uids, stop, 0, self.count) - bisect_left(self.uids, first, 0, self.count)
+            bisect_left(self.uids, stop, 0, self.count)
+            - bisect_left(self.uids, first, 0, self.count)
             for first, stop in self._recent
         )
 
@@ -197,7 +198,7 @@ class View:
 
     def _as_uids(self, positions: list[range]) -> SearchKey:
         """The messages at these places as a set of UIDs, whose gaps are nobody's UIDs."""
-        if positions == [range(0, self.count)]:
+        if positions == [range(self.count)]:
             return All()
         ends = ((self.uids[p.start], self.uids[p.stop - 1]) for p in positions)
         return UIDs(SequenceSet(tuple(ends)))
@@ -258,7 +259,7 @@ class View:
         index, known = self._index, self._known
         if len(known) == index.highest_modseq - self._flags_at:
             return []
-        # Where the index has forgotten single steps, a message's latest change may hide one of somebody else's.
+        # Where the index does not know every step, a message's latest change may hide one of somebody else's.
         exact = index.remembers(self._flags_at)
         changed = {
             uid

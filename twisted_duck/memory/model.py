@@ -8,9 +8,9 @@ from datetime import datetime
 import attrs
 
 from twisted_duck.errors import (
+    ExpungeIssued,
     NonExistent,
     OverQuota,
-    Refused,
     TooMany,
 )
 from twisted_duck.held import HeldMessage
@@ -72,11 +72,11 @@ class Mailbox:
             watcher()
 
     def living(self, uids: Iterable[int]) -> list[tuple[HeldMessage, Flags]]:
-        """Messages with their flags, for a copy of them.  Raises Refused if one lives no more."""
+        """Messages with their flags, for a copy of them.  Raises ExpungeIssued if one lives no more."""
         wanted = list(uids)
         found = [(self.messages[uid], flags) for uid, _, flags in self.index.rows(wanted)]
         if len(found) != len(wanted):
-            raise Refused("some of the messages do not exist any more")
+            raise ExpungeIssued("some of the messages do not exist any more")
         return found
 
     @property

@@ -13,8 +13,8 @@ async def append(connection: Connection, command: grammar.Append) -> Done:
     """The messages have been received into spools, which the connection closes when the command is over."""
     messages = [_message(argument) for argument in command.messages]
     result = await connection.account.append(command.mailbox, messages)
-    if connection.mailbox is not None:
-        await connection.mailbox.refresh()
+    if connection.selection is not None:
+        await connection.selection.catch_up()
     await connection.tell(expunges=True)
     code = None
     if result is not None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any, NoReturn, Protocol
 
 import attrs
 
 from twisted_duck.errors import BadSyntax, ReadOnly
+from twisted_duck.imap.selection import Selection
 from twisted_duck.imap.view import View
 from twisted_duck.limits import Limits
 from twisted_duck.outflow import Outflow
@@ -37,9 +38,8 @@ class Connection(Protocol):
     out: Outflow
     #: The avatar, providing IAccount; None before login.
     account: Any
-    #: The selected IMailbox, and this client's picture of it; None where none is selected.
-    mailbox: Any
-    view: View | None
+    #: None where no mailbox is selected.
+    selection: Selection | None
 
     def send(self, data: bytes) -> None:
         """Say something, complete lines."""
@@ -48,10 +48,10 @@ class Connection(Protocol):
         """Between pieces of long work: let the client read, and others be served."""
 
     async def tell(self, *, expunges: bool) -> None:
-        """Tell what the client has not heard of the selected mailbox (RFC 3501 §7)."""
+        """Say what the client has not heard of the selected mailbox, if there is one (RFC 3501 §7)."""
 
-    async def tell_keywords(self) -> None:
-        """Tell FLAGS and PERMANENTFLAGS again if there are keywords the client has not heard of."""
+    def abandon(self, reason: str) -> NoReturn:
+        """End the connection because an answer that was begun cannot be completed; raises ConnectionOver."""
 
     def capabilities(self) -> list[str]:
         """What can be used now."""
@@ -59,16 +59,13 @@ class Connection(Protocol):
     def may_authenticate(self) -> bool:
         """Whether a password may be sent now."""
 
-    def mechanisms(self) -> tuple[str, ...]:
-        """The SASL mechanisms that can be used now."""
-
     async def log_in(self, credentials: Credentials) -> None:
         """Fails with AuthenticationFailed and what the account's realm fails with."""
 
     def start_tls(self) -> None:
         """Begin a handshake once the tagged response is out; fails with BadSyntax where there is no TLS to be had."""
 
-    async def select(self, mailbox: Any) -> None:
+    async def select(self, mailbox: Any) -> Selection:
         """Make a mailbox the selected one; none may be selected."""
 
     async def deselect(self) -> None:
@@ -87,18 +84,18 @@ class Connection(Protocol):
         """Until the client sends something or the selected mailbox moves; False when the time was over first."""
 
 
-def selected(connection: Connection) -> tuple[Any, View]:
-    """The selected mailbox and its view."""
-    if connection.mailbox is None or connection.view is None:
+def selected(connection: Connection) -> Selection:
+    if connection.selection is None:
         raise BadSyntax("no mailbox is selected")
-    return connection.mailbox, connection.view
+    return connection.selection
 
 
-def writable(connection: Connection) -> tuple[Any, View]:
-    mailbox, view = selected(connection)
-    if mailbox.readonly:
-        raise ReadOnly("the mailbox was opened with EXAMINE")
-    return mailbox, view
+def writable(connection: Connection) -> Selection:
+    """The selection, if its messages may be changed."""
+    selection = selected(connection)
+    if selection.mailbox.readonly:
+        raise ReadOnly("the mailbox is open for reading only")
+    return selection
 
 
 def choose(view: View, numbers: SequenceSet, *, uid: bool) -> list[int]:

@@ -12,16 +12,16 @@ from typing import Any
 
 import attrs
 
+from twisted_duck.errors import Corruption
 from twisted_duck.imap import grammar, responses
 from twisted_duck.imap.commands.base import Connection, Done, choose, selected
 from twisted_duck.imap.commands.message import EXPUNGE_ISSUED
 from twisted_duck.imap.grammar import Attribute, FetchBody
+from twisted_duck.imap.selection import BATCH
 from twisted_duck.imap.view import View
 from twisted_duck.mime.section import filter_header, locate
+from twisted_duck.outflow import ConnectionOver, Outflow
 from twisted_duck.values import SEEN, FetchWant, FlagChange, Flags, MessageData
-
-#: Messages between two pauses when nothing has to be read from the store.
-BATCH = 500
 
 
 @attrs.frozen
@@ -84,6 +84,8 @@ class Plan:
     """What a FETCH needs and says, in the order it was asked."""
 
     items: tuple[Callable[[Row], bytes] | FetchBody, ...]
+    #: The same where parts of the message are not among them, else None.
+    short_items: tuple[Callable[[Row], bytes], ...] | None
     wants: frozenset[FetchWant]
     #: Whether reading sets \\Seen, and then FLAGS are told if nobody asked for them.
     sets_seen: bool
@@ -92,6 +94,7 @@ class Plan:
     @classmethod
     def of(cls, command: grammar.Fetch, *, readonly: bool) -> Plan:
         items: list[Callable[[Row], bytes] | FetchBody] = []
+        short_items: list[Callable[[Row], bytes]] = []
         wants: set[FetchWant] = set()
         asked = list(command.items)
         if command.uid and Attribute.UID not in asked:
@@ -103,32 +106,49 @@ class Plan:
                 continue
             want, say = ATTRIBUTES[item]
             items.append(say)
+            short_items.append(say)
             if want is not None:
                 wants.add(want)
         reads = any(isinstance(item, FetchBody) and not item.peek for item in asked)
-        return cls(tuple(items), frozenset(wants), reads and not readonly, Attribute.FLAGS in asked)
+        return cls(
+            tuple(items),
+            None if "content" in wants else tuple(short_items),
+            frozenset(wants),
+            sets_seen=reads and not readonly,
+            says_flags=Attribute.FLAGS in asked,
+        )
 
 
 async def fetch(connection: Connection, command: grammar.Fetch) -> Done:
-    mailbox, view = selected(connection)
+    selection = selected(connection)
+    mailbox, view = selection.mailbox, selection.view
     uids = choose(view, command.set, uid=command.uid)
     plan = Plan.of(command, readonly=mailbox.readonly)
     told = 0
     async for batch in _batches(mailbox, uids, plan):
         newly_seen = await _set_seen(mailbox, view, batch) if plan.sets_seen else frozenset()
+        if plan.says_flags or newly_seen:
+            selection.tell_keywords()
         by_uid = {data.uid: data for data in batch}
         for uid, _, flags in mailbox.index.rows([data.uid for data in batch]):
             number = view.number(uid)
             assert number is not None  # `uids` came from this view
             row = Row(number, flags, view.is_recent(uid), by_uid[uid])
-            await _answer(connection, plan, row, flags_changed=uid in newly_seen)
+            if plan.short_items is None:
+                await _stream(connection, plan, row, flags_changed=uid in newly_seen)
+            else:
+                connection.send(responses.fetch(number, [say(row) for say in plan.short_items]))
+            if plan.wants:
+                await connection.out.drain()
             told += 1
         await connection.breathe()
     await connection.tell(expunges=command.uid)
     return Done("FETCH completed", EXPUNGE_ISSUED if told < len(uids) else None)
 
 
-async def _batches(mailbox: Any, uids: Sequence[int], plan: Plan) -> AsyncIterator[Sequence[MessageData]]:
+async def _batches(
+    mailbox: Any, uids: Sequence[int], plan: Plan
+) -> AsyncIterator[Sequence[MessageData]]:
     if not plan.wants:
         for start in range(0, len(uids), BATCH):
             yield [MessageData(uid) for uid in uids[start : start + BATCH]]
@@ -149,52 +169,85 @@ async def _set_seen(mailbox: Any, view: View, batch: Sequence[MessageData]) -> f
     return frozenset(result.changed)
 
 
-async def _answer(connection: Connection, plan: Plan, row: Row, *, flags_changed: bool) -> None:
+async def _stream(connection: Connection, plan: Plan, row: Row, *, flags_changed: bool) -> None:
+    """One response with parts of the message in it, sent in pieces that the client takes one after another.
+
+    What fails before the first piece is sent fails the command; later it can only end the connection.
+    """
     out = connection.out
-    out.write(b"* %d FETCH (" % row.number)
-    separator = b""
+    held: list[bytes] = []
+    size = 0
+    begun = False
+    try:
+        async for piece in _pieces(plan, row, flags_changed=flags_changed):
+            held.append(piece)
+            size += len(piece)
+            if size >= out.PIECE:
+                out.write(b"".join(held))
+                begun = True
+                held.clear()
+                size = 0
+                await out.drain()
+    except ConnectionOver:
+        raise
+    except Exception:
+        if begun:
+            connection.abandon("a message could not be read to its end")
+        raise
+    out.write(b"".join(held))
+
+
+async def _pieces(plan: Plan, row: Row, *, flags_changed: bool) -> AsyncIterator[bytes]:
+    separator = b"* %d FETCH (" % row.number
     if flags_changed and not plan.says_flags:
-        out.write(_flags(row))
+        yield separator + _flags(row)
         separator = b" "
     for item in plan.items:
+        yield separator
         if isinstance(item, FetchBody):
-            await _section(connection, separator, item, row.data.content)
+            async for piece in _section(item, row.data.content):
+                yield piece
         else:
-            out.write(separator + item(row))
+            yield item(row)
         separator = b" "
-    out.write(b")\r\n")
+    yield b")\r\n"
 
 
-async def _section(connection: Connection, separator: bytes, item: FetchBody, content: Any) -> None:
+async def _section(item: FetchBody, content: Any) -> AsyncIterator[bytes]:
     """`BODY[section]<origin> {n}` and the bytes; NIL for a section the message does not have."""
-    name = separator + item.response_name
     found = locate(content.tree, item.section)
     if found is None:
-        connection.out.write(name + b" NIL")
+        yield item.response_name + b" NIL"
         return
     start, stop = found
-    if item.section.text in ("HEADER.FIELDS", "HEADER.FIELDS.NOT"):
-        negate = item.section.text == "HEADER.FIELDS.NOT"
-        header = filter_header(await _read(content, start, stop), item.section.fields, negate)
-        if item.partial is not None:
-            header = header[item.partial.start : item.partial.start + item.partial.count]
-        connection.out.write(b"%b {%d}\r\n%b" % (name, len(header), header))
+    text, partial = item.section.text, item.partial
+    if text in ("HEADER.FIELDS", "HEADER.FIELDS.NOT"):
+        header = b"".join([piece async for piece in _read(content, start, stop)])
+        header = filter_header(header, item.section.fields, text == "HEADER.FIELDS.NOT")
+        if partial is not None:
+            header = header[partial.start : partial.start + partial.count]
+        yield b"%b {%d}\r\n%b" % (item.response_name, len(header), header)
         return
-    if item.partial is not None:
-        start = min(start + item.partial.start, stop)
-        stop = min(start + item.partial.count, stop)
-    connection.out.write(b"%b {%d}\r\n" % (name, stop - start))
+    if partial is not None:
+        start = min(start + partial.start, stop)
+        stop = min(start + partial.count, stop)
+    yield b"%b {%d}\r\n" % (item.response_name, stop - start)
+    async for piece in _read(content, start, stop):
+        yield piece
+
+
+async def _read(content: Any, start: int, stop: int) -> AsyncIterator[bytes]:
+    """Exactly the bytes `[start, stop)`, in pieces."""
     at_hand = content.peek(start, stop)
     if at_hand is not None:
-        connection.out.write(at_hand)
+        for at in range(0, stop - start, Outflow.PIECE):
+            yield at_hand[at : at + Outflow.PIECE]
         return
+    missing = stop - start
     async for chunk in content.chunks(start, stop):
-        connection.out.write(chunk)
-        await connection.out.drain()
-
-
-async def _read(content: Any, start: int, stop: int) -> bytes:
-    at_hand = content.peek(start, stop)
-    if at_hand is not None:
-        return bytes(at_hand)
-    return b"".join([chunk async for chunk in content.chunks(start, stop)])
+        missing -= len(chunk)
+        if missing < 0:
+            break
+        yield chunk
+    if missing:
+        raise Corruption("a message is not as long as it was when it arrived")

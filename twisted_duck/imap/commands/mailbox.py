@@ -15,10 +15,9 @@ async def select(connection: Connection, command: grammar.Select) -> Done:
     """RFC 3501 §6.3.1, §6.3.2: whatever comes of it, the mailbox that was selected is not selected any more."""
     await connection.deselect()
     mailbox = await connection.account.select(command.mailbox, command.readonly)
-    await connection.select(mailbox)
-    mailbox, view = selected(connection)
-    index = mailbox.index
-    await connection.tell_keywords()
+    selection = await connection.select(mailbox)
+    index, view = mailbox.index, selection.view
+    selection.tell_keywords()
     connection.send(responses.exists(len(view)))
     connection.send(responses.recent(view.count_recent()))
     unseen = index.first_unseen()
@@ -34,7 +33,7 @@ async def select(connection: Connection, command: grammar.Select) -> Done:
 
 async def close(connection: Connection, command: grammar.Close) -> Done:
     """RFC 3501 §6.4.2: expunge without telling, unless it was opened by EXAMINE."""
-    mailbox, _ = selected(connection)
+    mailbox = selected(connection).mailbox
     if not mailbox.readonly:
         await mailbox.expunge()
     await connection.deselect()
@@ -57,7 +56,8 @@ async def create(connection: Connection, command: grammar.Create) -> Done:
 async def delete(connection: Connection, command: grammar.Delete) -> Done:
     """RFC 3501 §6.3.4.  A client that deletes the mailbox it has selected has none selected afterwards."""
     await connection.account.delete(command.mailbox)
-    if connection.mailbox is not None and connection.mailbox.name == command.mailbox:
+    selection = connection.selection
+    if selection is not None and selection.mailbox.name == command.mailbox:
         await connection.deselect()
     return Done("DELETE completed")
 
@@ -66,8 +66,8 @@ async def rename(connection: Connection, command: grammar.Rename) -> Done:
     """RFC 3501 §6.3.5."""
     listing.check_name(command.target, connection.limits)
     await connection.account.rename(command.source, command.target)
-    if connection.mailbox is not None:
-        connection.session.selected = connection.mailbox.name
+    if connection.selection is not None:
+        connection.session.selected = connection.selection.mailbox.name
     return Done("RENAME completed")
 
 

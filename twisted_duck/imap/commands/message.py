@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from twisted_duck.errors import BadSyntax
+from twisted_duck.errors import BadSyntax, ExpungeIssued
 from twisted_duck.imap import grammar, responses
 from twisted_duck.imap.commands.base import Connection, Done, choose, selected, writable
-from twisted_duck.imap.view import View
+from twisted_duck.imap.selection import BATCH, Selection
+from twisted_duck.index import living
 from twisted_duck.interfaces import IMoveMailbox
 from twisted_duck.values import CopyResult, FlagChange, UIDSet, compact
 
@@ -17,19 +18,21 @@ EXPUNGE_ISSUED = b"EXPUNGEISSUED"
 
 async def expunge(connection: Connection, command: grammar.Expunge) -> Done:
     """RFC 3501 §6.4.3; UID EXPUNGE: RFC 4315 §2.1."""
-    mailbox, view = writable(connection)
+    selection = writable(connection)
     if command.uids is None:
-        await mailbox.expunge()
+        await selection.mailbox.expunge()
     else:
-        await mailbox.expunge(UIDSet.of(view.select(command.uids, uid=True)))
+        chosen = selection.view.select(command.uids, uid=True)
+        await selection.mailbox.expunge(UIDSet.of(chosen))
     await connection.tell(expunges=True)
     return Done("EXPUNGE completed")
 
 
 async def search(connection: Connection, command: grammar.Search) -> Done:
     """RFC 3501 §6.4.4."""
-    mailbox, view = selected(connection)
-    found: Sequence[int] = await mailbox.search(view.resolve(command.key))
+    selection = selected(connection)
+    view = selection.view
+    found: Sequence[int] = await selection.mailbox.search(view.resolve(command.key))
     if not command.uid:
         found = [number for number, _ in view.numbered(found)]
     connection.send(responses.search(found))
@@ -39,26 +42,28 @@ async def search(connection: Connection, command: grammar.Search) -> Done:
 
 async def store(connection: Connection, command: grammar.Store) -> Done:
     """RFC 3501 §6.4.6."""
-    mailbox, view = writable(connection)
-    uids = choose(view, command.set, uid=command.uid)
+    selection = writable(connection)
+    uids = choose(selection.view, command.set, uid=command.uid)
     # What others changed is told first: a .SILENT change must not hide it.
     await connection.tell(expunges=False)
-    result = await mailbox.store(uids, FlagChange(command.mode, command.flags))
+    result = await selection.mailbox.store(uids, FlagChange(command.mode, command.flags))
     if result.modseq:
-        view.knows(result.modseq)
-    await connection.tell_keywords()
+        selection.view.knows(result.modseq)
+    selection.tell_keywords()
     if not command.silent:
-        await _tell_flags(connection, view, uids, uid=command.uid)
+        await _tell_flags(connection, selection, uids, uid=command.uid)
     gone = len(result.changed) + len(result.unchanged) < len(uids)
     await connection.tell(expunges=command.uid)
     return Done("STORE completed", EXPUNGE_ISSUED if gone else None)
 
 
-async def _tell_flags(connection: Connection, view: View, uids: Sequence[int], *, uid: bool) -> None:
+async def _tell_flags(
+    connection: Connection, selection: Selection, uids: Sequence[int], *, uid: bool
+) -> None:
     """The flags that messages have now, asked for by STORE."""
-    for start in range(0, len(uids), 1000):
-        rows = connection.mailbox.index.rows(uids[start : start + 1000])
-        for each, _, flags in rows:
+    view, index = selection.view, selection.mailbox.index
+    for start in range(0, len(uids), BATCH):
+        for each, _, flags in index.rows(uids[start : start + BATCH]):
             number = view.number(each)
             assert number is not None  # `uids` came from this view
             items = [b"FLAGS " + responses.flags_of(flags, view.is_recent(each))]
@@ -70,32 +75,47 @@ async def _tell_flags(connection: Connection, view: View, uids: Sequence[int], *
 
 async def copy(connection: Connection, command: grammar.Copy) -> Done:
     """RFC 3501 §6.4.7."""
-    mailbox, view = selected(connection)
-    uids = choose(view, command.set, uid=command.uid)
+    selection = selected(connection)
+    uids = _to_copy(selection, command)
     if not uids:
         return Done("COPY completed: no messages")
-    result = await mailbox.copy(uids, command.mailbox)
-    await mailbox.refresh()
+    result = await selection.mailbox.copy(uids, command.mailbox)
+    await selection.catch_up()
     await connection.tell(expunges=True)
     return Done("COPY completed", _copyuid(result))
 
 
 async def move(connection: Connection, command: grammar.Move) -> Done:
     """RFC 6851 §3.3: COPYUID is told before the messages are gone."""
-    mailbox, view = writable(connection)
-    if not IMoveMailbox.providedBy(mailbox):
+    selection = writable(connection)
+    if not IMoveMailbox.providedBy(selection.mailbox):
         raise BadSyntax("MOVE is not supported here")
-    uids = choose(view, command.set, uid=command.uid)
+    uids = _to_copy(selection, command)
     if not uids:
         return Done("MOVE completed: no messages")
-    code = _copyuid(await mailbox.move(uids, command.mailbox))
+    code = _copyuid(await selection.mailbox.move(uids, command.mailbox))
     if code is not None:
         connection.send(responses.status(b"OK", "moved", code))
     await connection.tell(expunges=True)
     return Done("MOVE completed")
 
 
+def _to_copy(selection: Selection, command: grammar.Copy | grammar.Move) -> list[int]:
+    """The UIDs to be copied, which are all alive as far as this process knows.
+
+    A UID of a message that is gone is left out (RFC 3501 §6.4.8).  A sequence number of one is not: the client means a
+    message that it still sees, and all or none are copied.
+    """
+    uids = choose(selection.view, command.set, uid=command.uid)
+    alive = living(selection.mailbox.index, uids)
+    if len(alive) < len(uids) and not command.uid:
+        raise ExpungeIssued("some of the messages do not exist any more")
+    return alive
+
+
 def _copyuid(result: CopyResult | None) -> bytes | None:
     if result is None or not result.source:
         return None
-    return responses.copyuid(result.uidvalidity, compact(result.source), compact(result.destination))
+    return responses.copyuid(
+        result.uidvalidity, compact(result.source), compact(result.destination)
+    )

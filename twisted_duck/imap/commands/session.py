@@ -22,8 +22,8 @@ async def capability(connection: Connection, command: grammar.Capability) -> Don
 
 async def noop(connection: Connection, command: grammar.Noop | grammar.Check) -> Done:
     """RFC 3501 §6.1.2, §6.4.1: there is nothing to do but to tell what is new."""
-    if connection.mailbox is not None:
-        await connection.mailbox.refresh()
+    if connection.selection is not None:
+        await connection.selection.mailbox.refresh()
     await connection.tell(expunges=True)
     return Done(f"{type(command).__name__.upper()} completed")
 

@@ -1,0 +1,184 @@
+"""From the bytes of a connection to its commands, one after another.
+
+    feed -> CommandFramer -> read_command -> grammar.parse
+
+What stands between is the affair of literals: which are refused before they are sent, where the long ones go, and when
+the client is told to go ahead (RFC 3501 §7.5, RFC 7888).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from twisted_duck import errors
+from twisted_duck.imap import grammar
+from twisted_duck.limits import Limits
+from twisted_duck.spool import Spool
+from twisted_duck.wire.framing import (
+    NEED_DATA,
+    CommandEvent,
+    CommandFramer,
+    EndOfCommand,
+    FrameLimits,
+    Line,
+    LiteralData,
+    LiteralEnd,
+    LiteralHeader,
+    Text,
+    TooLong,
+)
+
+#: Asked with a mailbox and a size before a message is accepted; fails with why it is not.
+CheckAppend = Callable[[str, int], Awaitable[None]]
+
+
+class CommandReader:
+    """The reading side of one connection."""
+
+    def __init__(
+        self,
+        limits: Limits,
+        *,
+        more: Callable[[], Awaitable[None]],
+        go_ahead: Callable[[], None],
+        spool_directory: str | None = None,
+    ) -> None:
+        """
+        @param more: waits until something was fed
+        @param go_ahead: tells the client to send the literal it announced
+        """
+        self._limits = limits
+        self._more = more
+        self._go_ahead = go_ahead
+        self._spool_directory = spool_directory
+        self._framer = CommandFramer(FrameLimits.before_login(limits))
+        self._check_append: CheckAppend | None = None
+        self._parts: list[bytes | grammar.Literal] = []
+        self._spools: list[Spool] = []
+        #: Why the present command cannot be had, although it must be read to its end.
+        self._fault: errors.DuckError | None = None
+
+    def feed(self, data: bytes) -> None:
+        self._framer.feed(data)
+
+    @property
+    def buffered(self) -> int:
+        """Bytes that were fed and not looked at."""
+        return self._framer.buffered
+
+    def discard(self) -> None:
+        """Forget what was fed and not looked at."""
+        self._framer.discard()
+
+    def logged_in(self, check_append: CheckAppend) -> None:
+        """From now on commands may be long, and messages may come."""
+        self._framer.limits = FrameLimits.after_login(self._limits)
+        self._check_append = check_append
+
+    @property
+    def tag(self) -> bytes | None:
+        """The tag of the command that was read last, whole or not, if it had one."""
+        return grammar.tag_of(self._parts)
+
+    def release(self) -> None:
+        """The command is over: give its messages back."""
+        for spool in self._spools:
+            spool.close()
+        self._spools.clear()
+
+    async def read_line(self, what: str) -> bytes:
+        """One line that is not a command, without its end.  Fails with BadSyntax where it is too long."""
+        while True:
+            match self._framer.next_line(self._framer.limits.line):
+                case Line(data):
+                    return data
+                case TooLong():
+                    raise errors.BadSyntax(f"the {what} is too long")
+            await self._more()
+
+    async def read_command(self) -> grammar.Command:
+        """The next command.  Fails with BadSyntax and with whatever is against a literal that was announced.
+
+        After a failure the next call reads the command behind the one that failed.
+        """
+        self._parts.clear()
+        self._fault = None
+        while True:
+            match await self._event():
+                case Text(data):
+                    self._parts.append(data)
+                case LiteralHeader() as header:
+                    await self._literal(header)
+                case EndOfCommand():
+                    if self._fault is not None:
+                        raise self._fault
+                    return grammar.parse(self._parts, self._limits)
+                case TooLong(what, head):
+                    self._parts.append(head)
+                    raise errors.BadSyntax(f"too long: the limit of the {what} was reached")
+
+    async def _event(self) -> CommandEvent:
+        while (event := self._framer.next_event()) is NEED_DATA:
+            await self._more()
+        return event
+
+    async def _literal(self, header: LiteralHeader) -> None:
+        """A message goes to a spool, anything else stays in memory, under the limits of the framer."""
+        try:
+            is_message = await self._is_message(header)
+        except errors.DuckError:
+            self._framer.refuse()
+            raise
+        if not self._framer.accept(streamed=is_message):
+            return
+        if header.synchronising:
+            self._go_ahead()
+        if is_message:
+            self._parts.append(grammar.Literal(header.size, None, await self._message()))
+        else:
+            self._parts.append(grammar.Literal.of(await self._octets()))
+
+    async def _is_message(self, header: LiteralHeader) -> bool:
+        """Whether it is the message of an APPEND.  Fails with what is against having the literal at all."""
+        if header.binary:
+            raise errors.BadSyntax("binary literals are not supported")
+        mailbox = grammar.append_target(self._parts, self._limits)
+        if mailbox is not None:
+            if self._check_append is None:
+                raise errors.WrongState("APPEND is not allowed before login")
+            await self._check_append(mailbox, header.size)
+            return True
+        most = self._limits.literal_minus
+        if self._check_append is None and not header.synchronising and header.size > most:
+            raise errors.BadSyntax(f"a literal that is sent unasked may have {most} bytes here")
+        return False
+
+    async def _octets(self) -> bytes:
+        octets = bytearray()
+        while True:
+            match await self._event():
+                case LiteralData(data):
+                    octets += data
+                case LiteralEnd():
+                    return bytes(octets)
+
+    async def _message(self) -> Spool:
+        spool = Spool(self._limits, self._spool_directory)
+        self._spools.append(spool)
+        while True:
+            match await self._event():
+                case LiteralData(data):
+                    self._keep(spool.write, data)
+                case LiteralEnd():
+                    self._keep(spool.finish)
+                    return spool
+
+    def _keep(self, step: Callable[..., None], *arguments: bytes) -> None:
+        """Do something with a spool: where there is no room for it, the rest of the command goes nowhere."""
+        if self._fault is not None:
+            return
+        try:
+            step(*arguments)
+        except OSError as error:
+            self.release()
+            self._fault = errors.Unavailable(f"no room to receive a message: {error.strerror}")

@@ -1,0 +1,118 @@
+"""The mailbox that one client has selected, and what it is told of it.
+
+A view decides what is news and in which order (`twisted_duck.imap.view`); here it becomes responses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from twisted.logger import Logger
+
+from twisted_duck.errors import DuckError
+from twisted_duck.imap import responses
+from twisted_duck.imap.view import ExistsNews, ExpungeNews, FlagsNews, News, View
+from twisted_duck.session import Session
+
+#: News between two pauses.
+BATCH = 500
+
+_log = Logger()
+
+
+class Selection:
+    """An open mailbox, and one client's picture of it."""
+
+    def __init__(
+        self,
+        mailbox: Any,
+        session: Session,
+        *,
+        send: Callable[[bytes], None],
+        breathe: Callable[[], Awaitable[None]],
+    ) -> None:
+        """The picture is that of this moment.  Use `open`."""
+        #: Provides IMailbox.
+        self.mailbox = mailbox
+        self.view = View(mailbox.index)
+        self._session = session
+        self._send = send
+        self._breathe = breathe
+        #: The keywords the client has heard of; None while it has not been told of any flags.
+        self._told_keywords: frozenset[str] | None = None
+
+    @classmethod
+    async def open(
+        cls,
+        mailbox: Any,
+        session: Session,
+        *,
+        send: Callable[[bytes], None],
+        breathe: Callable[[], Awaitable[None]],
+    ) -> Selection:
+        """Take a mailbox over: if that fails it is closed."""
+        try:
+            recent = await mailbox.claim_recent()
+        except DuckError:
+            await mailbox.close()
+            raise
+        selection = cls(mailbox, session, send=send, breathe=breathe)
+        selection.view.add_recent(*recent)
+        return selection
+
+    async def catch_up(self) -> None:
+        """Hear of what was committed, after a command that has succeeded.
+
+        A failure here must not look like one of that command, which the client would give again: a second copy of a
+        message.  What is wrong will be met by the next command that needs the mailbox.
+        """
+        try:
+            await self.mailbox.refresh()
+        except DuckError as error:
+            _log.warn("{session.id}: {error}", session=self._session, error=error)
+
+    async def tell(self, *, expunges: bool) -> None:
+        """Say what the client has not heard (RFC 3501 §7); without `expunges`, the numbers of messages do not move."""
+        view = self.view
+        if not view.has_news:
+            return
+        if view.has_arrivals:
+            await self._claim_recent()
+        news = view.news(expunges=expunges)
+        self.tell_keywords()
+        for count, each in enumerate(news, 1):
+            self._send(self._say(each))
+            if not count % BATCH:
+                await self._breathe()
+
+    async def _claim_recent(self) -> None:
+        try:
+            self.view.add_recent(*await self.mailbox.claim_recent())
+        except DuckError as error:
+            # The command itself went well, and \Recent is not worth failing it.
+            _log.warn("{session.id}: {error}", session=self._session, error=error)
+
+    def _say(self, news: News) -> bytes:
+        match news:
+            case ExpungeNews(number):
+                return responses.expunge(number)
+            case ExistsNews(exists, recent):
+                return responses.exists(exists) + responses.recent(recent)
+            case FlagsNews(number, uid, _, flags):
+                said = responses.flags_of(flags, self.view.is_recent(uid))
+                return responses.fetch(number, [b"FLAGS " + said])
+
+    def tell_keywords(self) -> None:
+        """Say FLAGS and PERMANENTFLAGS if there are keywords the client has not heard of."""
+        keywords = frozenset(self.mailbox.index.keywords())
+        if self._told_keywords is not None and keywords <= self._told_keywords:
+            return
+        self._told_keywords = keywords
+        named = sorted(keywords)
+        self._send(responses.defined_flags(named))
+        if self.mailbox.readonly:
+            self._send(responses.status(b"OK", "no flag can be changed", b"PERMANENTFLAGS ()"))
+        else:
+            code = responses.permanent_flags(named, self.mailbox.new_keywords)
+            self._send(responses.status(b"OK", "flags that can be changed", code))
