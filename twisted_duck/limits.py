@@ -49,11 +49,16 @@ class Limits:
     mime_parts: int = 10_000
     #: Fields of one header that are looked at for ENVELOPE and BODYSTRUCTURE.
     mime_fields: int = 10_000
+    #: Bytes of one such field; real ones with thousands of recipients have less.
+    mime_field: int = 256 * KIB
     #: Bytes of a boundary: RFC 2046 §5.1.1 allows 70, some writers use more.
     mime_boundary: int = 256
     #: Bytes of strings in ENVELOPE, BODYSTRUCTURE and BODY each; what does not fit becomes NIL or is left out.
     #: All three are stored in one 16 MiB document and sent in one piece.
     mime_structure: int = 1 * MIB
+    #: Bytes of address fields that are read for ENVELOPE, those of embedded messages included: some 5,000 recipients.
+    #: To read a byte of them takes up to two microseconds.
+    mime_addresses: int = 256 * KIB
     #: Characters of header and of text, each, that are kept ready for SEARCH; beyond, a message is read again.
     mime_search: int = 1 * MIB
 
@@ -80,6 +85,12 @@ class Limits:
     # --- sessions -----------------------------------------------------------------------------------------------------
     #: Seconds without a command after login (RFC 3501 §5.4: at least 30 minutes).
     idle_after_login: int = 30 * 60
+    #: Seconds without a command in POP3, after login (RFC 1939 §3: at least 10 minutes).
+    pop3_idle: int = 10 * 60
+    #: Octets of a POP3 command with its line end (RFC 2449 §4); AUTH may have `line_before_login`.
+    pop3_line: int = 255
+    #: Messages of INBOX that a POP3 client is shown, the newest ones: their sizes are read at every login.
+    pop3_messages: int = 100_000
     #: Seconds in which a client must take something of an answer that waits for it.
     reading: int = 5 * 60
     #: Seconds for the last words to reach a client; then the connection is cut.

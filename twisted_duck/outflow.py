@@ -38,6 +38,11 @@ class Outflow:
         """Whether an answer waits for the client to read."""
         return self._waiting is not None
 
+    @property
+    def full(self) -> bool:
+        """Whether the transport has more than it wants to keep."""
+        return self._full
+
     def write(self, data: bytes) -> None:
         self._pieces.append(data)
         self._size += len(data)

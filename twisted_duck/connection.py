@@ -1,0 +1,503 @@
+"""One client's connection, whatever protocol it speaks: its life from the first byte to the last.
+
+Theory of operation
+===================
+
+One coroutine serves one connection.  It reads a command, runs it to its end, answers, and reads the next: commands that
+were sent ahead run in the order they came.  Everything it waits for fails with `ConnectionOver` once the connection is
+over, so that there is one place that cleans up.
+
+    dataReceived -> framer -> serve_command (the protocol's) -> Outflow -> transport
+
+It is either working or waiting for the client:
+
+    working     from a whole command until its answer has left for the transport and the client has taken what the
+                transport does not want to keep; no time-out but the one on a client that takes nothing
+    waiting     in `sleep`, which is the only place where the time of an idle client runs
+
+A connection ends in one of these ways, each of them by `_close` and then `_give_back`:
+
+    the client leaves           connectionLost; whatever is running comes to its end first
+    the protocol's own end      `end(reason)`: silently, what was said goes out
+    from our side               `goodbye(reason)`: the same with the protocol's last words, and `finish(reason)`: once
+                                the present command is answered
+    a time-out                  `expired(reason)`, which a protocol may have its own way for
+
+Nothing is said in the middle of an answer: while `mid_answer` is true, the last words are left out, because the client
+would take them for a part of the answer.  Who is not gone within `Limits.farewell` seconds is cut off.
+"""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from binascii import Error as Base64Error
+from binascii import a2b_base64
+from collections.abc import Awaitable, Callable
+from ipaddress import ip_address
+from typing import Any, ClassVar, Literal, NoReturn, TypeVar
+from typing import Protocol as Shape
+
+import attrs
+from twisted.cred.portal import Portal
+from twisted.internet import error as internet_error
+from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.interfaces import (
+    IDelayedCall,
+    IHandshakeListener,
+    IReactorTime,
+    ISSLTransport,
+    ITCPTransport,
+)
+from twisted.internet.protocol import Protocol, connectionDone
+from twisted.internet.task import deferLater
+from twisted.logger import Logger
+from twisted.mail.interfaces import IAccountIMAP
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from twisted_duck import errors
+from twisted_duck.auth import log_in
+from twisted_duck.inactivity import Inactivity
+from twisted_duck.interfaces import IAccount
+from twisted_duck.limits import Limits
+from twisted_duck.outflow import ConnectionOver, Outflow
+from twisted_duck.sasl import MECHANISMS, Challenge, Credentials
+from twisted_duck.session import Session, plainAddress
+
+#: Pieces of work, a command or some hundred messages each, after which the reactor is given a turn.
+_BREATH = 20
+
+T = TypeVar("T")
+
+CleartextAuth = Literal["never", "loopback", "always"]
+
+
+def _nobody(connection: object) -> None:
+    """Nobody keeps track of the connections."""
+
+
+@attrs.frozen
+class Settings:
+    """What all connections of one factory share."""
+
+    portal: Portal
+    clock: IReactorTime
+    limits: Limits
+    #: What `transport.startTLS` takes, or None.
+    tls: Any = None
+    #: On which clear connections passwords may be sent: none, those from this machine, or all.
+    cleartext_auth: CleartextAuth = "never"
+    #: Told of each connection when it begins, and when it is over and has given everything back.
+    opened: Callable[[Connection], None] = _nobody
+    closed: Callable[[Connection], None] = _nobody
+
+
+class Inbox(Shape):
+    """What takes what has arrived until the protocol reads it: a framer of `twisted_duck.wire`, or what has one inside."""
+
+    def feed(self, data: bytes) -> None: ...
+
+    @property
+    def buffered(self) -> int:
+        """Octets that were fed and not yet read."""
+
+    def discard(self) -> None:
+        """Forget all of it."""
+
+
+@implementer(IHandshakeListener)
+class Connection(Protocol):
+    """A protocol fills in the class attributes and the methods of the first section below."""
+
+    log = Logger()
+
+    #: The protocol's name in `Session`.
+    protocol_name: ClassVar[str]
+    #: The states in which `Session` tells it begins and ends; None where the last one simply stays.
+    first_state: ClassVar[str]
+    last_state: ClassVar[str | None] = None
+
+    transport: Any
+
+    def __init__(self, settings: Settings, inbox: Inbox, *, idle: float) -> None:
+        """
+        @param idle: seconds after login in which a command must come
+        """
+        self.settings = settings
+        self.limits = settings.limits
+        self.session = Session(self.protocol_name, state=self.first_state)
+        #: The avatar, providing IAccount; None before login.
+        self.account: Any = None
+        #: Whether the last thing said is the beginning of something that has not been said to its end.
+        self.mid_answer = False
+        self._logout: Callable[[], Any] | None = None
+        self._inbox = inbox
+        self._idle = idle
+        self._paused = False
+        self._lost = False
+        self._closing = False
+        self._served = False
+        self._waiting: Deferred[None] | None = None
+        self._failed_logins = 0
+        self._bad_commands = 0
+        self._breaths = 0
+        self._after_answer: Callable[[], None] | None = None
+        #: Why to end when the present command is answered.
+        self._finishing: str | None = None
+        self._abort_call: IDelayedCall | None = None
+
+    # --- what a protocol fills in -------------------------------------------------------------------------------------
+
+    def greeting(self) -> bytes:
+        """The first words."""
+        raise AssertionError("a protocol says how it greets")
+
+    async def serve_command(self) -> None:
+        """Read one command (until it is there, `sleep`; then `working`), `run` it, and answer it or its error."""
+        raise AssertionError("a protocol says what it does")
+
+    async def read_line(self, what: str) -> bytes:
+        """One line that is not a command, without its end; fails with BadSyntax where it is too long."""
+        raise AssertionError("a protocol says how it reads a line")
+
+    def last_words(self, reason: str) -> bytes:
+        """What is said to a client that is sent away between two commands."""
+        raise AssertionError("a protocol says how it takes leave")
+
+    async def leave(self) -> None:
+        """Give back what is open, but for the account."""
+
+    def expired(self, reason: str) -> None:
+        """A time-out."""
+        self.goodbye(reason)
+
+    # --- the connection's life ----------------------------------------------------------------------------------------
+
+    def connectionMade(self) -> None:
+        session, transport = self.session, self.transport
+        peer, host = transport.getPeer(), transport.getHost()
+        session.remoteAddress = plainAddress(getattr(peer, "host", ""))
+        session.remotePort = getattr(peer, "port", 0)
+        session.localAddress = plainAddress(getattr(host, "host", ""))
+        session.localPort = getattr(host, "port", 0)
+        session.secure = ISSLTransport.providedBy(transport)
+        if ITCPTransport.providedBy(transport):
+            # Short answers would otherwise wait for the client's delayed acknowledgement.
+            transport.setTcpNoDelay(True)
+        self.out = Outflow(transport)
+        self._timer = Inactivity(
+            self.settings.clock,
+            self.expired,
+            login=self.limits.login,
+            command=self._idle,
+            reading=self.limits.reading,
+            progress=self._reading_progress,
+        )
+        self.settings.opened(self)
+        self.log.info("{session.id} connected from {session.remoteAddress}", session=session)
+        Deferred.fromCoroutine(self._live()).addErrback(
+            lambda failure: self.log.failure("{session.id} broke", failure, session=session)
+        )
+
+    def dataReceived(self, data: bytes) -> None:
+        if self._closing:
+            return
+        self.session.bytesIn += len(data)
+        self._timer.received()
+        self._inbox.feed(data)
+        if not self._paused and self._inbox.buffered > self.limits.pipeline:
+            self._paused = True
+            self.transport.pauseProducing()
+        self._wake()
+        # Whatever the command waits for now: what it has said so far need not.
+        self.out.flush()
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        self._lost = True
+        if self._abort_call is not None:
+            self._abort_call.cancel()
+            self._abort_call = None
+        if self.session.closeReason is None:
+            clean = isinstance(reason.value, internet_error.ConnectionDone)
+            self.session.closeReason = "the client closed it" if clean else reason.getErrorMessage()
+        self.out.end(lost=True)
+        self._timer.stop()
+        self._wake()
+        self._check_over()
+
+    def handshakeCompleted(self) -> None:
+        self.session.secure = True
+
+    async def _live(self) -> None:
+        try:
+            await self._serve()
+        except ConnectionOver:
+            pass
+        except Exception:  # noqa: BLE001 - one connection's bug ends that connection
+            self.log.failure("{session.id} broke", session=self.session)
+            self.goodbye("something is broken on our side; it has been logged")
+        finally:
+            self._close()
+            await self._give_back()
+            self._served = True
+            self._check_over()
+
+    async def _serve(self) -> None:
+        self.send(self.greeting())
+        while True:
+            self.check_alive()
+            await self.serve_command()
+            self._answered()
+            await self.breathe()
+
+    def _answered(self) -> None:
+        after, self._after_answer = self._after_answer, None
+        if after is not None:
+            self.out.flush()
+            after()
+        if self._finishing is not None:
+            self.goodbye(self._finishing)
+
+    async def _give_back(self) -> None:
+        """However it ended: whatever is still open is closed, each thing whether or not the one before it could be."""
+        leave_account = self.account.logout if self.account is not None else None
+        for leave in (self.leave, leave_account, self._logout):
+            if leave is None:
+                continue
+            try:
+                await maybeDeferred(leave)
+            except errors.DuckError as error:
+                self.log.warn(
+                    "{session.id} left behind: {error}", session=self.session, error=error
+                )
+            except Exception:  # noqa: BLE001 - what comes next must be given back as well
+                self.log.failure("{session.id} left something behind", session=self.session)
+
+    def _check_over(self) -> None:
+        if self._lost and self._served:
+            self.session.bytesOut = self.out.written
+            self.log.info(
+                "{session.id} closed: {session.closeReason}; user {session.user}, {session.commands}"
+                " commands, {session.bytesIn} bytes in, {session.bytesOut} bytes out",
+                session=self.session,
+            )
+            self.settings.closed(self)
+
+    def goodbye(self, reason: str) -> None:
+        """End the connection from our side, now."""
+        if not self._closing:
+            if not self.mid_answer:
+                self.send(self.last_words(reason))
+            self.end(reason)
+
+    def finish(self, reason: str) -> None:
+        """End the connection from our side when the command that is being worked on is answered."""
+        if self._timer.is_working:
+            self._finishing = reason
+        else:
+            self.goodbye(reason)
+
+    def end(self, reason: str) -> None:
+        """End the connection without another word, now."""
+        if not self._closing:
+            if self.session.closeReason is None:
+                self.session.closeReason = reason
+            self._close()
+            self._wake()
+
+    def abandon(self, reason: str) -> NoReturn:
+        """End the connection in the middle of an answer: whatever was said now would be taken for the rest of it."""
+        self.end(reason)
+        raise ConnectionOver
+
+    def _close(self) -> None:
+        """Nothing more is read or said; what was said goes out, for a client that takes it."""
+        self._closing = True
+        if self.last_state is not None:
+            self.session.state = self.last_state
+        self._timer.stop()
+        self.out.end(lost=self._lost)
+        if not self._lost and self._abort_call is None:
+            self.transport.loseConnection()
+            self._abort_call = self.settings.clock.callLater(self.limits.farewell, self._abort)
+
+    def _abort(self) -> None:
+        self._abort_call = None
+        self.transport.abortConnection()
+
+    def _reading_progress(self) -> int | None:
+        return self.out.written if self.out.blocked else None
+
+    # --- waiting ------------------------------------------------------------------------------------------------------
+
+    def _wake(self) -> None:
+        waiting, self._waiting = self._waiting, None
+        if waiting is not None:
+            waiting.callback(None)
+
+    async def sleep(self) -> None:
+        """Until something may have happened: look again.  What was said so far goes out before, and is taken."""
+        self.check_alive()
+        self.out.flush()
+        self._breaths = 0
+        if self.out.full:
+            # Something may have arrived in the meantime.
+            await self.out.drain()
+            return
+        self._timer.idle()
+        if self._paused and self._inbox.buffered <= self.limits.pipeline:
+            self._paused = False
+            self.transport.resumeProducing()
+        self._waiting = Deferred()
+        await self._waiting
+        self.check_alive()
+
+    def check_alive(self) -> None:
+        if self._lost or self._closing:
+            raise ConnectionOver
+
+    async def breathe(self) -> None:
+        """Between pieces of long work: let the client read, and others be served."""
+        self.out.flush()
+        await self.out.drain()
+        self._breaths += 1
+        if self._breaths >= _BREATH:
+            self._breaths = 0
+            await deferLater(self.settings.clock, 0)
+            self.check_alive()
+
+    def working(self) -> None:
+        """What was waited for is there: from here on the client waits for us."""
+        self._timer.working()
+
+    # --- running ------------------------------------------------------------------------------------------------------
+
+    async def run(self, work: Awaitable[T], name: str) -> T:
+        """What a command does.  Fails with DuckError and ConnectionOver only: anything else is logged."""
+        try:
+            return await work
+        except (errors.DuckError, ConnectionOver):
+            raise
+        except Exception:  # noqa: BLE001 - one command's bug is answered, and told to no client
+            self.log.failure("{session.id}: {name} failed", session=self.session, name=name)
+            raise errors.ServerError(
+                "something is broken on our side; it has been logged"
+            ) from None
+
+    def succeeded(self) -> None:
+        """A command went well: those that could not be understood are forgiven."""
+        self._bad_commands = 0
+
+    def failed(self, error: errors.DuckError, *, bad: bool) -> str | None:
+        """A command failed: log what is our fault, and answer why to end the connection, if this was one too many.
+
+        @param bad: whether only a client that is not in its right mind would have sent it
+        """
+        if isinstance(error, errors.ServerError):
+            self.log.warn("{session.id}: {error}", session=self.session, error=error)
+        if bad:
+            self._bad_commands += 1
+            if self._bad_commands >= self.limits.bad_commands:
+                return "too many bad commands"
+        if self._failed_logins >= self.limits.failed_logins:
+            return "too many failed logins"
+        return None
+
+    def after_answer(self, action: Callable[[], None]) -> None:
+        """Do this once the answer to the present command is out."""
+        self._after_answer = action
+
+    def send(self, data: bytes) -> None:
+        """Say something, complete lines."""
+        self.out.write(data)
+
+    # --- logging in ---------------------------------------------------------------------------------------------------
+
+    def may_authenticate(self) -> bool:
+        """Whether a password may be sent now."""
+        match self.settings.cleartext_auth:
+            case "always":
+                return True
+            case "loopback" if _is_loopback(self.session.remoteAddress):
+                return True
+        return self.session.secure
+
+    def mechanisms(self) -> tuple[str, ...]:
+        """The SASL mechanisms that can be used now."""
+        private = self.may_authenticate()
+        return tuple(name for name, each in MECHANISMS.items() if private or not each.needs_privacy)
+
+    def check_privacy(self) -> None:
+        if not self.may_authenticate():
+            raise errors.PrivacyRequired("send no password over a clear connection: use TLS")
+
+    async def exchange(
+        self, name: str, initial: bytes | None, continuation: Callable[[bytes], bytes]
+    ) -> Credentials:
+        """What a SASL exchange (RFC 4422) shows; `continuation` puts a challenge in base64 into the protocol's words.
+
+        Fails with Cannot, PrivacyRequired, BadSyntax, AuthenticationFailed.
+        """
+        found = MECHANISMS.get(name)
+        if found is None:
+            raise errors.Cannot(
+                f"the mechanism is not supported; these are: {' '.join(MECHANISMS)}"
+            )
+        if found.needs_privacy:
+            self.check_privacy()
+        mechanism = found()
+        step = mechanism.start(initial)
+        while isinstance(step, Challenge):
+            self.send(continuation(b64encode(step.data)))
+            line = await self.read_line("response to a challenge")
+            if line == b"*":
+                raise errors.BadSyntax("the exchange was cancelled")
+            step = mechanism.step(decode_response(line))
+        return step
+
+    async def log_in(self, credentials: Credentials) -> None:
+        """Fails with AuthenticationFailed and whatever the portal fails with."""
+        try:
+            _, avatar, self._logout = await log_in(
+                self.settings.portal, credentials, self.session, IAccount, IAccountIMAP
+            )
+        except errors.AuthenticationFailed:
+            self._failed_logins += 1
+            raise
+        self.account = IAccount(avatar)
+        self.check_alive()
+        self.session.user = self.account.name
+        self._timer.logged_in()
+        self.log.info("{session.id} is {session.user}", session=self.session)
+
+    @property
+    def can_start_tls(self) -> bool:
+        return self.settings.tls is not None and not self.session.secure
+
+    def start_tls(self) -> None:
+        """Begin a handshake once the answer is out; fails with BadSyntax where there is no TLS to be had."""
+        if self.session.secure:
+            raise errors.BadSyntax("TLS is active already")
+        if self.settings.tls is None:
+            raise errors.BadSyntax("there is no TLS to be had here")
+        self.after_answer(self._begin_tls)
+
+    def _begin_tls(self) -> None:
+        # What came in clear behind the command may have been put there by somebody else (RFC 3501 §11.1, RFC 2595 §4).
+        self._inbox.discard()
+        self.transport.startTLS(self.settings.tls)
+
+
+def decode_response(data: bytes) -> bytes:
+    """A SASL response; raises BadSyntax for what is not base64."""
+    try:
+        return a2b_base64(data, strict_mode=True)
+    except Base64Error:
+        raise errors.BadSyntax("that is not base64") from None
+
+
+def _is_loopback(address: str) -> bool:
+    try:
+        return ip_address(address).is_loopback
+    except ValueError:
+        return False

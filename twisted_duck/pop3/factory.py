@@ -1,0 +1,74 @@
+"""The factory an application puts behind an endpoint."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.cred.portal import Portal
+from twisted.internet.interfaces import IAddress, IReactorTime
+from twisted.logger import Logger
+
+import twisted_duck.adapters  # noqa: F401  (registers the adapter for avatars that provide IAccountIMAP)
+from twisted_duck.connection import CleartextAuth
+from twisted_duck.factory import ConnectionFactory, reactor_clock
+from twisted_duck.limits import Limits
+from twisted_duck.pop3.inbox import DeleteAction
+from twisted_duck.pop3.protocol import POP3Protocol, Settings
+
+#: RFC 1939 §3: an inactivity timer must not be shorter.
+_SHORTEST_IDLE = 10 * 60
+
+
+class POP3Factory(ConnectionFactory):
+    """Serves the INBOXes of a cred portal's avatars by POP3.
+
+    The portal may be any: its checkers are given L{twisted_duck.auth.PasswordCredentials}, its realm is asked for an
+    avatar that provides L{twisted_duck.interfaces.IAccount} or L{twisted.mail.interfaces.IAccountIMAP}, with the
+    connection's L{twisted_duck.session.Session} as the mind.
+
+    @param tls: what C{transport.startTLS} takes, or None for no STLS
+    @param clock: where timers are set; the global reactor by default
+    @param cleartextAuth: on which connections without TLS a password may be sent: C{"never"}, C{"loopback"} (those
+        that come from this machine) or C{"always"}
+    @param deleteAction: what QUIT does with messages marked by DELE: C{"delete"}, or C{"trash"} to move them to the
+        mailbox that is \\Trash
+    @param retrSetsSeen: whether RETR sets \\Seen
+    """
+
+    log = Logger()
+
+    def __init__(
+        self,
+        portal: Portal,
+        *,
+        tls: Any = None,
+        limits: Limits | None = None,
+        clock: IReactorTime | None = None,
+        cleartextAuth: CleartextAuth = "never",
+        deleteAction: DeleteAction = "delete",
+        retrSetsSeen: bool = False,
+    ) -> None:
+        super().__init__()
+        limits = limits or Limits()
+        if limits.pop3_idle < _SHORTEST_IDLE:
+            self.log.warn(
+                "a POP3 client may be idle for {least} s (RFC 1939), and {seconds} s are set",
+                least=_SHORTEST_IDLE,
+                seconds=limits.pop3_idle,
+            )
+        self._settings = Settings(
+            portal=portal,
+            clock=clock or reactor_clock(),
+            limits=limits,
+            tls=tls,
+            cleartext_auth=cleartextAuth,
+            opened=self._opened,
+            closed=self._closed,
+            delete_action=deleteAction,
+            retr_sets_seen=retrSetsSeen,
+        )
+
+    def buildProtocol(self, addr: IAddress | None) -> POP3Protocol:
+        protocol = POP3Protocol(self._settings)
+        protocol.factory = self
+        return protocol

@@ -1,0 +1,134 @@
+"""A POP3 connection: lines to commands, commands to answers.
+
+    AUTHORIZATION   USER and PASS, or AUTH: then INBOX is opened, and what it holds becomes the maildrop
+    TRANSACTION     everything is answered from the maildrop, and messages are read from the mailbox
+    UPDATE          QUIT in TRANSACTION, and nothing else: what was marked goes, all or nothing
+
+How a connection lives and ends is told in `twisted_duck.connection`.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import attrs
+
+from twisted_duck import connection, errors
+from twisted_duck.names import INBOX
+from twisted_duck.pop3 import grammar, inbox, responses
+from twisted_duck.pop3.capability import Circumstances, capabilities
+from twisted_duck.pop3.commands import AUTHORIZATION, TABLE, TRANSACTION
+from twisted_duck.pop3.inbox import DeleteAction
+from twisted_duck.pop3.maildrop import Maildrop
+from twisted_duck.wire.framing import NEED_DATA, Line, LineFramer, TooLong
+
+
+@attrs.frozen
+class Settings(connection.Settings):
+    #: What QUIT does with messages that were marked by DELE.
+    delete_action: DeleteAction = "delete"
+    #: Whether a message that was sent by RETR is \Seen from then on.
+    retr_sets_seen: bool = False
+
+
+class POP3Protocol(connection.Connection):
+    """One client's connection."""
+
+    protocol_name: ClassVar[str] = "POP3"
+    first_state: ClassVar[str] = AUTHORIZATION
+
+    settings: Settings
+
+    def __init__(self, settings: Settings) -> None:
+        self._framer = LineFramer()
+        super().__init__(settings, self._framer, idle=settings.limits.pop3_idle)
+        #: What USER said, until PASS.
+        self.user: bytes | None = None
+        #: The opened INBOX, providing IMailbox; None before login.
+        self.mailbox: Any = None
+        self._maildrop: Maildrop | None = None
+
+    @property
+    def maildrop(self) -> Maildrop:
+        """What is in it was settled at login."""
+        if self._maildrop is None:
+            raise errors.WrongState("log in first")
+        return self._maildrop
+
+    def capabilities(self) -> list[str]:
+        return capabilities(
+            Circumstances(
+                logged_in=self._maildrop is not None,
+                can_start_tls=self.can_start_tls,
+                may_authenticate=self.may_authenticate(),
+                mechanisms=self.mechanisms(),
+            )
+        )
+
+    async def open(self) -> None:
+        """Enter TRANSACTION (RFC 1939 §4)."""
+        self.mailbox = await self.account.select(INBOX, False)
+        self._maildrop = await inbox.snapshot(self.mailbox, self.limits)
+        self.session.state = TRANSACTION
+
+    # --- what `Connection` asks for -----------------------------------------------------------------------------------
+
+    def greeting(self) -> bytes:
+        # No angle brackets: they would offer APOP (RFC 1939 §7).
+        return responses.ok(f"Twisted Duck is ready, session {self.session.id}")
+
+    def last_words(self, reason: str) -> bytes:
+        return responses.err(reason, "SYS/TEMP")
+
+    def expired(self, reason: str) -> None:
+        """No UPDATE, and nothing is said: it would be taken for the answer to the next command (RFC 1939 §3)."""
+        self.end(reason)
+
+    async def leave(self) -> None:
+        mailbox, self.mailbox = self.mailbox, None
+        if mailbox is not None:
+            await mailbox.close()
+
+    async def read_line(self, what: str) -> bytes:
+        while True:
+            match self._framer.next_line(self.limits.line_before_login):
+                case Line(data):
+                    self.working()
+                    return data
+                case TooLong():
+                    self.working()
+                    raise errors.BadSyntax(f"the {what} is too long")
+                case event:
+                    assert event is NEED_DATA
+            await self.sleep()
+
+    async def serve_command(self) -> None:
+        try:
+            line = await self.read_line("line")
+            self.session.commands += 1
+            if len(line) > self.limits.pop3_line - 2 and grammar.keyword(line) != b"AUTH":
+                raise errors.BadSyntax("the line is too long")
+            await self._run(grammar.parse(line))
+            self.succeeded()
+        except errors.DuckError as error:
+            self._failed(error)
+
+    async def _run(self, command: grammar.Command) -> None:
+        name = type(command).__name__.upper()
+        rule = TABLE[type(command)]
+        state = self.session.state
+        if state not in rule.states:
+            raise errors.WrongState(f"{name} is not allowed in the state {state}")
+        await self.run(rule.handler(self, command), name)
+
+    def _failed(self, error: errors.DuckError) -> None:
+        # A message that somebody else has expunged is nobody's mistake.
+        bad = isinstance(error, errors.ClientError) and not isinstance(error, errors.NonExistent)
+        reason = self.failed(error, bad=bad)
+        if self.mid_answer:
+            self.abandon(f"an answer could not be finished: {error.message}")
+        self.send(responses.failure(error))
+        if self.account is not None and self._maildrop is None:
+            reason = "the maildrop could not be opened"
+        if reason is not None:
+            self.end(reason)
