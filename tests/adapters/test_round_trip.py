@@ -1,0 +1,42 @@
+"""Our mailboxes as those of `twisted.mail`, and these as ours again: nothing may be lost on the way.
+
+Both adapters keep the contract of messages and of searches, and as much of the rest as `twisted.mail`'s interfaces can
+say.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.trial.unittest import TestCase
+
+from tests.contract import LIMITS, MessagesContract, SearchContract
+from twisted_duck.adapters.to_twisted import TwistedAccount
+from twisted_duck.errors import NonExistent
+from twisted_duck.interfaces import (
+    IAccount,
+    ICondstoreAccount,
+    IMoveAccount,
+    ISpecialUseAccount,
+    IUIDPlusAccount,
+)
+from twisted_duck.memory import MemoryStore
+
+
+class RoundTripTests(MessagesContract, SearchContract, TestCase):
+    def setUp(self) -> None:
+        self.store = MemoryStore(LIMITS)
+
+    async def make_account(self, name: str, quota: int | None = None) -> Any:
+        try:
+            account = self.store.account(name)
+        except NonExistent:
+            self.store.add_user(name, "secret", quota)
+            account = self.store.account(name)
+        return IAccount(TwistedAccount(account))
+
+    async def test_extensions_are_not_claimed(self) -> None:
+        account = await self.make_account("ada")
+        self.assertTrue(IAccount.providedBy(account))
+        for extension in (ISpecialUseAccount, IUIDPlusAccount, IMoveAccount, ICondstoreAccount):
+            self.assertFalse(extension.providedBy(account))
