@@ -47,9 +47,7 @@ class PureAnswers:
 
     def search(self, query: str) -> Collection[str]:
         matches = read_search(query)
-        return {
-            name for name, one in self._analyses.items() if matches(one, self._messages[name])
-        }
+        return {name for name, one in self._analyses.items() if matches(one, self._messages[name])}
 
 
 def read_section(text: str) -> Section:

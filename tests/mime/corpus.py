@@ -187,4 +187,5 @@ def _same_section(ours: bytes | None, key: str, sections: Mapping[str, Any]) -> 
         )
     if wanted is None:
         return ours == b""
-    return {"len": len(ours), "sha256": hashlib.sha256(ours).hexdigest()} == wanted
+    same: bool = wanted == {"len": len(ours), "sha256": hashlib.sha256(ours).hexdigest()}
+    return same

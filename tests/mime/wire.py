@@ -21,8 +21,10 @@ def parse(data: bytes) -> Value:
         else:
             # Only lists follow each other without a space (1*address, 1*body).
             before = data[place - 1 : place]
-            assert before in (b"", b" ", b"(") or data[place : place + 1] == b")" or (
-                before == b")" and data[place : place + 1] == b"("
+            assert (
+                before in (b"", b" ", b"(")
+                or data[place : place + 1] == b")"
+                or (before == b")" and data[place : place + 1] == b"(")
             ), data[max(0, place - 40) : place + 40]
         match = _ITEM.match(data, place)
         assert match is not None, data[max(0, place - 40) : place + 40]

@@ -36,9 +36,7 @@ _TOKEN = rb"""(?P<space>\s++)
     |(?P<special>[<>@,;:])
     |(?P<atom>[^\s"(<>@,;:\[]++|.)"""
 _PLAIN = re.compile(_TOKEN, re.VERBOSE | re.DOTALL)
-_QUOTING = re.compile(
-    rb"""(?P<quoted>"(?:[^"\\]++|\\.)*+")|""" + _TOKEN, re.VERBOSE | re.DOTALL
-)
+_QUOTING = re.compile(rb"""(?P<quoted>"(?:[^"\\]++|\\.)*+")|""" + _TOKEN, re.VERBOSE | re.DOTALL)
 _MOST_TOKENS = 1_000
 """Words of one address that are looked at; the others are left out."""
 _PAREN = re.compile(rb"\\.|[()]", re.DOTALL)
@@ -66,9 +64,7 @@ def addresses(raw: bytes) -> Iterator[Address]:
         if special == b":" and not (in_angle or in_group or with_at):
             yield Address(None, None, _phrase(pending), None)
             in_group = True
-        elif (special == b";" and (in_group or not in_angle)) or (
-            special == b"," and not in_route
-        ):
+        elif (special == b";" and (in_group or not in_angle)) or (special == b"," and not in_route):
             yield from _address(pending, comment)
             if special == b";" and in_group:
                 in_group = False
@@ -141,7 +137,8 @@ def _index(tokens: list[_Token], special: bytes) -> int:
 def _phrase(tokens: list[_Token]) -> bytes:
     """The words as they stand, quotes removed, with one space where there was white space."""
     return b"".join(
-        (b" " if token.apart and number else b"") + token.text for number, token in enumerate(tokens)
+        (b" " if token.apart and number else b"") + token.text
+        for number, token in enumerate(tokens)
     )
 
 

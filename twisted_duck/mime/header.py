@@ -65,15 +65,17 @@ def selector(names: Iterable[bytes]) -> re.Pattern[bytes]:
     )
 
 
-def select(raw: bytes, wanted: re.Pattern[bytes], limit: int) -> dict[bytes, list[bytes]]:
+def select(
+    raw: bytes, wanted: re.Pattern[bytes], most: int, longest: int
+) -> dict[bytes, list[bytes]]:
     """The raw values of the fields that `wanted` (see `selector`) names, by lower-case name.
 
-    At most `limit` fields are looked at. This is one search by the regular expression engine, and so costs
+    At most `most` fields are looked at, and `longest` bytes of each. This is one search by the regular expression engine, and so costs
     little however many other fields there are.
     """
     found: dict[bytes, list[bytes]] = {}
-    for match in islice(wanted.finditer(b"\n" + raw), limit):
-        found.setdefault(match[1].lower(), []).append(match[2])
+    for match in islice(wanted.finditer(b"\n" + raw), most):
+        found.setdefault(match[1].lower(), []).append(match[2][:longest])
     return found
 
 

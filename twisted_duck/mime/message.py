@@ -52,7 +52,6 @@ def analyse(data: Data, limits: Limits = DEFAULT_LIMITS) -> Analysis:
         sent_date=sent_date(dates[0]) if dates else None,
         searchable=searchable(data, tree, limits, heads),
         leaves=tuple(
-            Leaf(part.body, part.end, part.encoding is Encoding.BASE64)
-            for part in tree.leaves()
+            Leaf(part.body, part.end, part.encoding is Encoding.BASE64) for part in tree.leaves()
         ),
     )

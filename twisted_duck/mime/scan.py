@@ -211,7 +211,7 @@ def scan(data: Data, limits: Limits = DEFAULT_LIMITS) -> PartTree:
 
 def read_head(raw: bytes, default: ContentType, limits: Limits = DEFAULT_LIMITS) -> Head:
     """The wanted fields of the header `raw` of a part that is of type `default` unless it says what it is."""
-    found = select(raw, WANTED, limits.mime_fields)
+    found = select(raw, WANTED, limits.mime_fields, limits.mime_field)
     types = found.get(b"content-type")
     encodings = found.get(b"content-transfer-encoding")
     return Head(
@@ -250,15 +250,13 @@ def scan_with_heads(
             delimiter = _delimiter(head.type, limits) if kind is Kind.MULTIPART else b""
             if kind is Kind.MULTIPART and not delimiter:
                 kind = Kind.TEXT
-            elif kind is Kind.MULTIPART or (
-                kind is Kind.MESSAGE and encoding is Encoding.IDENTITY
-            ):
-                if len(opened) >= limits.mime_depth or len(drafts) + 1 >= limits.mime_parts:
-                    kind = Kind.OTHER
+            full = len(opened) >= limits.mime_depth or len(drafts) + 1 >= limits.mime_parts
+            if full and (kind is Kind.MULTIPART or _is_plain_message(kind, encoding)):
+                kind = Kind.OTHER
             drafts.append(_Draft(start, body, -1, parent, kind, encoding))
             heads.append(_settled(head, kind))
             start = None
-            if kind is Kind.MESSAGE and encoding is Encoding.IDENTITY:
+            if _is_plain_message(kind, encoding):
                 opened.append(_Open(len(drafts) - 1, b"", size, bound))
                 start = body
                 continue
@@ -292,9 +290,7 @@ def scan_with_heads(
     return PartTree(tuple(_part(data, draft) for draft in drafts)), tuple(heads)
 
 
-def heads_of(
-    data: Data, tree: PartTree, limits: Limits = DEFAULT_LIMITS
-) -> tuple[Head, ...]:
+def heads_of(data: Data, tree: PartTree, limits: Limits = DEFAULT_LIMITS) -> tuple[Head, ...]:
     """What `scan_with_heads` gave beside `tree`, read again."""
     heads: list[Head] = []
     for part in tree.parts:
@@ -311,6 +307,10 @@ def _kind(type_: ContentType) -> Kind:
     if kind[0] == b"multipart":
         return Kind.MULTIPART
     return Kind.MESSAGE if kind in _MESSAGES else Kind.OTHER
+
+
+def _is_plain_message(kind: Kind, encoding: Encoding) -> bool:
+    return kind is Kind.MESSAGE and encoding is Encoding.IDENTITY
 
 
 def _settled(head: Head, kind: Kind) -> Head:
@@ -363,9 +363,7 @@ def _owner(opened: list[_Open], place: int) -> int:
     best = -1
     for level in range(len(opened) - 1, -1, -1):
         one = opened[level]
-        if one.next == place and (
-            best < 0 or len(one.delimiter) > len(opened[best].delimiter)
-        ):
+        if one.next == place and (best < 0 or len(one.delimiter) > len(opened[best].delimiter)):
             best = level
     return best
 

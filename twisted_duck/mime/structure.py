@@ -45,13 +45,24 @@ class Structure:
 
 @define
 class _Budget:
+    #: Bytes that may still be written.
     left: int
+    #: Bytes of address fields that may still be read.
+    addresses: int
 
     def take(self, data: bytes) -> bool:
         if len(data) > self.left:
             return False
         self.left -= len(data)
         return True
+
+    def readable(self, field: bytes) -> bytes:
+        """As much of an address field as may be read."""
+        if len(field) > self.addresses:
+            field = field[: self.addresses].rpartition(b",")[0]
+            self.addresses = len(field)
+        self.addresses -= len(field)
+        return field
 
 
 def string(value: bytes) -> bytes:
@@ -69,7 +80,7 @@ def string(value: bytes) -> bytes:
 
 def structure(tree: PartTree, heads: Sequence[Head], limits: Limits = DEFAULT_LIMITS) -> Structure:
     """All three for the message of `tree`; `heads` are what `scan_with_heads` read of its parts."""
-    budget = _Budget(limits.mime_structure)
+    budget = _Budget(limits.mime_structure, limits.mime_addresses)
     own = [_own(tree, number, head, budget) for number, head in enumerate(heads)]
     whole = [(b"", b"")] * len(own)
     for number in range(len(own) - 1, -1, -1):
@@ -84,7 +95,9 @@ def structure(tree: PartTree, heads: Sequence[Head], limits: Limits = DEFAULT_LI
         for child in inside:
             whole[child] = (b"", b"")
     return Structure(
-        _envelope(heads[0].fields, _Budget(limits.mime_structure)), whole[0][0], whole[0][1]
+        _envelope(heads[0].fields, _Budget(limits.mime_structure, limits.mime_addresses)),
+        whole[0][0],
+        whole[0][1],
     )
 
 
@@ -147,7 +160,7 @@ def _nstring(value: bytes | None, budget: _Budget) -> bytes:
 def _addresses(values: Iterable[bytes], budget: _Budget) -> bytes:
     written: list[bytes] = []
     for value in values:
-        for one in addresses(value):
+        for one in addresses(budget.readable(value)):
             item = _one_address(one)
             if not budget.take(item):
                 return _list(written)

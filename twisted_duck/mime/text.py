@@ -27,7 +27,15 @@ from twisted_duck.mime.scan import (
     PartTree,
     heads_of,
 )
-from twisted_duck.mime.words import base64_bytes, codec, decode_words
+from twisted_duck.mime.words import (
+    MARKED,
+    NOT_BASE64,
+    base64_bytes,
+    codec,
+    decode_words,
+    guess,
+    ordered,
+)
 
 _CHUNK = 1 << 16
 _LINES = 1_000
@@ -163,8 +171,7 @@ def _header_lines(raw: bytes) -> Iterator[str]:
 
 def _text(data: Data, part: Part, charset: bytes) -> Iterator[str]:
     chunks: Iterator[bytes] = (
-        data[start : min(start + _CHUNK, part.end)]
-        for start in range(part.body, part.end, _CHUNK)
+        data[start : min(start + _CHUNK, part.end)] for start in range(part.body, part.end, _CHUNK)
     )
     if part.encoding is Encoding.BASE64:
         chunks = _from_base64(chunks)
@@ -187,7 +194,40 @@ def _decoder(charset: bytes) -> _Decoder:
     name = codec(charset)
     if name is None or name == "ascii":
         return _Guess()
-    return codecs.getincrementaldecoder(name)("replace")
+    if name in MARKED:
+        return _Marked(name)
+    return _Known(name)
+
+
+class _Known:
+    def __init__(self, name: str) -> None:
+        self._decoder = codecs.getincrementaldecoder(name)("replace")
+
+    def decode(self, input: bytes, final: bool = False, /) -> str:
+        try:
+            return self._decoder.decode(input, final)
+        except UnicodeError:
+            # Some decoders of ISO 2022 give up on an escape sequence that is too long, whatever they were told.
+            self._decoder.reset()
+            return guess(input)
+
+
+class _Marked:
+    """A charset whose byte order the first bytes tell."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._held = b""
+        self._decoder: _Known | None = None
+
+    def decode(self, input: bytes, final: bool = False, /) -> str:
+        if self._decoder is None:
+            input = self._held + input
+            if len(input) < 4 and not final:
+                self._held = input
+                return ""
+            self._decoder = _Known(ordered(self._name, input))
+        return self._decoder.decode(input, final)
 
 
 class _Guess:
@@ -208,8 +248,9 @@ class _Guess:
 def _from_base64(chunks: Iterable[bytes]) -> Iterator[bytes]:
     held = b""
     for chunk in chunks:
-        chunk = held + chunk.translate(None, b"\r\n \t")
-        whole = len(chunk) - len(chunk) % 4
+        chunk = held + NOT_BASE64.sub(b"", chunk)
+        # Groups of four count from the last padding on.
+        whole = len(chunk) - (len(chunk) - chunk.rfind(b"=") - 1) % 4
         yield base64_bytes(chunk[:whole])
         held = chunk[whole:]
     yield base64_bytes(held)

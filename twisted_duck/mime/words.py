@@ -7,6 +7,7 @@ that is not a character set.
 from __future__ import annotations
 
 import binascii
+import codecs
 import re
 from encodings.aliases import aliases
 from typing import Final
@@ -16,7 +17,12 @@ _CODEC = re.compile(
     r"ascii|latin_1|utf_(?:7|8|16|32)(?:_[bl]e)?|iso8859_\d+|cp\d+|koi8_[rtu]|gb\w+|big5\w*|euc_\w+|shift_\w+"
     r"|iso2022_\w+|hz|johab|mac_\w+|tis_620|ptcp154|hp_roman8|kz1048"
 )
-_NOT_BASE64 = re.compile(rb"[^A-Za-z0-9+/]+")
+NOT_BASE64: Final = re.compile(rb"[^A-Za-z0-9+/=]+")
+MARKED: Final = {
+    "utf_16": (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE),
+    "utf_32": (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE),
+}
+"""Charsets whose byte order is told by a mark at the start, and the marks."""
 
 
 def _charsets() -> dict[str, str]:
@@ -24,7 +30,11 @@ def _charsets() -> dict[str, str]:
     table.update({codec: codec for codec in table.values()})
     extra = {"x_sjis": "cp932", "gb2312": "gb18030", "gbk": "gb18030", "ks_c_5601_1987": "cp949"}
     extra |= {"euc_kr": "cp949", "windows_874": "cp874", "x_gbk": "gb18030", "shift_jis": "cp932"}
-    extra |= {"iso_8859_8_i": "iso8859_8", "iso_8859_6_i": "iso8859_6", "x_mac_cyrillic": "mac_cyrillic"}
+    extra |= {
+        "iso_8859_8_i": "iso8859_8",
+        "iso_8859_6_i": "iso8859_6",
+        "x_mac_cyrillic": "mac_cyrillic",
+    }
     return table | extra
 
 
@@ -34,7 +44,9 @@ _CHARSETS: Final = _charsets()
 def codec(charset: bytes) -> str | None:
     """The name of Python's codec for the MIME charset, None for one that is not known."""
     name = charset.decode("latin-1").strip(" '\"").lower()
-    return _CHARSETS.get(name.replace("-", "_").replace(".", "_").replace(" ", "_").replace(":", "_"))
+    return _CHARSETS.get(
+        name.replace("-", "_").replace(".", "_").replace(" ", "_").replace(":", "_")
+    )
 
 
 def decode_bytes(data: bytes, charset: bytes) -> str:
@@ -42,7 +54,13 @@ def decode_bytes(data: bytes, charset: bytes) -> str:
     name = codec(charset)
     if name is None or name == "ascii":
         return guess(data)
-    return data.decode(name, "replace")
+    return data.decode(ordered(name, data), "replace")
+
+
+def ordered(name: str, start: bytes) -> str:
+    """The codec `name` for text that begins with `start`: without a mark it is big-endian (RFC 2781 §4.3)."""
+    marks = MARKED.get(name)
+    return name if marks is None or start.startswith(marks) else f"{name}_be"
 
 
 def guess(data: bytes) -> str:
@@ -88,9 +106,7 @@ def _unquoted(data: bytes) -> bytes:
 
 def base64_bytes(data: bytes) -> bytes:
     """What `data` says in base64, whatever else is in it; each run that ends in padding stands for itself."""
-    return b"".join(
-        _base64_run(_NOT_BASE64.sub(b"", run)) for run in data.split(b"=") if run
-    )
+    return b"".join(_base64_run(NOT_BASE64.sub(b"", run)) for run in data.split(b"=") if run)
 
 
 def _base64_run(run: bytes) -> bytes:
