@@ -36,7 +36,6 @@ SESSION = {"session", "inactivity", "outflow", "spool"}
 RULES: dict[str, tuple[set[str], set[str]]] = {
     "": (set(), set()),
     **{name: (GROUND, {"attrs", "zope"}) for name in GROUND},
-    "predicates": (GROUND | {"mime"}, {"attrs"}),
     "wire": (GROUND, {"attrs"}),
     "mime": (GROUND | {"wire"}, {"attrs"}),
     "sasl": (GROUND | {"wire"}, {"attrs"}),
