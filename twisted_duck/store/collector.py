@@ -132,7 +132,9 @@ class Collector:
         for user in await self._users_gone():
             await erase(self._mongo, user)
             collected.users += 1
-        async for batch in self._mongo.batches(USERS, {}, projection={"_id": 1}, time=_TIME):
+        async for batch in self._mongo.batches(
+            USERS, {}, projection={"_id": 1}, sort={"_id": 1}, time=_TIME
+        ):
             for document in batch:
                 user = document["_id"]
                 collected.messages += await self._messages(user)

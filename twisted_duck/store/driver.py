@@ -59,7 +59,7 @@ class Wire(MongoProtocol):  # type: ignore[misc]
         self.factory.pool.wires.add(self)
         super().connectionMade()
 
-    def connectionLost(self, reason: Failure) -> None:  # type: ignore[override]
+    def connectionLost(self, reason: Failure) -> None:
         super().connectionLost(reason)
         self.factory.pool.lost(self)
 
@@ -121,7 +121,7 @@ class Pool(ConnectionPool):  # type: ignore[misc]
             fireOnOneCallback=True,
             consumeErrors=True,
         )
-        return first.addCallback(lambda found: found[0].instance)  # type: ignore[index]
+        return first.addCallback(lambda found: found[0].instance)
 
     async def send(self, command: Document) -> Document:
         """Send a command (with `$db`) and return the reply, failed or not.
@@ -176,4 +176,4 @@ class _Verifier:
         else:
             name = self._names.get(address, name)
         options = ssl.optionsForClientTLS(name, self._trust, self._own)
-        return cast(SSL.Connection, options.clientConnectionForTLS(tlsProtocol))
+        return options.clientConnectionForTLS(tlsProtocol)

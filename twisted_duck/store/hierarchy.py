@@ -102,6 +102,17 @@ async def create(mongo: Mongo, user: ObjectId, name: str, limits: Limits) -> Non
     await mongo.transaction(work)
 
 
+async def add_mailbox(mongo: Mongo, user: ObjectId, name: str) -> None:
+    """One mailbox, whatever the limits say, unless it is there: for the checker."""
+
+    async def work(transaction: Transaction) -> None:
+        if name not in await _paths(transaction, user):
+            first = await _claim(transaction, user, 1)
+            await transaction.insert(MAILBOXES, [new_mailbox(user, name, first)])
+
+    await mongo.transaction(work)
+
+
 async def delete(mongo: Mongo, user: ObjectId, name: str) -> Document:
     """The document that the mailbox had; its messages are garbage now.  Fails with NonExistent, HasChildren, Cannot."""
     if name == INBOX:

@@ -204,6 +204,9 @@ class StoreMailbox:
         return await self._copy(uids, destination, move=True)
 
     async def _copy(self, uids: Sequence[int], destination: str, *, move: bool) -> CopyResult:
+        if not uids:
+            return await self._copy_of_nothing(destination)
+
         async def attempt() -> CopyResult:
             index = self.index
             if len(living(index, uids)) != len(uids):
@@ -223,6 +226,13 @@ class StoreMailbox:
             return CopyResult(target.mailbox["uidvalidity"], list(uids), new)
 
         return await self._change(attempt)
+
+    async def _copy_of_nothing(self, destination: str) -> CopyResult:
+        there = {"user": self._writer.user, "path": destination}
+        found = await self._mongo.find_one(MAILBOXES, there, projection={"uidvalidity": 1})
+        if found is None:
+            raise errors.TryCreate("there is no such mailbox")
+        return CopyResult(found["uidvalidity"], (), ())
 
     def _writable(self) -> None:
         if self.readonly:

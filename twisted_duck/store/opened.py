@@ -106,7 +106,7 @@ class Opened:
     def _serve(self, waiting: list[Deferred[None]]) -> None:
         def fire(result: Failure | None) -> None:
             for turn in waiting:
-                turn.callback(result)  # type: ignore[arg-type]
+                turn.callback(result)
 
         Deferred.fromCoroutine(self.refresh()).addBoth(fire)
 

@@ -148,17 +148,15 @@ def twist(data: Data, analysis: Analysis) -> Rope:
                 blobs.append(found)
         elif leaf.base64 or leaf.end - leaf.start >= PLAIN_BLOB_FROM:
             blobs.append(_raw(data, leaf.start, leaf.end))
-    cuts: list[Source | tuple[int, int]] = []
-    at = 0
-    for stop in (header, *blobs, len(data)):
-        if isinstance(stop, Source):
-            if stop.start > at:
-                cuts.append((at, stop.start))
-            cuts.append(stop)
-            at = stop.start + stop.ref.length
-        elif stop > at or not cuts:
-            cuts.append((at, stop))
-            at = stop
+    cuts: list[Source | tuple[int, int]] = [(0, header)]
+    at = header
+    for blob in blobs:
+        if blob.start > at:
+            cuts.append((at, blob.start))
+        cuts.append(blob)
+        at = blob.start + blob.ref.length
+    if at < len(data):
+        cuts.append((at, len(data)))
     _shrink(data, cuts)
     sources = {c.ref.hash: c for c in cuts if isinstance(c, Source)}
     return Rope(

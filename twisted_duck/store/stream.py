@@ -44,22 +44,22 @@ _WANTED: list[Document] = [
 
 class ChangeStream:
     def __init__(self, mongo: Mongo, registry: Registry) -> None:
-        self._parent = mongo
         self._registry = registry
         self._running: Deferred[None] | None = None
+        #: Its own connection: waiting for events keeps it busy.
+        self.mongo = mongo.sibling()
         #: Where the stream is to go on; None: from now.
         self._token: Document | None = None
 
     async def open(self) -> None:
         """Start; from now on every change is heard of."""
-        mongo = self._parent.sibling()
-        await mongo.open()
+        await self.mongo.open()
         try:
-            cursor = await self._aggregate(mongo)
+            cursor = await self._aggregate()
         except BaseException:
-            await mongo.close()
+            await self.mongo.close()
             raise
-        self._running = Deferred.fromCoroutine(self._run(mongo, cursor))
+        self._running = Deferred.fromCoroutine(self._run(cursor))
 
     async def close(self) -> None:
         running, self._running = self._running, None
@@ -67,28 +67,28 @@ class ChangeStream:
             running.cancel()
             await running
 
-    async def _run(self, mongo: Mongo, cursor: Document | None) -> None:
+    async def _run(self, cursor: Document | None) -> None:
         try:
             while True:
                 try:
                     if cursor is None:
-                        cursor = await self._aggregate(mongo)
+                        cursor = await self._aggregate()
                         if self._token is None:
                             self._wake_all()
                     self._token = cursor.get("postBatchResumeToken", self._token)
                     for event in cursor.get("firstBatch") or cursor.get("nextBatch") or ():
                         self._event(event)
-                    cursor = (await self._more(mongo, cursor["id"]))["cursor"]
+                    cursor = (await self._more(cursor["id"]))["cursor"]
                 except (*FAILURES, DuckError) as error:
                     log.info("change stream: {error}", error=str(error))
                     cursor = None
-                    await deferLater(mongo.reactor, _PAUSE)
+                    await deferLater(self.mongo.reactor, _PAUSE)
         except CancelledError:
             pass
         finally:
-            await mongo.close()
+            await self.mongo.close()
 
-    async def _aggregate(self, mongo: Mongo) -> Document:
+    async def _aggregate(self) -> Document:
         stream: Document = {} if self._token is None else {"resumeAfter": self._token}
         command = {
             "aggregate": MAILBOXES,
@@ -96,15 +96,16 @@ class ChangeStream:
             "cursor": {},
         }
         try:
-            return (await mongo.send(command))["cursor"]
+            cursor: Document = (await self.mongo.send(command))["cursor"]
         except CommandFailed:
             # Perhaps the place to go on at is no longer known to the server: from now on, then, and all is looked at.
             self._token = None
             raise
+        return cursor
 
-    async def _more(self, mongo: Mongo, cursor: int) -> Document:
+    async def _more(self, cursor: int) -> Document:
         command = {"getMore": cursor, "collection": MAILBOXES, "maxTimeMS": _WAIT}
-        return await mongo.send(command, time=mongo.times.command + _WAIT / 1000)
+        return await self.mongo.send(command, time=self.mongo.times.command + _WAIT / 1000)
 
     def _event(self, event: Any) -> None:
         opened = self._registry.get(event["documentKey"]["_id"])

@@ -1,0 +1,272 @@
+"""Several stores on one database: what one changes, the others see, exactly."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+from twisted.internet.defer import Deferred, gatherResults
+
+from tests.store.base import StoreTestCase, add, simple, state, together
+from twisted_duck import errors
+from twisted_duck.store.account import StoreAccount
+from twisted_duck.store.checker import Progress, check
+from twisted_duck.store.mailbox import StoreMailbox
+from twisted_duck.store.store import MailStore
+from twisted_duck.values import DELETED, FLAGGED, SEEN, Changes, FlagChange, Flags
+
+
+class TwoProcesses(StoreTestCase):
+    async def setUp(self) -> None:
+        await super().setUp()
+        self.one, self.two = await self.make_store(), await self.make_store()
+        self.here = await self.make_user(self.one)
+        self.there = await self.two.account("ada")
+
+    async def watched(self, name: str = "INBOX") -> tuple[StoreMailbox, list[int]]:
+        """A mailbox opened in the second process; its list grows with each news."""
+        mailbox = await self.there.select(name, False)
+        heard: list[int] = []
+        mailbox.watch(lambda: heard.append(mailbox.index.highest_modseq))
+        return mailbox, heard
+
+    async def test_an_append_wakes_the_other_process(self) -> None:
+        mailbox, heard = await self.watched()
+        await self.put(self.here, "INBOX", simple())
+        await self.until(lambda: len(heard) == 1)
+        self.assertEqual(list(mailbox.index.uids), [1])
+
+    async def test_flags_and_expunges_wake_the_other_process(self) -> None:
+        await self.put(self.here, "INBOX", simple(), simple())
+        mailbox, heard = await self.watched()
+        mine = await self.here.select("INBOX", False)
+        await mine.store([2], add(DELETED))
+        await self.until(lambda: len(heard) == 1)
+        self.assertEqual(mailbox.index.flags(2), {DELETED})
+        await mine.expunge()
+        await self.until(lambda: len(heard) == 2)
+        self.assertEqual(list(mailbox.index.uids), [1])
+
+    async def test_a_deleted_mailbox_is_gone_in_the_other_process(self) -> None:
+        await self.here.create("gone")
+        mailbox, heard = await self.watched("gone")
+        await self.here.delete("gone")
+        await self.until(lambda: len(heard) == 1)
+        with self.assertRaises(errors.MailboxGone):
+            await mailbox.refresh()
+        with self.assertRaises(errors.MailboxGone):
+            await mailbox.store([1], add(SEEN))
+
+    async def test_a_rename_reaches_the_other_process(self) -> None:
+        await self.here.create("old")
+        mailbox, _ = await self.watched("old")
+        await self.here.rename("old", "new")
+        await self.until(lambda: mailbox.name == "new")
+
+    async def test_rename_of_inbox_reaches_the_other_process(self) -> None:
+        await self.put(self.here, "INBOX", simple())
+        mailbox, heard = await self.watched()
+        await self.here.rename("INBOX", "Old")
+        await self.until(lambda: len(heard) == 1)
+        self.assertEqual((mailbox.name, list(mailbox.index.uids)), ("INBOX", []))
+        self.assertEqual((await self.there.status("Old")).messages, 1)
+
+    async def test_claims_of_recent_wake_nobody_and_are_told_once(self) -> None:
+        await self.put(self.here, "INBOX", simple())
+        mailbox, heard = await self.watched()
+        mine = await self.here.select("INBOX", False)
+        claims = await gatherResults(together(mine.claim_recent(), mailbox.claim_recent()))
+        self.assertEqual(sorted(claims), [(1, 2), (2, 2)])
+        await self.put(self.here, "INBOX", simple())
+        await self.until(lambda: bool(heard))
+        self.assertEqual(len(heard), 1)
+
+    async def test_a_change_computed_from_an_old_index_is_computed_again(self) -> None:
+        await self.put(self.here, "INBOX", *map(simple, range(10)))
+        mine, mailbox = await self.here.select("INBOX", False), await self.there.select("INBOX", False)
+        everything = list(mine.index.uids)
+        for _ in range(5):
+            await gatherResults(
+                together(
+                    mine.store(everything, FlagChange("add", frozenset({"a"}))),
+                    mailbox.store(everything, FlagChange("add", frozenset({"b"}))),
+                )
+            )
+            for each in (mine, mailbox):
+                await each.refresh()
+                flags = {each.index.flags(uid) for uid in everything}
+                self.assertEqual(flags, {frozenset({"a", "b"})})
+            await mine.store(everything, FlagChange("replace", frozenset()))
+
+    async def test_one_of_two_conditional_stores_wins(self) -> None:
+        await self.put(self.here, "INBOX", simple())
+        mine, mailbox = await self.here.select("INBOX", False), await self.there.select("INBOX", False)
+        for number in range(20):
+            await mine.refresh()
+            known = mine.index.modseq(1)
+            results: list[Any] = await gatherResults(
+                together(
+                    mine.store([1], FlagChange("replace", frozenset({f"m{number}"}), known)),
+                    mailbox.store([1], FlagChange("replace", frozenset({f"t{number}"}), known)),
+                )
+            )
+            self.assertEqual(sorted(len(result.changed) for result in results), [0, 1])
+            self.assertEqual(sorted(len(result.modified) for result in results), [0, 1])
+
+    async def test_appends_from_two_processes_have_uids_of_their_own(self) -> None:
+        appends = [
+            account.append("INBOX", [])
+            if number % 7 == 6
+            else self.put(account, "INBOX", simple(number), simple(number))
+            for number in range(28)
+            for account in (self.here, self.there)
+        ]
+        results = await gatherResults(together(*appends))
+        uids = [uid for result in results if isinstance(result, list) for uid in result]
+        self.assertEqual(sorted(uids), list(range(1, len(uids) + 1)))
+        for result in results:
+            if isinstance(result, list):
+                self.assertEqual(result[1], result[0] + 1)
+
+
+class ExactIndexTests(StoreTestCase):
+    """Random changes from three processes at once.
+
+    Every index of every process, at every modseq it stops at, is the one state that the mailbox had at that modseq.
+    """
+
+    async def setUp(self) -> None:
+        await super().setUp()
+        self.random = random.Random(4711)
+        self.states: dict[tuple[str, int, int], dict[int, tuple[int, Flags]]] = {}
+        self.looked = 0
+
+    def look(self, mailbox: StoreMailbox) -> None:
+        index = mailbox.index
+        key = (mailbox.name, index.uidvalidity, index.highest_modseq)
+        now = state(index)
+        self.looked += 1
+        self.assertEqual(self.states.setdefault(key, now), now, key)
+
+    async def work(self, account: StoreAccount, steps: int) -> None:
+        names = ("INBOX", "Archive")
+        mailboxes = {name: await account.select(name, False) for name in names}
+        for mailbox in mailboxes.values():
+            mailbox.watch(lambda mailbox=mailbox: self.look(mailbox))  # type: ignore[misc]
+        for _ in range(steps):
+            name = self.random.choice(names)
+            mailbox = mailboxes[name]
+            uids = list(mailbox.index.uids)
+            some = sorted(self.random.sample(uids, self.random.randint(0, len(uids))))
+            flags = frozenset(self.random.sample([SEEN, FLAGGED, DELETED, "a"], 2))
+            mode = self.random.choice(("add", "remove", "replace"))
+            try:
+                match self.random.randint(0, 7):
+                    case 0 | 1 | 2:
+                        await self.put(account, name, simple(), simple(), flags=flags)
+                    case 3 | 4:
+                        await mailbox.store(some, FlagChange(mode, flags))
+                    case 5:
+                        await mailbox.expunge()
+                    case 6:
+                        await mailbox.copy(some[:3], self.random.choice(names))
+                    case 7:
+                        await mailbox.move(some[:3], self.random.choice(names))
+            except (errors.Refused, errors.Contention):
+                pass
+            if self.random.random() < 0.5:
+                await mailbox.refresh()
+            self.look(mailbox)
+
+    async def test_every_index_is_exact_at_every_modseq(self) -> None:
+        stores: list[MailStore] = [await self.make_store() for _ in range(3)]
+        await self.make_user(stores[0])
+        accounts = [await store.account("ada") for store in stores]
+        running: list[Deferred[None]] = together(
+            *(self.work(account, 40) for account in accounts for _ in range(2))
+        )
+        await gatherResults(running).addErrback(lambda failure: failure.value.subFailure)
+        fresh = await (await self.make_store()).account("ada")
+        for name in ("INBOX", "Archive"):
+            loaded = await fresh.select(name, True)
+            status = await fresh.status(name)
+            self.assertEqual(
+                (status.messages, status.unseen, status.deleted),
+                (len(loaded.index), loaded.index.unseen, loaded.index.deleted),
+            )
+            for account in accounts:
+                mailbox = await account.select(name, True)
+                self.assertEqual(state(mailbox.index), state(loaded.index))
+                self.assertEqual(mailbox.index.uidnext, loaded.index.uidnext)
+        self.assertGreater(len(self.states), 50)
+        self.assertGreater(self.looked, 2 * len(self.states))
+        findings = [f async for f in check(stores[0].mongo) if not isinstance(f, Progress)]
+        self.assertEqual([finding for finding in findings if not finding.garbage], [])
+
+
+class StreamTests(StoreTestCase):
+    async def test_the_stream_goes_on_after_its_connection_was_lost(self) -> None:
+        one, two = await self.make_store(), await self.make_store()
+        here = await self.make_user(one)
+        mailbox = await (await two.account("ada")).select("INBOX", False)
+        # What was under way is cut off; more happens before it is back.
+        for wire in list(two._stream.mongo._pool.wires):  # type: ignore[union-attr]
+            wire.transport.abortConnection()
+        await self.put(here, "INBOX", simple())
+        await self.until(lambda: len(mailbox.index) == 1)
+
+    async def test_all_is_looked_at_when_the_stream_cannot_be_resumed(self) -> None:
+        one, two = await self.make_store(), await self.make_store()
+        here = await self.make_user(one)
+        mailbox = await (await two.account("ada")).select("INBOX", False)
+        two._stream._token = {"_data": "82" + "00" * 20}
+        for wire in list(two._stream.mongo._pool.wires):  # type: ignore[union-attr]
+            wire.transport.abortConnection()
+        await self.put(here, "INBOX", simple())
+        await self.until(lambda: len(mailbox.index) == 1)
+
+
+class RegistryTests(StoreTestCase):
+    async def test_indexes_that_nobody_has_open_are_kept_within_the_budget(self) -> None:
+        store = await self.make_store()
+        account = await self.make_user(store)
+        for name in ("a", "b", "c"):
+            await account.create(name)
+            await self.put(account, name, *map(simple, range(20)))
+        one = await account.select("a", True)
+        size = one.index.memory()
+        store._registry._budget = 2 * size
+        await one.close()
+        for name in ("b", "c"):
+            await (await account.select(name, True)).close()
+        self.assertEqual(sorted(opened.name for opened in store._registry), ["b", "c"])
+        store._registry._budget = 0
+        held = await account.select("a", True)
+        await (await account.select("b", True)).close()
+        self.assertEqual([opened.name for opened in store._registry], ["a"])
+        await held.close()
+        self.assertEqual([opened.name for opened in store._registry], [])
+
+    async def test_an_index_that_was_kept_is_brought_up_to_date(self) -> None:
+        one, two = await self.make_store(), await self.make_store()
+        here, there = await self.make_user(one), await two.account("ada")
+        await (await there.select("INBOX", True)).close()
+        uids = await self.put(here, "INBOX", simple(), simple(), flags=[DELETED])
+        await (await here.select("INBOX", False)).expunge()
+        [uid] = await self.put(here, "INBOX", simple())
+        mailbox = await there.select("INBOX", True)
+        self.assertEqual(list(mailbox.index.uids), [uid])
+        self.assertGreater(uid, uids[-1])
+
+    async def test_a_refresh_that_is_overtaken_adds_nothing_twice(self) -> None:
+        store = await self.make_store()
+        account = await self.make_user(store)
+        mailbox = await account.select("INBOX", False)
+        opened = mailbox._opened
+        for _ in range(10):
+            work = [self.put(account, "INBOX", simple()), opened.refresh(), opened.refresh()]
+            await gatherResults(together(*work, self.put(account, "INBOX", simple())))
+        self.assertEqual(len(mailbox.index), 20)
+        # What has been told is not told again.
+        opened._apply(Changes(1, 1, 1))
+        self.assertEqual(len(mailbox.index), 20)
