@@ -73,6 +73,6 @@ class IMAPClientTests(ServerTestCase):
         heard = listener.idle_check(timeout=5)
         self.assertIn((1, b"EXISTS"), heard)
         listener.idle_done()
-        self.assertEqual(list(listener.fetch("1:*", ["FLAGS"])), [1])
+        self.assertEqual(list(listener.fetch([1], ["FLAGS"])), [1])
         for client in (listener, writer):
             client.logout()

@@ -78,7 +78,7 @@ class MbsyncTests(ServerTestCase):
         found = {}
         for _, _, name in client.list_folders():
             client.select_folder(name, readonly=True)
-            fetched = client.fetch("1:*", ["BODY.PEEK[]", "FLAGS"])
+            fetched = client.fetch(client.search(), ["BODY.PEEK[]", "FLAGS"])
             found[name] = {
                 uid: (data[b"BODY[]"], frozenset(data[b"FLAGS"]) - {b"\\Recent"})
                 for uid, data in fetched.items()
