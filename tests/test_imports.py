@@ -31,6 +31,8 @@ GROUND = {
 }
 LANGUAGE = {"wire", "mime", "sasl", "predicates", "held"}
 SESSION = {"session", "inactivity", "outflow", "spool"}
+#: What the protocols share that speak to one client each.
+CONNECTION = {"connection", "factory"}
 
 #: Package or module -> what it may import of the project, what of others.
 RULES: dict[str, tuple[set[str], set[str]]] = {
@@ -47,7 +49,19 @@ RULES: dict[str, tuple[set[str], set[str]]] = {
     "imap.view": (GROUND | LANGUAGE | {"imap.grammar"}, {"attrs"}),
     "spool": (GROUND, {"attrs"}),
     **{name: (GROUND | SESSION, {"attrs", "zope", "twisted"}) for name in SESSION - {"spool"}},
-    "imap": (GROUND | LANGUAGE | SESSION | {"auth", "adapters"}, {"attrs", "zope", "twisted"}),
+    **{
+        name: (GROUND | LANGUAGE | SESSION | CONNECTION | {"auth"}, {"attrs", "zope", "twisted"})
+        for name in CONNECTION
+    },
+    **{
+        name: (
+            GROUND | LANGUAGE | SESSION | CONNECTION | {"auth", "adapters"},
+            {"attrs", "zope", "twisted"},
+        )
+        for name in ("imap", "pop3")
+    },
+    "pop3.grammar": (GROUND | LANGUAGE, {"attrs"}),
+    "pop3.responses": (GROUND | LANGUAGE, {"attrs"}),
     "auth": (GROUND | LANGUAGE | SESSION, {"attrs", "zope", "twisted", "cryptography"}),
     "adapters": (
         GROUND | LANGUAGE | SESSION | {"imap.view", "imap.grammar", "imap.listing"},

@@ -22,7 +22,6 @@ from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from tests.service.support import directory
 from twisted_duck.auth.interfaces import UserRecord
-from twisted_duck.auth.passwords import hash_password
 from twisted_duck.errors import Unavailable
 from twisted_duck.limits import Limits
 from twisted_duck.memory import MemoryStore
@@ -36,7 +35,7 @@ class Memory:
     def __init__(self) -> None:
         self._store = MemoryStore()
         self._hashes: dict[str, str] = {}
-        self.directory = self
+        self.users = self
         self.open = True
 
     async def find(self, name: str) -> UserRecord | None:
@@ -46,9 +45,9 @@ class Memory:
     async def account(self, name: str) -> Any:
         return self._store.account(name)
 
-    async def add_user(self, name: str, password: str) -> None:
-        self._store.add_user(name, password)
-        self._hashes[name] = hash_password(password)
+    async def create(self, name: str, password_hash: str) -> None:
+        self._store.add_user(name, "")
+        self._hashes[name] = password_hash
 
     async def close(self) -> None:
         self.open = False
@@ -121,7 +120,7 @@ class ServerTests(ServerCase):
         """Stopping sees off who is connected, closes the ports and then the store."""
         server = await self.running(self.settings())
         port = server.ports[0].getHost().port
-        with socket.create_connection(("127.0.0.1", port)) as client:
+        with socket.create_connection(("127.0.0.1", port), 10) as client:
             self.assertIn(b"* OK", await deferToThread(client.recv, 1000))
             stopped = server.stopService()
             self.assertIn(b"* BYE", await deferToThread(client.recv, 1000))
@@ -188,13 +187,15 @@ def _unverified() -> ssl.SSLContext:
 
 
 def _by_starttls(port: int, password: str) -> list[bytes]:
-    client = imaplib.IMAP4("127.0.0.1", port)
+    client = imaplib.IMAP4("127.0.0.1", port, timeout=10)
     client.starttls(_unverified())
     return _messages(client, password)
 
 
 def _by_tls(port: int, password: str) -> list[bytes]:
-    return _messages(imaplib.IMAP4_SSL("127.0.0.1", port, ssl_context=_unverified()), password)
+    return _messages(
+        imaplib.IMAP4_SSL("127.0.0.1", port, ssl_context=_unverified(), timeout=10), password
+    )
 
 
 class AddressTests(SynchronousTestCase):

@@ -10,6 +10,7 @@ from email.policy import SMTP
 from email.utils import format_datetime
 from typing import Any
 
+from twisted_duck.auth.passwords import hash_password
 from twisted_duck.errors import AlreadyExists
 from twisted_duck.limits import Limits
 from twisted_duck.service.datadir import DataDir
@@ -33,13 +34,13 @@ async def make_demo(store: Any, directory: DataDir, limits: Limits) -> tuple[str
     """
     password = directory.kept("demo-password", lambda: secrets.token_urlsafe(9))
     try:
-        await store.add_user(NAME, password)
+        await store.users.create(NAME, hash_password(password))
     except AlreadyExists:
         return NAME, password
     account = await store.account(NAME)
     try:
-        for messages in _messages(limits):
-            await account.append("INBOX", [messages])
+        for message in _messages(limits):
+            await account.append("INBOX", [message])
     finally:
         await account.logout()
     return NAME, password

@@ -30,6 +30,9 @@ def makeService(options: Options) -> IService:
 
 
 async def _open_store(reactor: Any, uri: str, limits: Limits) -> Store:
-    from twisted_duck.store.store import open_store
+    from twisted_duck.store.store import MailStore
 
-    return await open_store(reactor, uri, limits)
+    store = MailStore(uri, reactor=reactor, limits=limits)
+    await store.open()
+    store.collector.start()
+    return store

@@ -42,14 +42,12 @@ log = Logger()
 class Store(Protocol):
     """What is needed of a store here."""
 
-    #: Who may log in: an `IUserDirectory`.
-    directory: Any
+    @property
+    def users(self) -> Any:
+        """Who may log in: an `IUserDirectory`, with `create(name, password_hash)` besides."""
 
     async def account(self, name: str) -> Any:
         """The `IAccount` of a user; fails with NonExistent."""
-
-    async def add_user(self, name: str, password: str) -> None:
-        """A new user with the default mailboxes; fails with AlreadyExists."""
 
     async def close(self) -> None: ...
 
@@ -143,8 +141,8 @@ class Server(Service):
         for (listener, _), port in zip(self._endpoints, self.ports, strict=True):
             if listener.protocol.name == "imap":
                 log.info(
-                    "try: curl --insecure {how}://{address}/INBOX --user {name}:{password}",
-                    how="imaps" if listener.tls else "--ssl-reqd imap",
+                    "try: curl --insecure {how}://{address}/INBOX;MAILINDEX=1' --user {name}:{password}",
+                    how="'imaps" if listener.tls else "--ssl-reqd 'imap",
                     address=address(port.getHost()),
                     name=name,
                     password=password,
@@ -154,7 +152,7 @@ class Server(Service):
         from twisted_duck.auth.portal import make_portal
 
         settings = self._settings
-        portal = make_portal(store.directory, store.account, self._reactor, settings.limits)
+        portal = make_portal(store.users, store.account, self._reactor, settings.limits)
         parts = Parts(portal, tls, settings.limits, self._reactor, settings.cleartext_auth)
         factories: dict[str, Any] = {}
         for listener, endpoint in self._endpoints:
