@@ -25,7 +25,7 @@ class AppendTests(TranscriptTestCase):
             S: ...
             S: a2 OK ...
             C: a3 FETCH 1 (FLAGS INTERNALDATE RFC822.SIZE BODY[])
-            S: * 1 FETCH (FLAGS (\Recent $Work \Seen) INTERNALDATE "17-Jul-1996 02:44:25 -0700" RFC822.SIZE 14 BODY[] {{14}}
+            S: * 1 FETCH (FLAGS (\Recent \Seen $Work) INTERNALDATE "17-Jul-1996 02:44:25 -0700" RFC822.SIZE 14 BODY[] {{14}}
             S: Subject: hallo)
             S: a3 OK FETCH completed
         """)

@@ -136,7 +136,7 @@ class FetchTests(TranscriptTestCase):
             S: )
             S: a1 OK ...
             C: a2 FETCH 1 (RFC822.TEXT RFC822)
-            S: * 1 FETCH (FLAGS (\Recent $Work \Seen) RFC822.TEXT {20}
+            S: * 1 FETCH (FLAGS (\Recent \Seen $Work) RFC822.TEXT {20}
             S: ...
             S:  RFC822 {70}
             S: ...
@@ -151,7 +151,7 @@ class FetchTests(TranscriptTestCase):
             S: F)
             S: a1 OK ...
             C: a2 FETCH 1 BODY[]<0.1>
-            S: * 1 FETCH (FLAGS (\Recent $Work \Seen) BODY[]<0> {1}
+            S: * 1 FETCH (FLAGS (\Recent \Seen $Work) BODY[]<0> {1}
             S: F)
             S: a2 OK ...
             C: a3 FETCH 1 BODY[]<0.1>

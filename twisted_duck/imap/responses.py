@@ -66,13 +66,16 @@ _flag_lists: dict[tuple[Flags, bool], bytes] = {}
 
 
 def flags_of(flags: Flags, recent: bool) -> bytes:
-    """A message's flags in a settled order; the answer for a set is made once."""
+    """A message's flags, system flags first, in a settled order; the answer for a set is made once."""
     key = flags, recent
     known = _flag_lists.get(key)
     if known is None:
         if len(_flag_lists) > 10_000:
             _flag_lists.clear()
-        named = [*([RECENT] if recent else []), *sorted(flags)]
+        named = [
+            *([RECENT] if recent else []),
+            *sorted(flags, key=lambda flag: (flag[0] != "\\", flag)),
+        ]
         known = _flag_lists[key] = flag_list(named)
     return known
 
