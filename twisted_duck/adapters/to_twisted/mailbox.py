@@ -79,6 +79,7 @@ class TwistedMailbox:
         self._view.add_recent(mailbox.index.first_recent, mailbox.index.uidnext)
         self._claimed = mailbox.index.uidnext
         self._listeners: list[Any] = []
+        self._watching = False
         #: Operations of our own that are going on: they tell what they did.
         self._busy = 0
 
@@ -128,16 +129,21 @@ class TwistedMailbox:
         return bool(self._listeners)
 
     def addListener(self, listener: Any) -> None:
-        if not self._listeners:
-            self._mailbox.watch(self._moved)
-            self._later(self._claim)
         self._listeners.append(listener)
+        if len(self._listeners) == 1:
+            self._watch(True)
+            self._later(self._claim)
 
     def removeListener(self, listener: Any) -> None:
         """Raises ValueError."""
         self._listeners.remove(listener)
         if not self._listeners:
-            self._mailbox.unwatch(self._moved)
+            self._watch(False)
+
+    def _watch(self, wanted: bool) -> None:
+        if wanted is not self._watching:
+            self._watching = wanted
+            (self._mailbox.watch if wanted else self._mailbox.unwatch)(self._moved)
 
     async def _claim(self) -> None:
         first, stop = await self._mailbox.claim_recent()
@@ -157,7 +163,7 @@ class TwistedMailbox:
     async def _tell(self) -> None:
         """Tell listeners what they do not know, but for expunges, of which they cannot be told."""
         view = self._view
-        if view.has_arrivals:
+        if view.has_arrivals and self._listeners:
             view.add_recent(*await self._mailbox.claim_recent())
         for news in view.news(expunges=False):
             for listener in list(self._listeners):
@@ -299,8 +305,6 @@ class TwistedMailbox:
         return deferred(self.leave())
 
     async def leave(self) -> None:
-        """Give the mailbox back; safe more than once."""
-        if self._listeners:
-            self._listeners.clear()
-            self._mailbox.unwatch(self._moved)
+        """Give the mailbox back; safe more than once.  Listeners stay to be removed by whoever added them."""
+        self._watch(False)
         await self._mailbox.close()
