@@ -22,6 +22,7 @@ from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from tests.service.support import directory
 from twisted_duck.auth.interfaces import UserRecord
+from twisted_duck.auth.passwords import hash_password
 from twisted_duck.errors import Unavailable
 from twisted_duck.limits import Limits
 from twisted_duck.memory import MemoryStore
@@ -35,7 +36,7 @@ class Memory:
     def __init__(self) -> None:
         self._store = MemoryStore()
         self._hashes: dict[str, str] = {}
-        self.users = self
+        self.directory = self
         self.open = True
 
     async def find(self, name: str) -> UserRecord | None:
@@ -45,9 +46,9 @@ class Memory:
     async def account(self, name: str) -> Any:
         return self._store.account(name)
 
-    async def create(self, name: str, password_hash: str) -> None:
-        self._store.add_user(name, "")
-        self._hashes[name] = password_hash
+    async def add_user(self, name: str, password: str) -> None:
+        self._store.add_user(name, password)
+        self._hashes[name] = hash_password(password)
 
     async def close(self) -> None:
         self.open = False

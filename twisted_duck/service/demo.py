@@ -10,7 +10,6 @@ from email.policy import SMTP
 from email.utils import format_datetime
 from typing import Any
 
-from twisted_duck.auth.passwords import hash_password
 from twisted_duck.errors import AlreadyExists
 from twisted_duck.limits import Limits
 from twisted_duck.service.datadir import DataDir
@@ -34,7 +33,7 @@ async def make_demo(store: Any, directory: DataDir, limits: Limits) -> tuple[str
     """
     password = directory.kept("demo-password", lambda: secrets.token_urlsafe(9))
     try:
-        await store.users.create(NAME, hash_password(password))
+        await store.add_user(NAME, password)
     except AlreadyExists:
         return NAME, password
     account = await store.account(NAME)

@@ -30,9 +30,6 @@ def makeService(options: Options) -> IService:
 
 
 async def _open_store(reactor: Any, uri: str, limits: Limits) -> Store:
-    from twisted_duck.store.store import MailStore
+    from twisted_duck.store.store import open_store
 
-    store = MailStore(uri, reactor=reactor, limits=limits)
-    await store.open()
-    store.collector.start()
-    return store
+    return await open_store(reactor, uri, limits)

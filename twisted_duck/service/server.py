@@ -43,8 +43,11 @@ class Store(Protocol):
     """What is needed of a store here."""
 
     @property
-    def users(self) -> Any:
-        """Who may log in: an `IUserDirectory`, with `create(name, password_hash)` besides."""
+    def directory(self) -> Any:
+        """Who may log in: an `IUserDirectory`."""
+
+    async def add_user(self, name: str, password: str) -> None:
+        """A new user with the default mailboxes; fails with AlreadyExists."""
 
     async def account(self, name: str) -> Any:
         """The `IAccount` of a user; fails with NonExistent."""
@@ -152,7 +155,7 @@ class Server(Service):
         from twisted_duck.auth.portal import make_portal
 
         settings = self._settings
-        portal = make_portal(store.users, store.account, self._reactor, settings.limits)
+        portal = make_portal(store.directory, store.account, self._reactor, settings.limits)
         parts = Parts(portal, tls, settings.limits, self._reactor, settings.cleartext_auth)
         factories: dict[str, Any] = {}
         for listener, endpoint in self._endpoints:
