@@ -7,14 +7,15 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from twisted.trial.unittest import TestCase
+from twisted.internet.defer import CancelledError, Deferred, succeed
+from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from tests.cli.support import DATE, Said, mail, put
 from twisted_duck import errors
 from twisted_duck.cli.console import Progress
 from twisted_duck.cli.files.maildir import read_maildir
 from twisted_duck.cli.files.mbox import read_mbox
-from twisted_duck.cli.importing import GROUP, Importer, Result, target_name
+from twisted_duck.cli.importing import GROUP, Importer, Result, target_name, to_its_end
 from twisted_duck.limits import Limits
 from twisted_duck.memory import MemoryStore
 from twisted_duck.values import AppendMessage
@@ -180,6 +181,42 @@ class InterruptionTests(ImportCase):
         self.assertEqual(
             [data for data, _, _ in await mail(self.account)], [b"%d" % n for n in range(3 * GROUP)]
         )
+
+
+class ToItsEndTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.work: Deferred[None] = Deferred()
+        self.done = False
+
+    async def working(self) -> None:
+        await self.work
+        self.done = True
+
+    def start(self) -> Deferred[None]:
+        return Deferred.fromCoroutine(to_its_end(self.working()))
+
+    def test_it_waits(self) -> None:
+        waiting = self.start()
+        self.assertNoResult(waiting)
+        self.work.callback(None)
+        self.successResultOf(waiting)
+
+    def test_cancelled_it_waits_all_the_same(self) -> None:
+        waiting = self.start()
+        for _ in range(3):
+            waiting.cancel()
+            self.assertNoResult(waiting)
+        self.work.callback(None)
+        self.failureResultOf(waiting, CancelledError)
+        self.assertTrue(self.done)
+
+    def test_work_that_fails_and_work_that_is_done_at_once(self) -> None:
+        waiting = self.start()
+        waiting.cancel()
+        self.work.errback(KeyError("x"))
+        self.failureResultOf(waiting, KeyError)
+        self.work = succeed(None)
+        self.successResultOf(self.start())
 
 
 def _lost_at_second(append: Any, before: bool) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from getpass import getpass
+from shutil import get_terminal_size
 from types import TracebackType
 
 from tqdm import tqdm
@@ -35,7 +36,7 @@ def say(text: str) -> None:
 
 def complain(text: str) -> None:
     """One line on standard error, whatever a name in it may contain; a progress bar is drawn anew below it."""
-    line = "".join(c if c.isprintable() else "\ufffd" for c in text.replace("\n", " "))
+    line = "".join(c if c.isprintable() else "?" for c in text.replace("\n", " "))
     encoding = sys.stderr.encoding or "ascii"
     tqdm.write(f"{PROGRAM}: {line}".encode(encoding, "replace").decode(encoding), file=sys.stderr)
 
@@ -82,15 +83,18 @@ def confirm(question: str, option: str) -> None:
 class Progress:
     """A bar with rate and time left, on a standard error that is a terminal; else nothing."""
 
-    def __init__(self, total: int) -> None:
+    def __init__(self, total: int, unit: str = "messages") -> None:
+        width = os.get_terminal_size(sys.stderr.fileno()).columns if sys.stderr.isatty() else 0
         # No thread that looks whether the bar stands still.
         tqdm.monitor_interval = 0
         self._bar = tqdm(
             total=total,
-            unit=" messages",
+            unit=" " + unit,
             file=sys.stderr,
             disable=not sys.stderr.isatty(),
-            dynamic_ncols=True,
+            # A terminal that does not know how wide it is says 0.
+            ncols=None if width else get_terminal_size().columns,
+            dynamic_ncols=bool(width),
             ascii=not (sys.stderr.encoding or "").lower().startswith("utf"),
         )
 
@@ -105,12 +109,16 @@ class Progress:
     ) -> None:
         self._bar.close()
 
-    def mailbox(self, name: str) -> None:
+    def at(self, name: str) -> None:
         """What is worked on now."""
         self._bar.set_description_str(name, refresh=False)
 
-    def step(self, messages: int) -> None:
-        self._bar.update(messages)
+    def step(self, steps: int) -> None:
+        self._bar.update(steps)
+
+    def say(self, text: str) -> None:
+        """A line of the result, with the bar drawn anew below it."""
+        self._bar.write(text, file=sys.stdout)
 
 
 def size(number: int) -> str:

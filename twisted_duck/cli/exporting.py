@@ -34,7 +34,7 @@ class Exporter:
 
     async def run(self, name: str, writer_for: Callable[[int], Writer]) -> None:
         """Write the mailbox `name` to the writer for its UIDVALIDITY.  Fails with OSError and the store's errors."""
-        self.progress.mailbox(name)
+        self.progress.at(name)
         mailbox = await self.account.select(name, readonly=True)
         try:
             writer = writer_for(mailbox.index.uidvalidity)

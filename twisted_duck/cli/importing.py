@@ -8,10 +8,12 @@ there and have been moved or deleted since.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Coroutine, Iterable, Iterator, Sequence
 from typing import Any
 
 import attrs
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.python.failure import Failure
 
 from twisted_duck import errors
 from twisted_duck.cli.console import Progress, complain
@@ -49,7 +51,7 @@ class Importer:
 
     async def run(self, source: SourceMailbox, name: str) -> None:
         """Fails with the store's errors where going on makes no sense."""
-        self.progress.mailbox(name)
+        self.progress.at(name)
         try:
             await self._make(name)
         except errors.ClientError as error:
@@ -59,7 +61,8 @@ class Importer:
             return
         self.result.mailboxes.add(name)
         for group in _groups(source):
-            await self._group(group, name)
+            # A change that is cut off in its middle would keep others waiting until the database gives it up.
+            await to_its_end(self._group(group, name))
             self.progress.step(len(group))
 
     async def _make(self, name: str) -> None:
@@ -141,6 +144,29 @@ class Importer:
     def _skip(self, message: SourceMessage, reason: str) -> None:
         complain(f"{message.label}: skipped: {reason}")
         self.result.skipped += 1
+
+
+async def to_its_end(work: Coroutine[Deferred[Any], Any, None]) -> None:
+    """Wait for work to be done; being cancelled meanwhile takes effect only then."""
+    waiting: Deferred[None] = Deferred()
+    outcome: list[Failure | None] = []
+    cancelled = False
+
+    def end(result: Failure | None) -> None:
+        outcome.append(result)
+        waiting.callback(None)
+
+    Deferred.fromCoroutine(work).addBoth(end)
+    while not outcome:
+        try:
+            await waiting
+        except CancelledError:
+            cancelled = True
+            waiting = Deferred()
+    if outcome[0] is not None:
+        outcome[0].raiseException()
+    if cancelled:
+        raise CancelledError
 
 
 def _groups(source: Iterable[SourceMessage]) -> Iterator[list[SourceMessage]]:

@@ -31,6 +31,12 @@ class _Formatter(argparse.RawDescriptionHelpFormatter):
         super().__init__(prog, max_help_position=26)
         self._width = min(self._width, 78)
 
+    def _format_action(self, action: argparse.Action) -> str:
+        if isinstance(action, argparse._SubParsersAction):
+            # The commands alone, without a line that says that they are commands.
+            return "".join(map(self._format_action, self._iter_indented_subactions(action)))
+        return super()._format_action(action)
+
 
 class Parser(argparse.ArgumentParser):
     """One command's."""
@@ -76,8 +82,12 @@ def add_store_options(parser: Parser) -> None:
     """Which store: the same words, and the same file, as `twistd duckmail` takes."""
     options = parser.add_argument_group(
         "Which store",
-        "With none of these it is the embedded MongoDB in the default data directory. A server may be"
-        " running on it: then its MongoDB is used; else it is started for as long as the command runs.",
+        textwrap.fill(
+            "Without any of these it is the embedded MongoDB in the default data directory. That of a server"
+            " that runs on the data directory is used; if there is none it is started for as long as the"
+            " command runs.",
+            76,
+        ),
     )
     options.add_argument(
         "--config",

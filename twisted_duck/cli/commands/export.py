@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -87,7 +88,7 @@ async def _export(reactor: Any, arguments: argparse.Namespace) -> int:
         with Progress(sum(status.messages for status in statuses)) as progress:
             exporter = Exporter(account, progress)
             for name, levels in names:
-                await exporter.run(name, lambda number, levels=levels: writer_for(levels, number))
+                await exporter.run(name, partial(writer_for, levels))
     lost = sorted(set().union(*(writer.lost for writer in maildirs)))
     if lost:
         complain(f"a Maildir folder has room for 26 keywords; left out: {' '.join(lost)}")

@@ -139,8 +139,8 @@ def _finish(parser: Parser, handler: Any) -> None:
 async def _add(reactor: Any, arguments: argparse.Namespace) -> int:
     password = ask_password(arguments.name, arguments.password)
     async with opened(reactor, arguments, create=True) as (store, _):
-        await store.users.add(arguments.name, password)
-    say(f"user {arguments.name} was made")
+        user = await store.users.add(arguments.name, password)
+    say(f"user {user.name} was made")
     return OK
 
 
@@ -155,8 +155,8 @@ async def _show(reactor: Any, arguments: argparse.Namespace) -> int:
     async with opened(reactor, arguments) as (store, _):
         user = await store.users.get(arguments.name)
         account = await store.account(user.name)
-        infos = sorted(await account.mailboxes(), key=lambda info: info.name)
-        statuses = {info.name: await account.status(info.name) for info in infos if info.selectable}
+        names = sorted(info.name for info in await account.mailboxes() if info.selectable)
+        statuses = {name: await account.status(name) for name in names}
     say(f"name:    {user.name}")
     say(f"state:   {_state(user)}")
     say(f"created: {user.created:%Y-%m-%d %H:%M:%S} UTC")

@@ -46,10 +46,13 @@ class SourceMessage(Protocol):
 
 
 class SourceMailbox(Protocol):
-    #: Where it is, for people.
-    label: str
-    #: The levels of its name below whatever it is imported to; () for the top.
-    levels: tuple[str, ...]
+    @property
+    def label(self) -> str:
+        """Where it is, for people."""
+
+    @property
+    def levels(self) -> tuple[str, ...]:
+        """The levels of its name below whatever it is imported to; () for the top."""
 
     def __len__(self) -> int:
         """How many messages it has."""
