@@ -40,9 +40,10 @@ CODEC: Final[CodecOptions[Document]] = CodecOptions(tz_aware=True)
 
 #: Bytes of the largest reply mongod sends (maxMessageSizeBytes).
 _LARGEST_REPLY = 48_000_000
-#: Seconds until the first and, at most, between further attempts to connect.
-_RETRY_DELAY = 1.0
-_MAX_RETRY_DELAY = 5.0
+#: Seconds in which a connection must be made, and the server say that it is the primary.
+_CONNECT_TIME = 2.0
+#: Seconds between attempts to connect: a fail-over takes about three.
+_RETRY_DELAY = 0.25
 
 log = Logger()
 
@@ -100,8 +101,9 @@ class Pool(ConnectionPool):  # type: ignore[misc]
             target.bare_uri,
             pool_size=connections,
             ssl_context_factory=_Verifier(target) if target.tls else None,
-            retry_delay=_RETRY_DELAY,
-            max_delay=_MAX_RETRY_DELAY,
+            # What it calls `retry_delay` is both times; between attempts it waits for the lesser of the two.
+            retry_delay=_CONNECT_TIME,
+            max_delay=_RETRY_DELAY,
         )
         for factory in self.getprotocols():
             factory.protocol = Wire
@@ -121,7 +123,7 @@ class Pool(ConnectionPool):  # type: ignore[misc]
             fireOnOneCallback=True,
             consumeErrors=True,
         )
-        return first.addCallback(lambda found: found[0].instance)
+        return first.addCallback(_first)
 
     async def send(self, command: Document) -> Document:
         """Send a command (with `$db`) and return the reply, failed or not.
@@ -147,6 +149,16 @@ class Pool(ConnectionPool):  # type: ignore[misc]
             self._all_lost = defer.Deferred()
             self._all_lost.addTimeout(1.0, reactor, lambda _result, _timeout: None)
             await self._all_lost
+
+
+def _first_instance(found: Any) -> Wire:
+    if isinstance(found, list):
+        # None of them: whoever waited has given up.
+        raise defer.CancelledError
+    connection, _ = found
+    if connection.instance is None:
+        raise ConnectionFailure("the connection was lost again")
+    return cast(Wire, connection.instance)
 
 
 @implementer(IOpenSSLClientConnectionCreator)
@@ -177,3 +189,10 @@ class _Verifier:
             name = self._names.get(address, name)
         options = ssl.optionsForClientTLS(name, self._trust, self._own)
         return options.clientConnectionForTLS(tlsProtocol)
+
+
+def _first(found: tuple[Any, int] | list[Any]) -> Wire:
+    """The result of a `DeferredList` that waits for one; a list says that all of them were cancelled."""
+    if isinstance(found, list):
+        raise defer.CancelledError
+    return cast(Wire, found[0].instance)
