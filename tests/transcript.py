@@ -52,6 +52,13 @@ class Transport(StringTransport):
     aborted = False
     #: Whether the client was let go in whatever way.
     closed = False
+    #: Whether the client reads only when `Client.take` says so: each write fills the transport.
+    slow = False
+
+    def write(self, data: bytes) -> None:
+        super().write(data)
+        if self.slow and self.producer is not None:
+            self.producer.pauseProducing()
 
     def startTLS(self, context: object) -> None:
         self.startedTLS = context
@@ -101,6 +108,13 @@ class Client:
     def heard(self) -> bytes:
         data = self.transport.value()
         self.transport.clear()
+        return data
+
+    def take(self) -> bytes:
+        """What a slow client reads when it reads at all."""
+        data = self.heard()
+        if self.transport.producer is not None:
+            self.transport.producer.resumeProducing()
         return data
 
     def say(self, line: str) -> list[str]:
