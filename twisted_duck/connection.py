@@ -399,8 +399,10 @@ class Connection(Protocol):
             self._bad_commands += 1
             if self._bad_commands >= self.limits.bad_commands:
                 return "too many bad commands"
-        if self._failed_logins >= self.limits.failed_logins:
-            return "too many failed logins"
+        if isinstance(error, errors.AuthenticationFailed):
+            self._failed_logins += 1
+            if self._failed_logins >= self.limits.failed_logins:
+                return "too many failed logins"
         return None
 
     def after_answer(self, action: Callable[[], None]) -> None:
@@ -457,13 +459,9 @@ class Connection(Protocol):
 
     async def log_in(self, credentials: Credentials) -> None:
         """Fails with AuthenticationFailed and whatever the portal fails with."""
-        try:
-            _, avatar, self._logout = await log_in(
-                self.settings.portal, credentials, self.session, IAccount, IAccountIMAP
-            )
-        except errors.AuthenticationFailed:
-            self._failed_logins += 1
-            raise
+        _, avatar, self._logout = await log_in(
+            self.settings.portal, credentials, self.session, IAccount, IAccountIMAP
+        )
         self.account = IAccount(avatar)
         self.check_alive()
         self.session.user = self.account.name

@@ -102,10 +102,9 @@ class PasswordTests(AuthorizationCase):
             S: -ERR [AUTH] ...
             C: AUTH PLAIN AGFsaWNlADI=
             S: -ERR [AUTH] ...
-            C: USER alice
-            S: +OK ...
-            C: PASS 3
-            S: -ERR [AUTH] ...
+            # alice as bob
+            C: AUTH PLAIN Ym9iAGFsaWNlAHdvbmRlcmxhbmQ=
+            S: -ERR [AUTH] one user cannot log in as another
             S: (closed)
         """)
         self.assertEqual(self.client().protocol.session.closeReason, "too many failed logins")
