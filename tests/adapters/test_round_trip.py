@@ -10,6 +10,7 @@ from typing import Any
 
 from twisted.trial.unittest import TestCase
 
+from tests import mongo
 from tests.contract import LIMITS, MessagesContract, SearchContract
 from twisted_duck.adapters.to_twisted import TwistedAccount
 from twisted_duck.errors import NonExistent
@@ -21,9 +22,12 @@ from twisted_duck.interfaces import (
     IUIDPlusAccount,
 )
 from twisted_duck.memory import MemoryStore
+from twisted_duck.store.store import MailStore
 
 
 class RoundTripTests(MessagesContract, SearchContract, TestCase):
+    """Over a store that answers at once."""
+
     def setUp(self) -> None:
         self.store = MemoryStore(LIMITS)
 
@@ -40,3 +44,19 @@ class RoundTripTests(MessagesContract, SearchContract, TestCase):
         self.assertTrue(IAccount.providedBy(account))
         for extension in (ISpecialUseAccount, IUIDPlusAccount, IMoveAccount, ICondstoreAccount):
             self.assertFalse(extension.providedBy(account))
+
+
+class RoundTripOverMongoTests(MessagesContract, SearchContract, TestCase):
+    """Over a store that does not."""
+
+    async def setUp(self) -> None:
+        self.store = MailStore(await mongo.database(self), limits=LIMITS)
+        await self.store.open()
+        self.addCleanup(self.store.close)
+        self.known: set[str] = set()
+
+    async def make_account(self, name: str, quota: int | None = None) -> Any:
+        if name not in self.known:
+            self.known.add(name)
+            await self.store.users.add(name, None, quota)
+        return IAccount(TwistedAccount(await self.store.account(name)))

@@ -285,9 +285,10 @@ class TwistedMailbox:
         """Fires with the new UID where the store can tell it."""
 
         async def work() -> int | None:
-            source = messageObject.mailbox._mailbox
-            result = await source.copy([messageObject.getUID()], self._mailbox.name)
-            await source.refresh()
+            source: TwistedMailbox = messageObject.mailbox
+            result = await source._mailbox.copy([messageObject.getUID()], self._mailbox.name)
+            await source._mailbox.refresh()
+            await source._tell()
             return None if result is None else int(result.destination[0])
 
         if isinstance(messageObject, TwistedMessage):
