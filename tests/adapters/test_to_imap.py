@@ -387,7 +387,7 @@ class ObjectTests(StockServerCase):
         [(_, message)] = await source.fetch(EVERY, uid=False)
         self.store.add_user("bob", "secret")
         target: Any = TwistedAccount(self.store.account("bob")).select("INBOX")
-        await target.addMessage(message.open(), message.getFlags(), message.getInternalDate())
+        await target.copy(message)
         [(_, copied)] = await target.fetch(EVERY, uid=False)
         self.assertEqual(copied.open().read(), MIXED)
         self.assertEqual(copied.getInternalDate(), message.getInternalDate())

@@ -291,7 +291,10 @@ class TwistedMailbox:
             await source._tell()
             return None if result is None else int(result.destination[0])
 
-        if isinstance(messageObject, TwistedMessage):
+        if (
+            isinstance(messageObject, TwistedMessage)
+            and messageObject.mailbox._account is self._account
+        ):
             return deferred(work())
         message: Any = messageObject
         return self.addMessage(message.open(), message.getFlags(), message.getInternalDate())
