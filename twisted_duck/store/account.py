@@ -87,16 +87,13 @@ class StoreAccount:
         return frozenset(each["path"] for each in found)
 
     async def create(self, name: str) -> None:
-        await hierarchy.create(self._mongo, self._user, name, self._limits)
+        async with self._writer.turn():
+            await hierarchy.create(self._mongo, self._user, name, self._limits)
 
     async def delete(self, name: str) -> None:
         _check_findable(name, errors.NonExistent)
-        lock = self._writer.lock
-        await lock.acquire()
-        try:
+        async with self._writer.turn():
             gone = await hierarchy.delete(self._mongo, self._user, name)
-        finally:
-            lock.release()
         opened = self._registry.get(gone["_id"])
         if opened is not None:
             opened.lose()
@@ -109,7 +106,8 @@ class StoreAccount:
         if name == INBOX:
             await retried(self._mongo, self._writer, lambda: self._give_away_inbox(new_name))
             return
-        await hierarchy.rename(self._mongo, self._user, name, new_name, self._limits)
+        async with self._writer.turn():
+            await hierarchy.rename(self._mongo, self._user, name, new_name, self._limits)
 
     async def _give_away_inbox(self, new_name: str) -> None:
         """Needs the UIDs that go: sessions that have INBOX open, here and elsewhere, see them expunged."""
@@ -121,7 +119,8 @@ class StoreAccount:
 
     async def subscribe(self, name: str) -> None:
         check_name(name, self._limits)
-        await hierarchy.subscribe(self._mongo, self._user, name, self._limits)
+        async with self._writer.turn():
+            await hierarchy.subscribe(self._mongo, self._user, name, self._limits)
 
     async def unsubscribe(self, name: str) -> None:
         _check_findable(name, errors.NonExistent)

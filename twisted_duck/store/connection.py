@@ -38,10 +38,11 @@ from bson.errors import BSONError
 from bson.int64 import Int64
 from bson.timestamp import Timestamp
 from pymongo.errors import ConnectionFailure
-from twisted.internet.defer import Deferred, ensureDeferred
+from twisted.internet.defer import CancelledError, Deferred, ensureDeferred
 from twisted.internet.defer import TimeoutError as OutOfTime
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from twisted_duck import errors
 from twisted_duck.store.driver import Document, Pool
@@ -65,8 +66,8 @@ _MAY_PASS = frozenset({14031, 91, 50, 189, 202, 262, 292, 11600, 11601, 11602, 1
 _UNKNOWN_COMMIT = frozenset({64, 50, 6, 7, 89, 91, 134, 189, 262, 9001, 10107, 11600, 11602, 13435, 13436})
 _NO_SUCH_TRANSACTION = 251
 
-#: Seconds that are spent on telling the server to drop a transaction; it does so by itself after a minute.
-_ABORT_TIME = 2.0
+#: Attempts, a second apart, to tell the server to end a transaction; after a minute it does so by itself.
+_ABORTS = 60
 
 #: Bytes of documents in one insert; the server takes 16 MiB.
 _LARGEST_COMMAND = 8 << 20
@@ -116,6 +117,8 @@ class Times:
     transaction: float = 10.0
     #: For the outcome of a commit whose reply was lost; longer than a fail-over takes.
     settle: float = 30.0
+    #: For the turn of a change, while others of the same user are being made in this process.
+    turn: float = 20.0
 
 
 @attrs.define
@@ -140,13 +143,13 @@ class Transaction:
 
     def __init__(self, mongo: Mongo, lease: _Lease) -> None:
         self._mongo = mongo
-        self._lease = lease
+        self.lease = lease
         self.began = False
 
     async def run(self, command: Document) -> Document:
         """One command, in the transaction.  Its failures are for `Mongo.transaction`: don't catch them."""
-        command["lsid"] = self._lease.id
-        command["txnNumber"] = Int64(self._lease.number)
+        command["lsid"] = self.lease.id
+        command["txnNumber"] = Int64(self.lease.number)
         command["autocommit"] = False
         if not self.began:
             self.began = True
@@ -248,6 +251,8 @@ class Mongo:
         self._connections = self.target.connections or connections
         self._pool: Pool | None = None
         self._leases: list[_Lease] = []
+        #: Transactions that are being ended in the background.
+        self._leaving: set[Deferred[None]] = set()
 
     # --- life ---------------------------------------------------------------------------------------------------------
 
@@ -264,6 +269,8 @@ class Mongo:
             raise
 
     async def close(self) -> None:
+        for leaving in list(self._leaving):
+            leaving.cancel()
         pool, self._pool = self._pool, None
         if pool is not None:
             await pool.close(self.reactor)
@@ -416,26 +423,28 @@ class Mongo:
         """
         end = self.reactor.seconds() + self.times.transaction
         pauses = _pauses()
+        lease = self._lease()
         while True:
-            lease = self._lease()
+            # The next transaction of a session ends the one before, wherever that got stuck.
+            lease.number += 1
             transaction = Transaction(self, lease)
             try:
-                try:
-                    result = await work(transaction)
-                except Exception:
-                    if transaction.began:
-                        await self._abort(lease)
-                    raise
+                result = await work(transaction)
                 if transaction.began:
                     await self._commit(lease)
             except FAILURES as error:
-                if not _transient(error):
-                    raise translate(error) from None
                 pause = next(pauses)
-                if self._pool is None or self.reactor.seconds() + pause >= end:
-                    if isinstance(error, CommandFailed):
+                late = self._pool is None or self.reactor.seconds() + pause >= end
+                if not _transient(error) or late:
+                    self._leave(transaction)
+                    if late and isinstance(error, CommandFailed) and _transient(error):
                         raise errors.Contention("too many changes at the same time, try again") from None
                     raise translate(error) from None
+            except Exception:
+                # Its locks are given back before anybody is told; nothing has to be waited for if that fails.
+                if transaction.began and not await self._abort(lease):
+                    self._leave(transaction)
+                raise
             else:
                 self._give_back(lease)
                 return result
@@ -449,7 +458,6 @@ class Mongo:
                 break
         else:
             lease = _Lease({"id": Binary(uuid.uuid4().bytes, UUID_SUBTYPE)})
-        lease.number += 1
         return lease
 
     def _give_back(self, lease: _Lease) -> None:
@@ -466,14 +474,35 @@ class Mongo:
         }
         return self.send(command, "admin", time)
 
-    async def _abort(self, lease: _Lease) -> None:
-        """Give the transaction's locks back at once; else the server does it after a minute."""
+    async def _abort(self, lease: _Lease) -> bool:
+        """Whether the server has ended the transaction."""
         try:
-            await self._finish("abortTransaction", lease, _ABORT_TIME)
+            await self._finish("abortTransaction", lease, self.times.command)
         except CommandFailed:
-            pass  # It is aborted already: that was the failure.
-        except (ConnectionFailure, OutOfTime) as error:
-            log.info("a transaction was left for the server to end: {error}", error=str(error))
+            pass  # It had been ended before: that was the failure.
+        except (ConnectionFailure, OutOfTime):
+            return False
+        return True
+
+    def _leave(self, transaction: Transaction) -> None:
+        """See to it, in the background, that a transaction keeps its locks no longer than it takes to reach the server."""
+
+        async def end() -> None:
+            for _ in range(_ABORTS):
+                if self._pool is None or await self._abort(transaction.lease):
+                    return
+                await deferLater(self.reactor, 1.0)
+
+        if transaction.began:
+            leaving = Deferred.fromCoroutine(end())
+            self._leaving.add(leaving)
+
+            def left(result: object) -> None:
+                self._leaving.discard(leaving)
+                if isinstance(result, Failure):
+                    result.trap(CancelledError)
+
+            leaving.addBoth(left)
 
     async def _commit(self, lease: _Lease) -> None:
         end = self.reactor.seconds() + self.times.settle

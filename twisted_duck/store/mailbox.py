@@ -257,13 +257,11 @@ class StoreMailbox:
 async def retried(mongo: Mongo, writer: Writer, attempt: Callable[[], Awaitable[T]]) -> T:
     """Make a change of a user, one at a time; again, after a pause, where other processes were quicker."""
     for number in range(_ATTEMPTS):
-        await writer.lock.acquire()
         try:
-            return await attempt()
+            async with writer.turn():
+                return await attempt()
         except Moved:
             pass
-        finally:
-            writer.lock.release()
         await deferLater(mongo.reactor, random.uniform(0, 0.002 * number))
     raise errors.Contention("others keep changing the mailbox, try again")
 

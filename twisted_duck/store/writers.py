@@ -8,15 +8,18 @@ one change: ten at a time are eight times as fast as ten times one.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from typing import TypeVar
 from weakref import WeakValueDictionary
 
 import attrs
 from bson.objectid import ObjectId
 from twisted.internet.defer import Deferred, DeferredLock
+from twisted.internet.defer import TimeoutError as OutOfTime
 from twisted.python.failure import Failure
 
+from twisted_duck import errors
 from twisted_duck.store import changes
 from twisted_duck.store.arrival import Arrival
 from twisted_duck.store.blobs import BlobsLost
@@ -51,13 +54,13 @@ class _Append:
 
 
 class Writer:
-    """One user's changes in this process.  Hold `lock` around each."""
+    """One user's changes in this process."""
 
     def __init__(self, mongo: Mongo, registry: Registry, user: ObjectId) -> None:
         self._mongo = mongo
         self._registry = registry
         self.user = user
-        self.lock = DeferredLock()
+        self._lock = DeferredLock()
         self._waiting: dict[str, deque[_Append]] = {}
 
     async def append(self, path: str, arrivals: Sequence[Arrival]) -> Appended:
@@ -75,23 +78,41 @@ class Writer:
         """Make the appends that wait for the mailbox at `path`, until there are none."""
         queue = self._waiting[path]
         while queue:
-            await self.lock.acquire()
             try:
-                await self._together(path, _group(queue))
-            finally:
-                self.lock.release()
+                async with self.turn():
+                    await self._together(path, _group(queue))
+            except errors.Unavailable as error:
+                # No turn came: nor will it for those who came later.
+                while queue:
+                    queue.popleft().result.errback(error)
         del self._waiting[path]
+
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[None]:
+        """Around each change of the user's mail.  Fails with Unavailable if the turn does not come."""
+        try:
+            await self._lock.acquire().addTimeout(self._mongo.times.turn, self._mongo.reactor)
+        except OutOfTime:
+            raise errors.Unavailable("the database is too slow, try again later") from None
+        try:
+            yield
+        finally:
+            self._lock.release()
 
     async def _together(self, path: str, group: Sequence[_Append]) -> None:
         try:
             await self._append(path, group)
-        except Exception:  # noqa: BLE001 - it is passed on to whoever asked for it
+        except errors.ClientError as error:
             if len(group) == 1:
-                group[0].result.errback(Failure())
+                group[0].result.errback(error)
                 return
             # One of them is at fault; the others must not suffer for it.
             for job in group:
                 await self._together(path, [job])
+        except Exception:  # noqa: BLE001 - it is passed on to all who asked
+            failure = Failure()
+            for job in group:
+                job.result.errback(failure)
 
     async def _append(self, path: str, group: Sequence[_Append]) -> None:
         arrivals = [arrival for job in group for arrival in job.arrivals]

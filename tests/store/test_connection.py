@@ -1,0 +1,290 @@
+"""How the store bears a database that is away, slow, wrong, or changed by somebody else at the same time."""
+
+from __future__ import annotations
+
+import signal
+from typing import Any, cast
+
+import bson
+from bson.objectid import ObjectId
+from twisted.internet import reactor
+from twisted.internet.defer import gatherResults
+from twisted.internet.testing import StringTransport
+from twisted.trial.unittest import SynchronousTestCase, TestCase
+from txmongo.protocol import Msg
+
+from tests.store.base import StoreTestCase, simple, together
+from tests.store.server import OwnServer
+from twisted_duck import errors
+from twisted_duck.limits import Limits
+from twisted_duck.spool import Spool
+from twisted_duck.store import schema
+from twisted_duck.store.checker import Finding, check
+from twisted_duck.store.connection import Mongo, Times, Transaction
+from twisted_duck.store.driver import Wire
+from twisted_duck.store.store import MailStore
+from twisted_duck.store.uri import BadURI, parse
+from twisted_duck.values import AppendMessage
+
+QUICK = Times(command=1.0, transaction=1.0, settle=4.0, turn=4.0)
+
+
+class URITests(SynchronousTestCase):
+    def test_what_is_understood(self) -> None:
+        target = parse("mongodb://ada:se%2Fcret@a.example,b.example:27018/mail?replicaSet=rs0&w=1")
+        self.assertEqual(target.hosts, (("a.example", 27017), ("b.example", 27018)))
+        self.assertEqual((target.database, target.auth_database), ("mail", "mail"))
+        self.assertEqual((target.username, target.password), ("ada", "se/cret"))
+        self.assertEqual(
+            target.bare_uri, "mongodb://a.example:27017,b.example:27018/?replicaSet=rs0"
+        )
+        self.assertNotIn("cret", repr(target) + target.address)
+
+    def test_defaults(self) -> None:
+        target = parse("mongodb://ada:x@localhost")
+        self.assertEqual((target.database, target.auth_database), ("duckmail", "admin"))
+        self.assertEqual(parse("mongodb://[::1]:1/a", "b").database, "b")
+        self.assertEqual(parse("mongodb://[::1]:1/").bare_uri, "mongodb://[::1]:1/")
+        self.assertEqual(parse("mongodb://h/mail?authSource=users").auth_database, "users")
+
+    def test_what_can_not_be_done_is_refused(self) -> None:
+        for uri in (
+            "nonsense",
+            "http://localhost/",
+            "mongodb://",
+            "mongodb://%2Ftmp%2Fmongodb.sock/",
+            "mongodb://ada@localhost/",
+            "mongodb://localhost/?readPreference=secondary",
+            "mongodb://localhost/?readPreference=primary",
+            "mongodb://localhost/?tlsAllowInvalidCertificates=true&tls=true",
+            "mongodb://localhost/?compressors=zlib",
+            "mongodb://ada:secret@localhost/?authMechanism=SCRAM-SHA-256",
+            "mongodb://ada:secret@localhost:99999/",
+        ):
+            error = self.assertRaises(BadURI, parse, uri)
+            self.assertNotIn("\n", str(error))
+            self.assertNotIn("secret", str(error))
+
+
+class WireTests(SynchronousTestCase):
+    def test_replies_in_any_pieces(self) -> None:
+        handled: list[Any] = []
+        reply = Msg(request_id=1, response_to=7, body=bson.encode({"ok": 1.0, "x": "y" * 300}))
+        stream = reply.encode(1) * 3
+        for size in (1, 7, 100, len(stream)):
+            wire = Wire()
+            wire.transport = StringTransport()
+            wire.handle = handled.append
+            for at in range(0, len(stream), size):
+                wire.dataReceived(stream[at : at + size])
+        self.assertEqual([m.response_to for m in handled], [7] * 12)
+        self.assertEqual({m.body for m in handled}, {reply.body})
+
+
+class StartTests(TestCase):
+    """Each of these ends with one line that says what to do."""
+
+    async def refused(self, uri: str) -> str:
+        mongo = Mongo(uri, reactor, times=QUICK)
+        try:
+            await mongo.open()
+        except errors.Unavailable as error:
+            self.assertNotIn("\n", str(error))
+            self.assertNotIn("wrong", str(error))
+            return str(error)
+        finally:
+            await mongo.close()
+        raise self.failureException("it was opened")
+
+    async def test_a_server_that_is_not_there(self) -> None:
+        self.assertIn("can't be reached", await self.refused("mongodb://127.0.0.1:1/"))
+
+    async def test_a_standalone_server(self) -> None:
+        server = await OwnServer.start(self, member=False)
+        self.assertIn("--replSet", await self.refused(server.uri))
+
+    async def test_a_wrong_password(self) -> None:
+        server = await OwnServer.start(self)
+        line = await self.refused(server.uri.replace("secret", "wrong"))
+        self.assertIn("refuses the user 'tests'", line)
+        self.assertIn("refuses the user", await self.refused(server.uri.replace("tests", "nobody")))
+        line = await self.refused(server.uri.replace("=duckmail", "=other"))
+        self.assertIn("requested replicaSet", line)
+
+
+class SchemaTests(StoreTestCase):
+    async def test_a_newer_schema_is_left_alone(self) -> None:
+        store = await self.make_store()
+        newer = {"$set": {"version": schema.VERSION + 1}}
+        await store.mongo.run({"update": "schema", "updates": [{"q": {"_id": "schema"}, "u": newer}]})
+        with self.assertRaises(errors.Unavailable) as caught:
+            await MailStore(self.uri).open()
+        self.assertIn("upgrade", str(caught.exception))
+
+    async def test_two_processes_that_start_at_once(self) -> None:
+        stores = [MailStore(self.uri) for _ in range(3)]
+        await gatherResults(together(*(store.open() for store in stores)))
+        for store in stores:
+            await store.close()
+
+
+class TransactionTests(StoreTestCase):
+    async def setUp(self) -> None:
+        await super().setUp()
+        self.store = await self.make_store()
+        self.mongo = self.store.mongo
+
+    async def count(self, mongo: Mongo) -> int:
+        async def work(transaction: Transaction) -> int:
+            found = await transaction.change(
+                "schema", {"_id": "schema"}, {"$inc": {"n": 1}}, fields={"n": 1}
+            )
+            assert found is not None
+            return cast(int, found["n"])
+
+        return await mongo.transaction(work)
+
+    async def test_conflicts_are_tried_again(self) -> None:
+        other = (await self.make_store()).mongo
+        counts = await gatherResults(
+            together(*(self.count(mongo) for mongo in (self.mongo, other) for _ in range(20)))
+        )
+        self.assertEqual(sorted(counts), list(range(1, 41)))
+
+    async def test_conflicts_without_end_are_contention(self) -> None:
+        async def work(transaction: Transaction) -> None:
+            await transaction.change("schema", {"_id": "schema"}, {"$inc": {"n": 1}})
+            # Somebody else writes the same document, in vain: this one was first.
+            impatient = Mongo(self.uri, reactor, times=Times(1.0, 0.1, 1.0, 1.0))
+            await impatient.open()
+            try:
+                with self.assertRaises(errors.Contention):
+                    await self.count(impatient)
+            finally:
+                await impatient.close()
+
+        await self.mongo.transaction(work)
+
+    async def test_a_failure_undoes_all(self) -> None:
+        async def work(transaction: Transaction) -> None:
+            await transaction.insert("schema", [{"_id": "x"}])
+            raise errors.Cannot("no")
+
+        with self.assertRaises(errors.Cannot):
+            await self.mongo.transaction(work)
+        self.assertIsNone(await self.mongo.find_one("schema", {"_id": "x"}))
+        await self.count(self.mongo)
+
+    async def test_a_commit_whose_reply_was_lost_is_settled(self) -> None:
+        account = await self.make_user(self.store)
+        pool = self.mongo._pool
+        assert pool is not None
+        commits: list[int] = []
+
+        def lose_the_reply(database: str, command: dict[str, Any]) -> None:
+            if "commitTransaction" in command and not commits:
+                commits.append(1)
+                for wire in pool.wires:
+                    wire.handle = lambda reply, wire=wire: wire.transport.abortConnection()
+
+        self.mongo.on_command = lose_the_reply
+        [uid] = await self.put(account, "INBOX", simple())
+        self.mongo.on_command = None
+        self.assertEqual((uid, commits), (1, [1]))
+        status = await account.status("INBOX")
+        self.assertEqual((status.messages, status.uidnext), (1, 2))
+
+    async def test_a_transaction_that_lost_its_connection_is_run_again(self) -> None:
+        account = await self.make_user(self.store)
+        pool = self.mongo._pool
+        assert pool is not None
+        for number in range(1, 7):
+            sent: list[str] = []
+
+            def cut_off(
+                database: str, command: dict[str, Any], sent: list[str] = sent, at: int = number
+            ) -> None:
+                sent.append(next(iter(command)))
+                if len(sent) == at:
+                    for wire in list(pool.wires):
+                        wire.transport.abortConnection()
+
+            self.mongo.on_command = cut_off
+            [uid] = await self.put(account, "INBOX", simple())
+            self.assertEqual(uid, number)
+        self.mongo.on_command = None
+        self.assertEqual((await account.status("INBOX")).messages, 6)
+
+    async def test_errors_never_carry_what_was_sent(self) -> None:
+        with self.assertRaises(errors.ServerError) as caught:
+            await self.mongo.find("messages", {"$nonsense": "secret"})
+        self.assertNotIn("nonsense", str(caught.exception))
+
+    async def test_what_bson_cannot_hold_is_a_server_error(self) -> None:
+        with self.assertRaises(errors.ServerError):
+            await self.mongo.find("messages", {"user": object()})
+
+
+class OutageTests(TestCase):
+    async def setUp(self) -> None:
+        self.server = await OwnServer.start(self)
+        self.store = MailStore(self.server.uri, times=QUICK)
+        await self.store.open()
+        self.addCleanup(self.store.close)
+        await self.store.users.add("ada", None)
+        self.account = await self.store.account("ada")
+
+    async def append(self) -> int | None:
+        try:
+            message = AppendMessage(Spool.of(b"Subject: x\r\n\r\n" + bytes(ObjectId().binary.hex(), "ascii")))
+            return (await self.account.append("INBOX", [message])).uids[0]
+        except errors.Unavailable:
+            return None
+
+    async def test_killed_and_started_again_in_the_middle(self) -> None:
+        mailbox = await self.account.select("INBOX", False)
+        given = [await self.append()]
+        started = reactor.seconds()  # type: ignore[attr-defined]
+        pending = together(*(self.append() for _ in range(30)))
+        self.server.kill()
+        given += await gatherResults(pending)
+        with self.assertRaises(errors.Unavailable):
+            await mailbox.refresh()
+        with self.assertRaises(errors.Unavailable):
+            await self.account.status("INBOX")
+        self.assertLess(reactor.seconds() - started, 16)  # type: ignore[attr-defined]
+        await self.server.restart()
+        uid = None
+        while uid is None:
+            uid = await self.append()
+            self.assertLess(reactor.seconds() - started, 60)  # type: ignore[attr-defined]
+        await mailbox.refresh()
+        acknowledged = [u for u in given if u is not None] + [uid]
+        self.assertEqual(len(set(acknowledged)), len(acknowledged))
+        self.assertLessEqual(set(acknowledged), set(mailbox.index.uids))
+        found = [f async for f in check(self.store.mongo) if isinstance(f, Finding)]
+        self.assertEqual(found, [])
+
+    async def test_a_server_that_does_not_answer(self) -> None:
+        self.server.signal(signal.SIGSTOP)
+        started = reactor.seconds()  # type: ignore[attr-defined]
+        with self.assertRaises(errors.Unavailable):
+            await self.account.status("INBOX")
+        self.assertLess(reactor.seconds() - started, 3)  # type: ignore[attr-defined]
+        self.server.signal(signal.SIGCONT)
+        self.assertEqual((await self.account.status("INBOX")).messages, 0)
+
+    async def test_a_store_that_is_closed(self) -> None:
+        await self.store.close()
+        with self.assertRaises(errors.Unavailable):
+            await self.account.status("INBOX")
+
+
+class LimitsOfOpening(StoreTestCase):
+    async def test_what_was_opened_is_closed_again(self) -> None:
+        store = MailStore(self.uri, limits=Limits())
+        await store.open()
+        wires = list(store.mongo._pool.wires)  # type: ignore[union-attr]
+        await store.close()
+        self.assertTrue(wires)
+        self.assertTrue(all(wire.transport.disconnected for wire in wires))
