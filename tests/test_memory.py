@@ -11,7 +11,7 @@ from twisted.cred.portal import Portal
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
-from tests.contract import LIMITS, ImportsContract, StoreContract
+from tests.contract import LIMITS, StoreContract
 from twisted_duck.errors import AlreadyExists, NonExistent
 from twisted_duck.interfaces import IAccount
 from twisted_duck.memory import MemoryStore
@@ -19,7 +19,7 @@ from twisted_duck.spool import Spool
 from twisted_duck.values import AppendMessage
 
 
-class MemoryStoreTests(StoreContract, ImportsContract, TestCase):
+class MemoryStoreTests(StoreContract, TestCase):
     def setUp(self) -> None:
         self.store = MemoryStore(LIMITS)
 

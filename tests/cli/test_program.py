@@ -78,12 +78,6 @@ class ProgramTests(TestCase):
             await self.duck("user", "list", *words), Ended(0, "tim\tactive\t0 B\n", "")
         )
 
-    async def test_a_database_that_is_not_there(self) -> None:
-        ended = await self.duck("user", "list", "--mongo", "mongodb://127.0.0.1:1/x?replicaSet=rs")
-        self.assertEqual((ended.status, ended.out), (1, ""))
-        self.assertEqual(ended.err.count("\n"), 1, ended.err)
-        self.assertIn("can't be reached", ended.err)
-
     async def test_an_import_on_a_terminal_and_its_interruption(self) -> None:
         uri = await mongo.database(self)
         store = MailStore(uri, reactor=reactor)

@@ -38,6 +38,7 @@ class StoreContract(
     SearchContract,
     SharingContract,
     ExtensionsContract,
+    ImportsContract,
     LimitsContract,
 ):
     """All of it: what the in-memory store and the MongoDB store must pass."""

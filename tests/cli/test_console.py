@@ -1,0 +1,50 @@
+"""What is said, and how."""
+
+from __future__ import annotations
+
+import io
+import sys
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.cli.support import Said
+from twisted_duck.cli.console import Progress, complain, count, size
+
+
+class WordsTests(SynchronousTestCase):
+    def test_sizes(self) -> None:
+        self.assertEqual(
+            [size(n) for n in (0, 1023, 1024, 1536, 1 << 20, 5 << 30, 1 << 50)],
+            ["0 B", "1023 B", "1.0 KiB", "1.5 KiB", "1.0 MiB", "5.0 GiB", "1024.0 TiB"],
+        )
+
+    def test_counts(self) -> None:
+        self.assertEqual(
+            [count(n, "mailbox", "mailboxes") for n in (0, 1, 1234)],
+            ["0 mailboxes", "1 mailbox", "1,234 mailboxes"],
+        )
+        self.assertEqual(count(2, "message"), "2 messages")
+
+
+class ComplainTests(SynchronousTestCase):
+    def test_one_line_that_can_do_nothing_to_a_terminal(self) -> None:
+        said = Said()
+        with said.listening():
+            complain("a\nb\x1b[2J\x07\u202e\udcff")
+        self.assertEqual(said.err, "duckmail: a b?[2J???\n")
+
+    def test_what_the_encoding_of_standard_error_lacks(self) -> None:
+        written = io.BytesIO()
+        self.patch(sys, "stderr", io.TextIOWrapper(written, "ascii", write_through=True))
+        complain("Entwürfe")
+        self.assertEqual(written.getvalue(), b"duckmail: Entw?rfe\n")
+
+
+class ProgressTests(SynchronousTestCase):
+    def test_nothing_is_drawn_where_there_is_no_terminal(self) -> None:
+        said = Said()
+        with said.listening(), Progress(2) as progress:
+            progress.at("INBOX")
+            progress.step(1)
+            progress.say("a line")
+        self.assertEqual((said.out, said.err), ("a line\n", ""))
