@@ -72,7 +72,12 @@ def _has_flag(mailbox: _Mailbox, key: SearchKey, universe: Part) -> Part:
     if universe is None:
         last = mailbox.uids[mailbox.count - 1]
         return {uid for uid in mailbox.index.with_flag(key.flag) if uid <= last}
-    return universe.intersection(mailbox.index.with_flag(key.flag))
+    if len(universe) > mailbox.count // 8:
+        return universe.intersection(mailbox.index.with_flag(key.flag))
+    # So few are looked up sooner than all are looked through.
+    flag = key.flag.lower()
+    rows = mailbox.index.rows(sorted(universe))
+    return {uid for uid, _, flags in rows if any(each.lower() == flag for each in flags)}
 
 
 def _uids(mailbox: _Mailbox, key: SearchKey, universe: Part) -> Part:
