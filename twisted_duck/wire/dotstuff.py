@@ -36,3 +36,48 @@ class DotStuffer:
     def finish(self) -> bytes:
         """The end of the last line, where it has none, and the line that ends the answer."""
         return b".\r\n" if self._tail == b"\r\n" else b"\r\n.\r\n"
+
+
+_END = b"\r\n.\r\n"
+#: What a piece may end with that the next one may make the end of the data, the longest first.
+_BEGINNINGS = tuple(_END[:length] for length in range(len(_END) - 1, 0, -1))
+
+
+class DotReader:
+    """Reads mail data up to its end; `feed` takes the octets in pieces cut anywhere and answers the text in them.
+
+    Once `ended` is true, `rest` has the octets behind the end: they are commands (RFC 2920).  Memory is bounded by the
+    pieces.
+    """
+
+    def __init__(self) -> None:
+        self.ended = False
+        self.rest = b""
+        #: Whether there was an LF without CR before it, or a CR without LF behind it (RFC 5321 §2.3.8).
+        self.bare = False
+        # The data begins at a line's beginning: as if a CRLF had come before, which is not part of it.
+        self._held = b"\r\n"
+        self._skip = 2
+
+    def feed(self, data: bytes) -> bytes:
+        """Raises ValueError after the end."""
+        if self.ended:
+            raise ValueError("the data have ended")
+        raw = self._held + data
+        end = raw.find(_END)
+        if end >= 0:
+            self.ended = True
+            self.rest = raw[end + len(_END) :]
+            return self._text(raw[: end + 2])
+        self._held = next((each for each in _BEGINNINGS if raw.endswith(each)), b"")
+        return self._text(raw[: len(raw) - len(self._held)])
+
+    def _text(self, raw: bytes) -> bytes:
+        """Never cut within a CRLF, nor between one and the dot behind it: that much is held back."""
+        lines = raw.count(b"\r\n")
+        if raw.count(b"\n") != lines or raw.count(b"\r") != lines:
+            self.bare = True
+        text = raw.replace(b"\r\n.", b"\r\n")
+        if self._skip and raw:
+            text, self._skip = text[self._skip :], 0
+        return text
