@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 
-from tests.imap.transcript import TranscriptTestCase
+from tests.imap.transcript import IMAPCase
 from twisted_duck.errors import MailboxGone, Unavailable
 from twisted_duck.limits import Limits
 from twisted_duck.memory.account import MemoryAccount
@@ -12,7 +12,7 @@ from twisted_duck.memory.mailbox import MemoryMailbox
 from twisted_duck.spool import Spool
 
 
-class AppendTests(TranscriptTestCase):
+class AppendTests(IMAPCase):
     def test_flags_date_and_bytes_come_back(self) -> None:
         validity = self.do("status", "INBOX").uidvalidity
         self.transcript(rf"""
@@ -102,7 +102,7 @@ class AppendTests(TranscriptTestCase):
         """)
 
 
-class RefusedBeforeItIsSentTests(TranscriptTestCase):
+class RefusedBeforeItIsSentTests(IMAPCase):
     limits = Limits(message=1000)
 
     def test_no_go_ahead(self) -> None:
@@ -152,7 +152,7 @@ class RefusedBeforeItIsSentTests(TranscriptTestCase):
         """)
 
 
-class FaultTests(TranscriptTestCase):
+class FaultTests(IMAPCase):
     def test_disk_that_is_full(self) -> None:
         def write(spool: Spool, data: bytes) -> None:
             raise OSError(errno.ENOSPC, "No space left on device")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.imap.transcript import TranscriptTestCase
+from tests.imap.transcript import IMAPCase
 from twisted_duck.errors import Unavailable
 from twisted_duck.limits import Limits
 from twisted_duck.memory.mailbox import MemoryMailbox
@@ -11,7 +11,7 @@ from twisted_duck.values import SEEN
 MESSAGE = b"Subject: x\r\n\r\ny\r\n"
 
 
-class IdleTests(TranscriptTestCase):
+class IdleTests(IMAPCase):
     selected = "INBOX"
 
     def test_news_come_as_they_happen(self) -> None:
@@ -108,7 +108,7 @@ class IdleTests(TranscriptTestCase):
             S2: b1 OK ...
             S: * BYE the selected mailbox was deleted
         """)
-        self.assertTrue(self.client().transport.disconnecting)
+        self.assertTrue(self.client().transport.closed)
 
     def test_store_that_is_away_does_not_end_it(self) -> None:
         self.client()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from tests.imap.transcript import TranscriptTestCase
+from tests.imap.transcript import IMAPCase
 from twisted_duck.errors import Unavailable
 from twisted_duck.memory.mailbox import MemoryMailbox
 from twisted_duck.values import DELETED, SEEN
@@ -12,7 +12,7 @@ from twisted_duck.values import DELETED, SEEN
 MESSAGE = b"Subject: x\r\n\r\ny\r\n"
 
 
-class SelectTests(TranscriptTestCase):
+class SelectTests(IMAPCase):
     def test_everything_that_is_required_in_this_order(self) -> None:
         self.deliver("INBOX", MESSAGE, flags=[SEEN, "$Junk"])
         self.deliver("INBOX", MESSAGE, MESSAGE)
@@ -131,7 +131,7 @@ class SelectTests(TranscriptTestCase):
         """)
 
 
-class CloseTests(TranscriptTestCase):
+class CloseTests(IMAPCase):
     selected = "INBOX"
 
     def setUp(self) -> None:
@@ -183,7 +183,7 @@ class CloseTests(TranscriptTestCase):
         """)
 
 
-class CreateTests(TranscriptTestCase):
+class CreateTests(IMAPCase):
     def test_create_with_parents_and_trailing_delimiter(self) -> None:
         self.transcript("""
             C: a1 CREATE lists/twisted/
@@ -215,7 +215,7 @@ class CreateTests(TranscriptTestCase):
         """)
 
 
-class DeleteTests(TranscriptTestCase):
+class DeleteTests(IMAPCase):
     def test_mailbox_with_children_stays_as_a_level(self) -> None:
         self.do("create", "a/b")
         self.transcript(r"""
@@ -254,7 +254,7 @@ class DeleteTests(TranscriptTestCase):
         """)
 
 
-class RenameTests(TranscriptTestCase):
+class RenameTests(IMAPCase):
     def test_children_go_along(self) -> None:
         self.do("create", "a/b")
         self.transcript("""
@@ -297,7 +297,7 @@ class RenameTests(TranscriptTestCase):
         self.assertEqual(self.client().protocol.session.selected, "Spam")
 
 
-class SubscriptionTests(TranscriptTestCase):
+class SubscriptionTests(IMAPCase):
     def test_names_need_not_exist(self) -> None:
         self.transcript(r"""
             C: a1 SUBSCRIBE news/today
@@ -320,7 +320,7 @@ class SubscriptionTests(TranscriptTestCase):
         """)
 
 
-class ListTests(TranscriptTestCase):
+class ListTests(IMAPCase):
     def test_attributes_and_special_use(self) -> None:
         self.transcript(r"""
             C: a1 LIST "" %
@@ -388,7 +388,7 @@ class ListTests(TranscriptTestCase):
         """)
 
 
-class StatusTests(TranscriptTestCase):
+class StatusTests(IMAPCase):
     def test_every_item_in_the_order_asked(self) -> None:
         self.deliver("INBOX", MESSAGE, flags=[SEEN])
         self.deliver("INBOX", MESSAGE, date=datetime(2000, 1, 1, tzinfo=UTC))

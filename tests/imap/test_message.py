@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.imap.transcript import TranscriptTestCase
+from tests.imap.transcript import IMAPCase
 from twisted_duck.errors import MailboxGone, Unavailable
 from twisted_duck.limits import Limits
 from twisted_duck.memory.mailbox import MemoryMailbox
@@ -11,7 +11,7 @@ from twisted_duck.values import DELETED, SEEN
 MESSAGE = b"Subject: one\r\n\r\nbody\r\n"
 
 
-class StoreTests(TranscriptTestCase):
+class StoreTests(IMAPCase):
     selected = "INBOX"
 
     def setUp(self) -> None:
@@ -102,7 +102,7 @@ class StoreTests(TranscriptTestCase):
         """)
 
 
-class ExpungeTests(TranscriptTestCase):
+class ExpungeTests(IMAPCase):
     selected = "INBOX"
 
     def setUp(self) -> None:
@@ -137,7 +137,7 @@ class ExpungeTests(TranscriptTestCase):
         """)
 
 
-class CopyTests(TranscriptTestCase):
+class CopyTests(IMAPCase):
     selected = "INBOX"
 
     def setUp(self) -> None:
@@ -227,7 +227,7 @@ class CopyTests(TranscriptTestCase):
             mend()
 
 
-class SearchTests(TranscriptTestCase):
+class SearchTests(IMAPCase):
     selected = "INBOX"
 
     def setUp(self) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.imap.transcript import TranscriptTestCase
+from tests.imap.transcript import IMAPCase
 from twisted_duck.errors import Unavailable
 from twisted_duck.memory.mailbox import MemoryMailbox
 from twisted_duck.memory.model import Mailbox
@@ -11,7 +11,7 @@ from twisted_duck.values import Change, Changes
 MESSAGE = b"Subject: x\r\n\r\ny\r\n"
 
 
-class TwoSessionsTestCase(TranscriptTestCase):
+class TwoSessionsCase(IMAPCase):
     """Two sessions have INBOX open, with three messages that are \\Recent in neither."""
 
     selected = "INBOX"
@@ -24,7 +24,7 @@ class TwoSessionsTestCase(TranscriptTestCase):
         self.client("2")
 
 
-class ExpungeTests(TwoSessionsTestCase):
+class ExpungeTests(TwoSessionsCase):
     def expunge_the_second(self) -> None:
         self.client("2").say(r"b1 STORE 2 +FLAGS.SILENT (\Deleted)")
         self.client("2").say("b2 EXPUNGE")
@@ -139,7 +139,7 @@ class ExpungeTests(TwoSessionsTestCase):
         """)
 
 
-class ArrivalTests(TwoSessionsTestCase):
+class ArrivalTests(TwoSessionsCase):
     def test_every_command_of_the_mailbox_tells(self) -> None:
         for command in ("FETCH 1 UID", "SEARCH 77", r"STORE 1 FLAGS.SILENT ()", "COPY 1 Trash"):
             with self.subTest(command=command):
@@ -205,7 +205,7 @@ class ArrivalTests(TwoSessionsTestCase):
         """)
 
 
-class FlagsTests(TwoSessionsTestCase):
+class FlagsTests(TwoSessionsCase):
     def test_changes_of_others_are_told_once(self) -> None:
         self.transcript(r"""
             C2: b1 STORE 2:3 +FLAGS.SILENT (\Flagged)
@@ -282,7 +282,7 @@ class FlagsTests(TwoSessionsTestCase):
         self.assertEqual(said[-1], "a1 OK NOOP completed")
 
 
-class MailboxTests(TwoSessionsTestCase):
+class MailboxTests(TwoSessionsCase):
     def test_deleted_mailbox_ends_the_session_that_has_it_open(self) -> None:
         self.transcript("""
             C: a1 SELECT Junk
@@ -293,7 +293,7 @@ class MailboxTests(TwoSessionsTestCase):
             C: a2 NOOP
             S: * BYE the selected mailbox was deleted
         """)
-        self.assertTrue(self.client().transport.disconnecting)
+        self.assertTrue(self.client().transport.closed)
 
     def test_deleted_mailbox_can_be_left(self) -> None:
         for command in ("SELECT INBOX", "UNSELECT"):

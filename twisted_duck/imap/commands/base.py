@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, NoReturn, Protocol
+from collections.abc import Callable
+from typing import Any, Protocol
 
 import attrs
 
@@ -38,6 +39,9 @@ class Connection(Protocol):
     out: Outflow
     #: The avatar, providing IAccount; None before login.
     account: Any
+    #: Whether the last thing said is the beginning of something that has not been said to its end: what fails now can
+    #: only end the connection.
+    mid_answer: bool
     #: None where no mailbox is selected.
     selection: Selection | None
 
@@ -50,14 +54,16 @@ class Connection(Protocol):
     async def tell(self, *, expunges: bool) -> None:
         """Say what the client has not heard of the selected mailbox, if there is one (RFC 3501 §7)."""
 
-    def abandon(self, reason: str) -> NoReturn:
-        """End the connection because an answer that was begun cannot be completed; raises ConnectionOver."""
-
     def capabilities(self) -> list[str]:
         """What can be used now."""
 
-    def may_authenticate(self) -> bool:
-        """Whether a password may be sent now."""
+    def check_privacy(self) -> None:
+        """Fails with PrivacyRequired where no password may be sent."""
+
+    async def exchange(
+        self, name: str, initial: bytes | None, continuation: Callable[[bytes], bytes]
+    ) -> Credentials:
+        """What a SASL exchange shows; fails with Cannot, PrivacyRequired, BadSyntax, AuthenticationFailed."""
 
     async def log_in(self, credentials: Credentials) -> None:
         """Fails with AuthenticationFailed and what the account's realm fails with."""

@@ -20,7 +20,7 @@ from twisted_duck.imap.grammar import Attribute, FetchBody
 from twisted_duck.imap.selection import BATCH
 from twisted_duck.imap.view import View
 from twisted_duck.mime.section import filter_header, locate
-from twisted_duck.outflow import ConnectionOver, Outflow
+from twisted_duck.outflow import Outflow
 from twisted_duck.values import SEEN, FetchWant, FlagChange, Flags, MessageData
 
 
@@ -177,24 +177,17 @@ async def _stream(connection: Connection, plan: Plan, row: Row, *, flags_changed
     out = connection.out
     held: list[bytes] = []
     size = 0
-    begun = False
-    try:
-        async for piece in _pieces(plan, row, flags_changed=flags_changed):
-            held.append(piece)
-            size += len(piece)
-            if size >= out.PIECE:
-                out.write(b"".join(held))
-                begun = True
-                held.clear()
-                size = 0
-                await out.drain()
-    except ConnectionOver:
-        raise
-    except Exception:
-        if begun:
-            connection.abandon("a message could not be read to its end")
-        raise
+    async for piece in _pieces(plan, row, flags_changed=flags_changed):
+        held.append(piece)
+        size += len(piece)
+        if size >= out.PIECE:
+            out.write(b"".join(held))
+            connection.mid_answer = True
+            held.clear()
+            size = 0
+            await out.drain()
     out.write(b"".join(held))
+    connection.mid_answer = False
 
 
 async def _pieces(plan: Plan, row: Row, *, flags_changed: bool) -> AsyncIterator[bytes]:

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from base64 import b64encode
-from binascii import Error as Base64Error
-from binascii import a2b_base64
-
 from twisted_duck import __version__
-from twisted_duck.errors import BadSyntax, Cannot, PrivacyRequired
 from twisted_duck.imap import grammar, responses
 from twisted_duck.imap.commands.base import Connection, Done
-from twisted_duck.sasl import MECHANISMS, Challenge, Credentials
+from twisted_duck.sasl import Credentials
 from twisted_duck.values import DELIMITER
 
 
@@ -57,38 +52,18 @@ async def start_tls(connection: Connection, command: grammar.StartTLS) -> Done:
 
 async def login(connection: Connection, command: grammar.Login) -> Done:
     """RFC 3501 §6.2.3."""
-    _check_privacy(connection)
+    connection.check_privacy()
     await connection.log_in(Credentials.of(command.user, command.password))
     return _logged_in(connection, "LOGIN")
 
 
 async def authenticate(connection: Connection, command: grammar.Authenticate) -> Done:
     """RFC 3501 §6.2.2, with the initial response of RFC 4959."""
-    mechanism_class = MECHANISMS.get(command.mechanism)
-    if mechanism_class is None:
-        raise Cannot(f"the mechanism is not supported; these are: {' '.join(MECHANISMS)}")
-    _check_privacy(connection)
-    mechanism = mechanism_class()
-    step = mechanism.start(command.initial)
-    while isinstance(step, Challenge):
-        connection.send(responses.continuation(b64encode(step.data)))
-        line = await connection.read_line("response to a challenge")
-        if line == b"*":
-            raise BadSyntax("AUTHENTICATE cancelled")
-        try:
-            response = a2b_base64(line, strict_mode=True)
-        except Base64Error:
-            raise BadSyntax("that is not base64") from None
-        step = mechanism.step(response)
-    await connection.log_in(step)
+    credentials = await connection.exchange(
+        command.mechanism, command.initial, responses.continuation
+    )
+    await connection.log_in(credentials)
     return _logged_in(connection, "AUTHENTICATE")
-
-
-def _check_privacy(connection: Connection) -> None:
-    if not connection.may_authenticate():
-        raise PrivacyRequired(
-            "send no password over a clear connection: use STARTTLS or the TLS port"
-        )
 
 
 def _logged_in(connection: Connection, name: str) -> Done:
