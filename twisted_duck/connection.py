@@ -137,6 +137,7 @@ class Connection(Protocol):
         self._lost = False
         self._closing = False
         self._served = False
+        self._over = False
         self._waiting: Deferred[None] | None = None
         self._failed_logins = 0
         self._bad_commands = 0
@@ -274,7 +275,8 @@ class Connection(Protocol):
                 self.log.failure("{session.id} left something behind", session=self.session)
 
     def _check_over(self) -> None:
-        if self._lost and self._served:
+        if self._lost and self._served and not self._over:
+            self._over = True
             self.session.bytesOut = self.out.written
             self.log.info(
                 "{session.id} closed: {session.closeReason}; user {session.user}, {session.commands}"
@@ -344,6 +346,10 @@ class Connection(Protocol):
             # Something may have arrived in the meantime.
             await self.out.drain()
             return
+        if self._finishing is not None:
+            # It was wanted while the answer was on its way.
+            self.goodbye(self._finishing)
+            raise ConnectionOver
         self._timer.idle()
         if self._paused and self._inbox.buffered <= self.limits.pipeline:
             self._paused = False

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import Any
 
+import attrs
 from twisted.internet.defer import Deferred
 from twisted.logger import capturedLogs
 
@@ -284,6 +285,14 @@ class ShutDownTests(LifeCase):
         answer += client.heard()
         self.assertTrue(answer.endswith(LONG[-100:] + b".\r\n-ERR [SYS/TEMP] maintenance\r\n"))
 
+    def test_who_still_takes_an_answer_gets_it_first(self) -> None:
+        client = self.slow_client()
+        client.send(b"NOOP\r\n")
+        self.factory.shutDown("maintenance")
+        self.assertEqual(client.take(), b"+OK still here\r\n")
+        self.assertEqual(client.take(), b"-ERR [SYS/TEMP] maintenance\r\n")
+        self.assertFalse(self.is_open(client))
+
     def test_with_nobody_there(self) -> None:
         self.successResultOf(self.factory.shutDown())
 
@@ -294,6 +303,23 @@ class ShutDownTests(LifeCase):
         self.assertFalse(client.transport.aborted)
         self.clock.advance(1)
         self.assertTrue(client.transport.aborted)
+
+
+class OnceTests(LifeCase):
+    def test_the_end_of_a_connection_is_told_once_whatever_it_was(self) -> None:
+        told: list[object] = []
+        original = self.factory._closed
+        settings = attrs.evolve(
+            self.factory._settings, closed=lambda each: (told.append(each), original(each))
+        )
+        self.patch(self.factory, "_settings", settings)
+        for end in ("", "QUIT", "STAT", "RETR 1"):
+            client = self.client(end)
+            client.send(end.encode() + b"\r\n")
+            self.assertEqual(told, [])
+            client.disconnect()
+            self.assertEqual(told, [client.protocol])
+            told.clear()
 
 
 class BrokenTests(LifeCase):

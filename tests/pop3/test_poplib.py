@@ -1,28 +1,39 @@
-"""The standard library's poplib, over real sockets, in clear and with STLS."""
+"""The standard library's poplib, over real sockets, in clear and with STLS, with mail in memory and in MongoDB."""
 
 from __future__ import annotations
 
 import poplib
 import ssl
+from base64 import encodebytes
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from twisted.cred.checkers import InMemoryUsernamePasswordDatabaseDontUse
 from twisted.cred.portal import Portal
 from twisted.internet import reactor
+from twisted.internet.defer import maybeDeferred
 from twisted.internet.ssl import PrivateCertificate
 from twisted.internet.threads import deferToThread
 from twisted.trial.unittest import TestCase
 
+from tests import mongo
+from twisted_duck.auth.realm import AccountRealm
 from twisted_duck.memory import MemoryStore
 from twisted_duck.names import INBOX
 from twisted_duck.pop3.factory import POP3Factory
 from twisted_duck.spool import Spool
+from twisted_duck.store.store import MailStore
 from twisted_duck.values import AppendMessage
+
+if TYPE_CHECKING:
+    from twisted.trial.unittest import TestCase as _TestCase
+else:
+    _TestCase = object
 
 USER, PASSWORD = "alice", "wonderland"
 LONG = b"Subject: long\r\n\r\n" + b".a line that begins with a dot\r\n" * 50_000
@@ -30,6 +41,8 @@ MESSAGES = (
     b"Subject: dots\r\n\r\n.\r\n..\r\n.a\r\n",
     LONG,
     b"Subject: bare\r\n\r\nline\n.\nfeeds\nand no end",
+    b"Content-Type: application/octet-stream\r\nContent-Transfer-Encoding: base64\r\n\r\n"
+    + encodebytes(bytes(range(256)) * 4096).replace(b"\n", b"\r\n"),
 )
 
 
@@ -54,20 +67,33 @@ def certificate() -> PrivateCertificate:
     return PrivateCertificate.loadPEM(private + made.public_bytes(pem))
 
 
-class PoplibTests(TestCase):
+class Sessions(_TestCase):
+    """What must hold whatever the store."""
+
+    async def make_store(self) -> Any:
+        """A store with alice in it, who has no mail."""
+        raise AssertionError("a store's tests say how it is made")
+
     async def setUp(self) -> None:  # type: ignore[override]
-        self.store = MemoryStore()
-        self.store.add_user(USER, PASSWORD)
-        await self.store.account(USER).append(
-            INBOX, [AppendMessage(Spool.of(each)) for each in MESSAGES]
-        )
+        self.store = await self.make_store()
+        account = await self.account()
+        await account.append(INBOX, [AppendMessage(Spool.of(each)) for each in MESSAGES])
         network: Any = reactor
+        checker = InMemoryUsernamePasswordDatabaseDontUse(**{USER: PASSWORD.encode()})
         self.factory = POP3Factory(
-            Portal(self.store, [self.store]), tls=certificate().options(), retrSetsSeen=True
+            Portal(AccountRealm(self.account_for), [checker]),
+            tls=certificate().options(),
+            retrSetsSeen=True,
         )
         self.port = network.listenTCP(0, self.factory, interface="127.0.0.1")
         self.addCleanup(self.port.stopListening)
         self.addCleanup(self.factory.shutDown)
+
+    async def account_for(self, name: str) -> Any:
+        return await maybeDeferred(self.store.account, name)
+
+    async def account(self) -> Any:
+        return await self.account_for(USER)
 
     async def session(self, work: Callable[[poplib.POP3], None], *, quit_: bool = True) -> None:
         def run() -> None:
@@ -99,7 +125,7 @@ class PoplibTests(TestCase):
 
     async def test_everything_is_fetched_as_it_was_stored(self) -> None:
         def work(client: poplib.POP3) -> None:
-            self.assertEqual(client.stat(), (3, sum(map(len, MESSAGES))))
+            self.assertEqual(client.stat(), (len(MESSAGES), sum(map(len, MESSAGES))))
             for number, message in enumerate(MESSAGES, 1):
                 _, lines, _ = client.retr(number)
                 expected = message.replace(b"\r\n", b"\n").split(b"\n")
@@ -107,11 +133,11 @@ class PoplibTests(TestCase):
                     expected.pop()
                 self.assertEqual(lines, expected)
             self.assertEqual(client.top(1, 1)[1], [b"Subject: dots", b"", b"."])
-            self.assertEqual(len(client.uidl()[1]), 3)
+            self.assertEqual(len(client.uidl()[1]), len(MESSAGES))
             self.assertIn("EXPIRE", client.capa())
 
         await self.session(work)
-        self.assertEqual((await self.store.account(USER).status(INBOX)).unseen, 0)
+        self.assertEqual((await (await self.account()).status(INBOX)).unseen, 0)
 
     async def test_only_quit_deletes(self) -> None:
         def work(client: poplib.POP3) -> None:
@@ -119,6 +145,22 @@ class PoplibTests(TestCase):
             client.dele(2)
 
         await self.session(work, quit_=False)
-        self.assertEqual((await self.store.account(USER).status(INBOX)).messages, 3)
+        self.assertEqual((await (await self.account()).status(INBOX)).messages, 4)
         await self.session(work)
-        self.assertEqual((await self.store.account(USER).status(INBOX)).messages, 1)
+        self.assertEqual((await (await self.account()).status(INBOX)).messages, 2)
+
+
+class MemoryPoplibTests(Sessions, TestCase):
+    async def make_store(self) -> MemoryStore:
+        store = MemoryStore()
+        store.add_user(USER, PASSWORD)
+        return store
+
+
+class MongoPoplibTests(Sessions, TestCase):
+    async def make_store(self) -> MailStore:
+        store = MailStore(await mongo.database(self))
+        await store.open()
+        self.addCleanup(store.close)
+        await store.users.add(USER, None)
+        return store
