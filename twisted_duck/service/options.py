@@ -35,7 +35,8 @@ Examples:
     twistd -n duckmail --config /etc/duckmail.toml
     twistd -n duckmail --mongo 'mongodb://db1,db2,db3/duckmail?replicaSet=rs0' --imaps tcp:993
 
-Exit status: 0 after it was stopped, 1 if it could not start or could not go on; one line says why.
+Exit status: 1 if it could not start or could not go on, and one line says why; stopped by a signal, it ends by
+that signal, as twistd does, after everything is put away.
 """
 
 
