@@ -58,10 +58,12 @@ RULES: dict[str, tuple[set[str], set[str]]] = {
             GROUND | LANGUAGE | SESSION | CONNECTION | {"auth", "adapters"},
             {"attrs", "zope", "twisted"},
         )
-        for name in ("imap", "pop3")
+        for name in ("imap", "pop3", "lmtp")
     },
     "pop3.grammar": (GROUND | LANGUAGE, {"attrs"}),
     "pop3.responses": (GROUND | LANGUAGE, {"attrs"}),
+    "lmtp.address": (GROUND | LANGUAGE, {"attrs"}),
+    "lmtp.grammar": (GROUND | LANGUAGE | {"lmtp.address"}, {"attrs"}),
     "auth": (GROUND | LANGUAGE | SESSION, {"attrs", "zope", "twisted", "cryptography"}),
     "adapters": (
         GROUND | LANGUAGE | SESSION | {"imap.view", "imap.grammar", "imap.listing"},
