@@ -45,7 +45,6 @@ from twisted.internet.interfaces import (
     IDelayedCall,
     IHandshakeListener,
     IReactorTime,
-    ISSLTransport,
     ITCPTransport,
 )
 from twisted.internet.protocol import Protocol, connectionDone
@@ -62,7 +61,7 @@ from twisted_duck.interfaces import IAccount
 from twisted_duck.limits import Limits
 from twisted_duck.outflow import ConnectionOver, Outflow
 from twisted_duck.sasl import MECHANISMS, Challenge, Credentials
-from twisted_duck.session import Session, plainAddress
+from twisted_duck.session import ISessionAware, Session
 
 #: Pieces of work, a command or some hundred messages each, after which the reactor is given a turn.
 _BREATH = 20
@@ -105,7 +104,7 @@ class Inbox(Shape):
         """Forget all of it."""
 
 
-@implementer(IHandshakeListener)
+@implementer(IHandshakeListener, ISessionAware)
 class Connection(Protocol):
     """A protocol fills in the class attributes and the methods of the first section below."""
 
@@ -126,6 +125,8 @@ class Connection(Protocol):
         self.settings = settings
         self.limits = settings.limits
         self.session = Session(self.protocol_name, state=self.first_state)
+        #: Whether somebody else, who has let the client in, sees to addresses, TLS and octets of the session.
+        self._guarded = False
         #: The avatar, providing IAccount; None before login.
         self.account: Any = None
         #: Whether the last thing said is the beginning of something that has not been said to its end.
@@ -174,14 +175,16 @@ class Connection(Protocol):
 
     # --- the connection's life ----------------------------------------------------------------------------------------
 
+    def useSession(self, session: Session) -> None:
+        session.state = self.first_state
+        self.session = session
+        self._guarded = True
+
     def connectionMade(self) -> None:
         session, transport = self.session, self.transport
-        peer, host = transport.getPeer(), transport.getHost()
-        session.remoteAddress = plainAddress(getattr(peer, "host", ""))
-        session.remotePort = getattr(peer, "port", 0)
-        session.localAddress = plainAddress(getattr(host, "host", ""))
-        session.localPort = getattr(host, "port", 0)
-        session.secure = ISSLTransport.providedBy(transport)
+        if not self._guarded:
+            session.locate(transport)
+            session.accepted = True
         if ITCPTransport.providedBy(transport):
             # Short answers would otherwise wait for the client's delayed acknowledgement.
             transport.setTcpNoDelay(True)
@@ -203,7 +206,8 @@ class Connection(Protocol):
     def dataReceived(self, data: bytes) -> None:
         if self._closing:
             return
-        self.session.bytesIn += len(data)
+        if not self._guarded:
+            self.session.bytesIn += len(data)
         self._timer.received()
         self._inbox.feed(data)
         if not self._paused and self._inbox.buffered > self.limits.pipeline:
@@ -227,7 +231,8 @@ class Connection(Protocol):
         self._check_over()
 
     def handshakeCompleted(self) -> None:
-        self.session.secure = True
+        if not self._guarded:
+            self.session.handshakeCompleted(self.transport)
 
     async def _live(self) -> None:
         try:
@@ -277,7 +282,8 @@ class Connection(Protocol):
     def _check_over(self) -> None:
         if self._lost and self._served and not self._over:
             self._over = True
-            self.session.bytesOut = self.out.written
+            if not self._guarded:
+                self.session.bytesOut = self.out.written
             self.log.info(
                 "{session.id} closed: {session.closeReason}; user {session.user}, {session.commands}"
                 " commands, {session.bytesIn} bytes in, {session.bytesOut} bytes out",

@@ -169,6 +169,32 @@ class PrivacyRequired(ClientError):
     smtp = "538 5.7.11"
 
 
+class ConnectionRefused(ClientError):
+    """A policy does not let a connection in; the message is told to the client before it is closed.
+
+    Always temporary in LMTP: a misconfigured policy must not make mail bounce.
+    """
+
+    imap = "UNAVAILABLE"
+    pop3 = "SYS/TEMP"
+    smtp = "421 4.3.2"
+
+
+class TooManyConnections(ConnectionRefused):
+    """There are enough connections like this one already, or they come too fast."""
+
+    imap = "LIMIT"
+    smtp = "421 4.7.0"
+
+
+class NotWelcome(ConnectionRefused):
+    """Whoever connects from there is not served; trying again will not help (RFC 3206 §4)."""
+
+    imap = "NOPERM"
+    pop3 = "SYS/PERM"
+    smtp = "421 4.7.1"
+
+
 # --- our fault --------------------------------------------------------------------------------------------------------
 
 

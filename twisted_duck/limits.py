@@ -82,6 +82,22 @@ class Limits:
     #: Bytes of the indexes of mailboxes that nobody has open: four million messages.
     index_cache: int = 64 * MIB
 
+    # --- connections --------------------------------------------------------------------------------------------------
+    #: Seconds for a TLS handshake: a few round trips, on the worst of lines.
+    tls_handshake: int = 30
+    #: Seconds for a PROXY header: the proxy sends it with the connection.
+    proxy_header: int = 5
+    #: Bytes of a PROXY header, version 2: one with every extension HAProxy sends takes some hundred.
+    proxy_header_size: int = 4 * KIB
+    #: Seconds that `onConnect` may take; the client waits for its greeting.
+    on_connect: int = 10
+    #: Seconds that `onClose` may take: then nobody waits for it any more.
+    on_close: int = 10
+    #: Bytes that are read of what a client sends before it may; then (at the end of one read of 64 KiB) reading stops.
+    early: int = 8 * KIB
+    #: Seconds that live connections have at shutdown to finish what they are at; then they are cut.
+    shut_down: int = 10
+
     # --- sessions -----------------------------------------------------------------------------------------------------
     #: Seconds without a command after login (RFC 3501 §5.4: at least 30 minutes).
     idle_after_login: int = 30 * 60

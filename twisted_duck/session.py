@@ -8,6 +8,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 import attrs
+from twisted.internet.interfaces import ISSLTransport
+from zope.interface import Interface
 
 
 def plainAddress(host: str) -> str:
@@ -20,10 +22,43 @@ def plainAddress(host: str) -> str:
     return str(mapped or address)
 
 
+@attrs.frozen
+class TLSDetails:
+    """What a handshake settled."""
+
+    #: 'TLSv1.3'.
+    version: str
+    #: OpenSSL's name of the cipher suite: 'TLS_AES_256_GCM_SHA384'.
+    cipher: str
+    #: The name the client asked for (SNI, RFC 6066 §3), or None.
+    serverName: str | None
+    #: The client's certificate, a `twisted.internet.ssl.Certificate`, or None where it gave none.
+    clientCertificate: Any
+
+    @classmethod
+    def of(cls, transport: Any) -> TLSDetails | None:
+        """The details of a transport whose handshake is done; None for one that does not tell."""
+        handle: Any = transport.getHandle() if hasattr(transport, "getHandle") else None
+        if not hasattr(handle, "get_protocol_version_name"):
+            return None
+        name = handle.get_servername()
+        certificate = handle.get_peer_certificate()
+        if certificate is not None:
+            from twisted.internet.ssl import Certificate
+
+            certificate = Certificate(certificate)
+        return cls(
+            version=handle.get_protocol_version_name(),
+            cipher=handle.get_cipher_name() or "",
+            serverName=name.decode("ascii", "backslashreplace") if name else None,
+            clientCertificate=certificate,
+        )
+
+
 @attrs.define(eq=False)
 class Session:
-    """One connection, from its announcement to its end.  The protocol keeps it up to date; others only read it,
-    except for `data`, which is theirs.
+    """One connection, from its announcement to its end.  The protocol and its guard keep it up to date; others only
+    read it, except for `data`, which is theirs.
     """
 
     #: 'IMAP', 'POP3', 'LMTP' or the name a guarded factory was given.
@@ -37,16 +72,47 @@ class Session:
     created: datetime = attrs.field(factory=lambda: datetime.now(UTC))
     #: Whether what is said now is encrypted.
     secure: bool = False
-    #: The protocol's own name of its state: for IMAP 'Not Authenticated', 'Authenticated', 'Selected', 'Logout'.
+    #: What the handshake settled, once there was one.
+    tls: TLSDetails | None = None
+    #: The protocol's own name of its state: for IMAP 'Not Authenticated', 'Authenticated', 'Selected', 'Logout'; for
+    #: POP3 'AUTHORIZATION', 'TRANSACTION', 'UPDATE'; '' for protocols that do not tell.
     state: str = ""
     #: The authenticated user's name, or None.
     user: str | None = None
     #: IMAP: the selected mailbox's name, or None.
     selected: str | None = None
-    #: Why the connection ended, once it has.
+    #: Whether the connection was let in; False until then.
+    accepted: bool = False
+    #: Why the connection ended, once it has, or is bound to.
     closeReason: str | None = None
+    #: Octets of the protocol, those of a TLS below it not counted.
     bytesIn: int = 0
     bytesOut: int = 0
     commands: int = 0
     #: Anything a hook wants to keep with the connection.
     data: dict[Any, Any] = attrs.field(factory=dict)
+
+    def locate(self, transport: Any) -> None:
+        """Take over from a transport who is at its ends; those without a network address have none here either."""
+        peer, host = transport.getPeer(), transport.getHost()
+        self.remoteAddress = plainAddress(getattr(peer, "host", ""))
+        self.remotePort = getattr(peer, "port", 0)
+        self.localAddress = plainAddress(getattr(host, "host", ""))
+        self.localPort = getattr(host, "port", 0)
+        self.secure = ISSLTransport.providedBy(transport)
+
+    def handshakeCompleted(self, transport: Any) -> None:
+        """TLS is there, from the first byte or since STARTTLS."""
+        self.secure = True
+        self.tls = TLSDetails.of(transport)
+
+
+class ISessionAware(Interface):
+    """A protocol that keeps a session of its own up to date, and takes one that was begun before it was made."""
+
+    def useSession(session: Session) -> None:
+        """Keep this session up to date from now on: `state`, `user`, `selected`, `commands`, `closeReason`.
+
+        Called at most once, before `makeConnection`.  Addresses, TLS, `accepted` and the octets are seen to by whoever
+        calls it.
+        """
