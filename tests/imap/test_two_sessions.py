@@ -296,7 +296,7 @@ class MailboxTests(TwoSessionsCase):
         self.assertTrue(self.client().transport.closed)
 
     def test_deleted_mailbox_can_be_left(self) -> None:
-        for command in ("SELECT INBOX", "UNSELECT"):
+        for command in ("SELECT INBOX", "UNSELECT", "CLOSE"):
             with self.subTest(command=command):
                 self.setUp()
                 self.client().say("a1 SELECT Junk")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from twisted_duck.errors import MailboxGone
 from twisted_duck.imap import grammar, listing, responses
 from twisted_duck.imap.commands.base import Connection, Done, selected
 from twisted_duck.imap.grammar import StatusItem
@@ -35,7 +36,11 @@ async def close(connection: Connection, command: grammar.Close) -> Done:
     """RFC 3501 §6.4.2: expunge without telling, unless it was opened by EXAMINE."""
     mailbox = selected(connection).mailbox
     if not mailbox.readonly:
-        await mailbox.expunge()
+        try:
+            await mailbox.expunge()
+        except MailboxGone:
+            # With everything that was in it.
+            pass
     await connection.deselect()
     return Done("CLOSE completed")
 
