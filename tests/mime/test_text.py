@@ -61,15 +61,24 @@ class SearchableTests(SynchronousTestCase):
             fold("subject:two lines more\nx-empty:\n:no colon\nfrom:über\n"),
         )
 
-    def test_texts_and_headers_of_parts(self) -> None:
+    def test_texts_of_parts_and_apart_from_them_their_headers(self) -> None:
         data = (
             b"Subject: not here\nContent-Type: multipart/mixed; boundary=b\n\nnor here\n--b\n\nOne\n--b\n"
             b"Content-Type: image/png\n\npixels\n--b\nContent-Type: message/rfc822\n\nSubject: In\n\nTwo\n--b--\n"
         )
+        one = searchable(data, scan(data))
+        self.assertEqual(one.text, "one\ntwo\n")
         self.assertEqual(
-            searchable(data, scan(data)).text,
-            "one\ncontent-type:image/png\ncontent-type:message/rfc822\nsubject:in\ntwo\n",
+            one.header,
+            "subject:not here\ncontent-type:multipart/mixed; boundary=b\n"
+            "\tcontent-type:image/png\n\tcontent-type:message/rfc822\n\tsubject:in\n",
         )
+
+    def test_an_encoded_message_is_text(self) -> None:
+        data = b"Content-Type: message/rfc822\nContent-Transfer-Encoding: base64\n\n" + (
+            base64.b64encode(b"Subject: Hidden\n\nwell")
+        )
+        self.assertEqual(searchable(data, scan(data)).text, "subject: hidden\n\nwell\n")
 
     def test_encodings_and_charsets(self) -> None:
         for head, body, text in (

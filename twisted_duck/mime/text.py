@@ -96,8 +96,12 @@ def found(pieces: Iterable[str], wanted: str) -> bool:
 
 @frozen
 class Searchable:
-    """`header` is one line `name:value` for each field of the message's header, the name in lower case;
+    """`header` is one line `name:value` for each field of the message's header, the name in lower case, and then one
+    for each field of the headers inside; these begin with a tab, as no name of a field does.
     `text` is the text of its parts. Where `truncated`, one of them was cut at the limit.
+
+    So BODY is found in what people wrote and not in the "text/plain" and "Received: ... with HTTP" around it, as other
+    servers read RFC 3501 §6.4.4, and the name of an attachment is found by TEXT.
     """
 
     header: str
@@ -127,9 +131,9 @@ def _up_to(most: int, pieces: Iterable[str]) -> tuple[str, bool]:
 
 
 def iter_search_header(data: Data, tree: PartTree) -> Iterator[str]:
-    """The lines of `Searchable.header`, all of them."""
-    root = tree.parts[0]
-    return _header_lines(data[root.start : root.body])
+    """The lines of `Searchable.header`, all of them; each piece holds whole lines."""
+    for number, part in enumerate(tree.parts):
+        yield from _header_lines(data[part.start : part.body], "\t" if number else "")
 
 
 def iter_search_text(
@@ -137,14 +141,12 @@ def iter_search_text(
 ) -> Iterator[str]:
     """The pieces of `Searchable.text`, all of them, in pieces of bounded size.
 
-    The body of a message is all that follows its header, so the headers of parts and of embedded messages belong
-    to it. Bodies that are not text are left out, and so is what stands around the parts of a multipart.
+    Bodies that are not text are left out, and so is what stands around the parts of a multipart. An embedded message
+    that is encoded, and so was not taken apart, is text with its header.
     """
     if heads is None:
         heads = heads_of(data, tree, limits)
     for number, part in enumerate(tree.parts):
-        if number:
-            yield from _header_lines(data[part.start : part.body])
         head = heads[number]
         is_text = part.kind is Kind.TEXT or head.type.type.lower() == b"message"
         if is_text and not tree.children[number]:
@@ -152,7 +154,7 @@ def iter_search_text(
             yield "\n"
 
 
-def _header_lines(raw: bytes) -> Iterator[str]:
+def _header_lines(raw: bytes, mark: str) -> Iterator[str]:
     lines: list[str] = []
     for line in unfolded_lines(raw):
         name, colon, value = line.partition(b":")
@@ -162,7 +164,7 @@ def _header_lines(raw: bytes) -> Iterator[str]:
             text = value.decode("ascii")
         else:
             text = _LINE_ENDS.sub(" ", decode_words(value))
-        lines.append(f"{name.decode('latin-1').rstrip()}:{text.strip()}\n")
+        lines.append(f"{mark}{name.decode('latin-1').rstrip()}:{text.strip()}\n")
         if len(lines) == _LINES:
             yield fold("".join(lines))
             lines.clear()
