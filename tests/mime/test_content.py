@@ -45,6 +45,12 @@ class ContentTests(SynchronousTestCase):
             {b"charset": b"us-ascii", b"NAME": b'a "b"; c', b"x": b"", b"y": b"open"},
         )
         self.assertEqual(self.parameters(b"boundary=----=_a/b c; x"), {b"boundary": b"----=_a/b c"})
+        self.assertEqual(
+            self.parameters(b'name=Bill(1).pdf (paid (at last)); a="(1)"; b=c(d);e=(f)g'),
+            {b"name": b"Bill(1).pdf", b"a": b"(1)", b"b": b"c", b"e": b"g"},
+        )
+        self.assertEqual(self.parameters(b'a=b (5" or so); c=d'), {b"a": b"b", b"c": b"d"})
+        self.assertEqual(self.parameters(b"a=b(; c=d"), {b"a": b"b(", b"c": b"d"})
         one = content_type(b"text/plain; A=1; a=2")
         self.assertEqual(one and one.parameter(b"a"), b"1")
 

@@ -23,7 +23,9 @@ _PARAMETER = re.compile(
 )
 _PIECE = re.compile(rb"([^*]+)\*(0|[1-9][0-9]{0,8})(\*?)\Z")
 _ESCAPED = re.compile(rb"\\(.)", re.DOTALL)
-_COMMENT = re.compile(rb'"(?:[^"\\]++|\\.)*+(?:"|\Z)|\\.|[()]', re.DOTALL)
+_OUTSIDE = re.compile(rb'"(?:[^"\\]++|\\.)*+(?:"|\Z)|\\.|[()]', re.DOTALL)
+_INSIDE = re.compile(rb"\\.|[()]", re.DOTALL)
+_INNER = re.compile(rb'[^\s()<>,;:"=/]')
 _TAG = re.compile(rb"[^\s,;]+")
 _LONGEST_NAME = 127
 """Characters of a type or subtype name (RFC 6838 §4.2)."""
@@ -84,23 +86,28 @@ def languages(raw: bytes) -> tuple[bytes, ...]:
 
 
 def _without_comments(raw: bytes) -> bytes:
-    """`raw` unfolded, with each comment (RFC 5322 §3.2.2) replaced by a space."""
+    """`raw` unfolded, with each comment (RFC 5322 §3.2.2) replaced by a space.
+
+    Parentheses in the middle of a word are no comment: the word is the name of a file that nobody put in quotes.
+    """
     value = unfold(raw)
     if b"(" not in value:
         return value
     pieces = []
-    depth = kept = 0
-    for match in _COMMENT.finditer(value):
-        token = match[0]
-        if token == b"(":
-            if depth == 0:
-                pieces.append(value[kept : match.start()])
+    place = depth = kept = start = 0
+    while match := (_INSIDE if depth else _OUTSIDE).search(value, place):
+        place = match.end()
+        if match[0] == b"(":
+            start = start if depth else match.start()
             depth += 1
-        elif token == b")" and depth:
+        elif match[0] == b")" and depth:
             depth -= 1
-            kept = match.end()
-    if depth == 0:
-        pieces.append(value[kept:])
+            inside = start and _INNER.match(value, start - 1) and _INNER.match(value, place)
+            if depth == 0 and not inside:
+                pieces.append(value[kept:start])
+                kept = place
+    # One that is never closed is no comment: what follows it is still to be read.
+    pieces.append(value[kept:])
     return b" ".join(pieces).strip()
 
 
