@@ -68,6 +68,13 @@ class AddressTests(SynchronousTestCase):
         self.check(b"joe@x>", A(None, None, b"joe", b"x"))
         self.check(b'"Joe <joe@x>', A(b'"Joe', None, b"joe", b"x"))
         self.check(b"joe@x (never closed", A(b"never closed", None, b"joe", b"x"))
+        self.check(b"joe@x Joe Public", A(None, None, b"joe", b"x"))
+        self.check(b"joe@x mary@y", A(None, None, b"joe", b"x"))
+        self.check(b"joe@x.org. example@y", A(None, None, b"joe", b"x.org.example"))
+        self.check(b"joe@x <>", A(None, None, b"joe", b"x"))
+        self.check(b"Joe Public <>", A(b"Joe Public", None, b"", b""))
+        self.check(b"joe@x <mary@y>", A(b"joe@x", None, b"mary", b"y"))
+        self.check(b"[Joe P. <joe@x>]", A(b"[Joe P.", None, b"joe", b"x"))
 
     @given(st.one_of(st.binary(), st.text('ab .,:;<>@"()\\[]\n').map(str.encode)))
     def test_anything_has_groups_in_pairs(self, raw: bytes) -> None:

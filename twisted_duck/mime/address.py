@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 
 from attrs import define, frozen
 
@@ -32,7 +33,7 @@ GROUP_END = Address(None, None, None, None)
 
 _TOKEN = rb"""(?P<space>\s++)
     |(?P<comment>\()
-    |(?P<literal>\[[^\[\]\\]*+\])
+    |(?P<literal>\[[^\[\]\\<>]*+\])
     |(?P<special>[<>@,;:])
     |(?P<atom>[^\s"(<>@,;:\[]++|.)"""
 _PLAIN = re.compile(_TOKEN, re.VERBOSE | re.DOTALL)
@@ -149,18 +150,21 @@ def _address(tokens: list[_Token], comment: bytes) -> Iterator[Address]:
     if start < 0:
         yield _bare(tokens, comment)
         return
-    name = _phrase(tokens[:start]).strip() or comment
+    words = tokens[:start]
     inside = tokens[start + 1 :]
     end = _index(inside, b">")
     if end >= 0:
         inside = inside[:end]
+    if not inside and _index(words, b"@") >= 0:
+        yield _bare(words, comment)
+        return
     route = None
     if inside and _is_special(inside[0], b"@"):
         colon = _index(inside, b":")
         if colon >= 0:
             route = b"".join(token.text for token in inside[:colon])
             inside = inside[colon + 1 :]
-    yield _spec(name, route, inside)
+    yield _spec(_phrase(words).strip() or comment, route, inside)
 
 
 def _bare(tokens: list[_Token], comment: bytes) -> Address:
@@ -186,10 +190,18 @@ def _two_words(one: _Token, other: _Token) -> bool:
 
 def _spec(name: bytes, route: bytes | None, tokens: list[_Token]) -> Address:
     at = _index(tokens, b"@")
-    local, domain = (tokens, []) if at < 0 else (tokens[:at], tokens[at + 1 :])
+    local, domain = (tokens, []) if at < 0 else (tokens[:at], _domain(tokens[at + 1 :]))
     return Address(
         name or None,
         route,
         b"".join(token.text for token in local),
         b"".join(token.text for token in domain),
     )
+
+
+def _domain(tokens: list[_Token]) -> list[_Token]:
+    """What follows a domain without a comma is not part of it."""
+    for number, (one, other) in enumerate(pairwise(tokens), 1):
+        if other.kind == "special" or _two_words(one, other):
+            return tokens[:number]
+    return tokens
