@@ -38,6 +38,7 @@ class HeaderTests(SynchronousTestCase):
 
     def test_unfolding_takes_out_line_ends_only(self) -> None:
         self.assertEqual(unfold(b" a\r\n\t b \n c\r\n"), b"a\t b  c")
+        self.assertEqual(unfold(b"a\rb\r\n"), b"a b")
 
     def test_blank_line(self) -> None:
         for raw, blank in {b"": b"", b"\n": b"\n", b"a:b\n\r\n": b"\r\n", b"a:b\n": b""}.items():

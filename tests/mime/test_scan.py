@@ -83,6 +83,26 @@ class InvariantTests(SynchronousTestCase):
 
     @MANY
     @given(MESSAGE)
+    def test_either_line_end_gives_the_same_parts(self, data: bytes) -> None:
+        bare = data.replace(b"\r", b"")
+        whole = bare.replace(b"\n", b"\r\n")
+        one, other = scan(bare), scan(whole)
+        self.assertEqual(
+            [(part.kind, part.parent, part.lines) for part in one.parts],
+            [(part.kind, part.parent, part.lines) for part in other.parts],
+        )
+        for small, large in zip(one.parts, other.parts, strict=True):
+            self.assertEqual(
+                bare[small.start : small.body].replace(b"\n", b"\r\n"),
+                whole[large.start : large.body],
+            )
+            self.assertEqual(
+                bare[small.body : small.end].replace(b"\n", b"\r\n"),
+                whole[large.body : large.end],
+            )
+
+    @MANY
+    @given(MESSAGE)
     def test_the_stored_form_gives_the_tree_back(self, data: bytes) -> None:
         tree, heads = scan_with_heads(data)
         self.assertEqual(PartTree.unpack(tree.pack()), tree)
@@ -151,6 +171,69 @@ class BoundaryTests(SynchronousTestCase):
         data = b"Content-Type: multipart/mixed; boundary=b\n\n--b\nX: y\n--b\n\n2\n--b--\n"
         self.assertEqual(texts(data, scan(data)), [b"", b"2"])
 
+    def test_a_header_that_its_own_delimiter_ends_is_read_again_the_same(self) -> None:
+        data = (
+            b"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n"
+            b"Content-Type: multipart/mixed; boundary=b\r\n--b\r\n\r\n1\r\n--b--\r\n"
+        )
+        tree, heads = scan_with_heads(data)
+        self.assertEqual(heads_of(data, tree), heads)
+        self.assertEqual(texts(data, tree), [b"1"])
+
+    def test_line_ends_of_both_kinds_around_delimiters(self) -> None:
+        """The CR before the LF goes with it, and no more than that."""
+        for before, body in (
+            (b"x\r\n", b"x"),
+            (b"x\n", b"x"),
+            (b"x\r\r\n", b"x\r"),
+            (b"x\n\r\n", b"x\n"),
+            (b"x\r\n\n", b"x\r\n"),
+            (b"\r\n", b""),
+            (b"\n", b""),
+            (b"", b""),
+        ):
+            for after in (b"\r\n", b"\n", b" \t\r\n", b"\r\r\n"):
+                data = (
+                    b"Content-Type: multipart/mixed; boundary=b\n\n--b%b\r\n%b--b%b\ny\r\n--b--"
+                    % (after, before, after)
+                )
+                self.assertEqual(texts(data, scan(data)), [body, b"y"], data)
+
+    def test_a_lone_cr_ends_no_line(self) -> None:
+        data = b"Content-Type: multipart/mixed; boundary=b\n\n--b\n\nx\r--b\ry\n--b--"
+        self.assertEqual(texts(data, scan(data)), [b"x\r--b\ry"])
+
+    def test_a_boundary_ends_in_what_closes_another(self) -> None:
+        """`--b--` closes the inner one; the longer name is the better match where both fit."""
+        data = (
+            b"Content-Type: multipart/mixed; boundary=b--\n\n--b--\n"
+            b"Content-Type: multipart/mixed; boundary=c\n\n--c\n\n1\n--c--\n--b--\n\n2\n--b----\n"
+        )
+        self.assertEqual(texts(data, scan(data)), [b"1", b"2"])
+
+    def test_embedded_messages_at_their_ends(self) -> None:
+        for inside, ends in (
+            (b"", (b"", b"")),
+            (b"\r\n", (b"\r\n", b"")),
+            (b"Subject: s", (b"Subject: s", b"")),
+            (b"Subject: s\r\n", (b"Subject: s\r\n", b"")),
+            (b"Subject: s\r\n\r\n", (b"Subject: s\r\n\r\n", b"")),
+            (b"Subject: s\r\n\r\ntext", (b"Subject: s\r\n\r\n", b"text")),
+            (b"Subject: s\r\n\r\ntext\r\n", (b"Subject: s\r\n\r\n", b"text\r\n")),
+        ):
+            for close in (b"\r\n--b--\r\n", b"\r\n--b--", b"\r\n--b\r\n", b"\r\n--b", b""):
+                data = (
+                    b"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n"
+                    b"Content-Type: message/rfc822\r\n\r\n%b%b" % (inside, close)
+                )
+                _whole, around, message = scan(data).parts
+                self.assertEqual(data[around.body : around.end], inside, data)
+                self.assertEqual(
+                    (data[message.start : message.body], data[message.body : message.end]),
+                    ends,
+                    data,
+                )
+
     def test_a_digest_holds_messages(self) -> None:
         data = b"Content-Type: multipart/digest; boundary=b\n\n--b\n\nSubject: s\n\ntext\n--b--\n"
         self.assertEqual([part.kind for part in scan(data).parts], [3, 2, 1])
@@ -159,6 +242,12 @@ class BoundaryTests(SynchronousTestCase):
         data = b"Content-Type: message/rfc822\nContent-Transfer-Encoding: base64\n\nU3ViamVjdA==\n"
         (part,) = scan(data).parts
         self.assertEqual((part.kind, part.encoding), (Kind.MESSAGE, Encoding.BASE64))
+
+    def test_a_message_with_a_misspelt_encoding_is(self) -> None:
+        data = (
+            b"Content-Type: message/rfc822\nContent-Transfer-Encoding: 8 bit\n\nSubject: s\n\ntext"
+        )
+        self.assertEqual([part.kind for part in scan(data).parts], [Kind.MESSAGE, Kind.TEXT])
 
 
 class LimitTests(SynchronousTestCase):

@@ -85,6 +85,15 @@ class LocateTests(SynchronousTestCase):
             (4, 2, 2, 2): b"four.two.two.two",
         }.items():
             self.assertEqual(self.at(part), body)
+        for part, first, last in (
+            ((3,), b"Subject: three\r\n", b"--B--"),
+            ((4,), b"--C\r\n", b"--C--"),
+            ((4, 2), b"Subject: four.two\r\n", b"--D--"),
+            ((4, 2, 2), b"--E\r\n", b"--E--"),
+        ):
+            whole = self.at(part)
+            assert whole is not None
+            self.assertTrue(whole.startswith(first) and whole.endswith(last), part)
 
     def test_headers_and_texts(self) -> None:
         self.assertEqual(self.at(()), EXAMPLE)
@@ -98,7 +107,11 @@ class LocateTests(SynchronousTestCase):
         self.assertTrue(inner.startswith(b"Subject: three\r\n") and inner.endswith(b"\r\n\r\n"))
         self.assertTrue(body.startswith(b"--B") and body.endswith(b"--B--"))
         self.assertEqual(self.at((3,)), inner + body)
-        self.assertTrue((self.at((4, 2), "HEADER") or b"").startswith(b"Subject: four.two\r\n"))
+        self.assertEqual(self.at((4, 1), "MIME"), b"Content-Type: image/gif\r\n\r\n")
+        inner, body = self.at((4, 2), "HEADER"), self.at((4, 2), "TEXT")
+        assert inner is not None and body is not None
+        self.assertTrue(inner.startswith(b"Subject: four.two\r\n") and inner.endswith(b"\r\n\r\n"))
+        self.assertTrue(body.startswith(b"--D") and body.endswith(b"--D--"))
 
     def test_what_is_not_there(self) -> None:
         for part in ((0,), (5,), (1, 1), (3, 3), (3, 1, 1), (4, 2, 2, 3), (4, 0)):
@@ -123,6 +136,26 @@ class LocateTests(SynchronousTestCase):
         self.assertEqual(locate(tree, Section((1,))), (30, 47))
         self.assertEqual(locate(tree, Section((1,), "HEADER")), (30, 43))
         self.assertEqual(locate(tree, Section((1, 1))), (43, 47))
+
+    def test_a_message_in_a_message_in_a_message(self) -> None:
+        data = b"Content-Type: message/rfc822\n\n" * 2 + b"Subject: in\n\ntext"
+        tree = scan(data)
+        cases: list[tuple[tuple[int, ...], SectionText | None, bytes | None]] = [
+            ((1,), None, data[30:]),
+            ((1,), "HEADER", data[30:60]),
+            ((1, 1), None, data[60:]),
+            ((1, 1), "MIME", data[30:60]),
+            ((1, 1), "HEADER", b"Subject: in\n\n"),
+            ((1, 1), "TEXT", b"text"),
+            ((1, 1, 1), None, b"text"),
+            ((1, 1, 1), "MIME", b"Subject: in\n\n"),
+            ((1, 1, 1), "TEXT", None),
+            ((1, 1, 1, 1), None, None),
+            ((1, 2), None, None),
+        ]
+        for part, text, found in cases:
+            place = locate(tree, Section(part, text))
+            self.assertEqual(place and data[slice(*place)], found, (part, text))
 
     @given(st.lists(st.integers(-1, 5), max_size=6))
     def test_any_part_number_is_inside_or_nothing(self, part: list[int]) -> None:

@@ -68,21 +68,26 @@ def selector(names: Iterable[bytes]) -> re.Pattern[bytes]:
 def select(
     raw: bytes, wanted: re.Pattern[bytes], most: int, longest: int
 ) -> dict[bytes, list[bytes]]:
-    """The raw values of the fields that `wanted` (see `selector`) names, by lower-case name.
+    """The raw values of the fields that `wanted` (see `selector`) names, by lower-case name, without the last line end.
 
     At most `most` fields are looked at, and `longest` bytes of each. This is one search by the regular expression engine, and so costs
     little however many other fields there are.
     """
     found: dict[bytes, list[bytes]] = {}
     for match in islice(wanted.finditer(b"\n" + raw), most):
-        found.setdefault(match[1].lower(), []).append(match[2][:longest])
+        found.setdefault(match[1].lower(), []).append(match[2].rstrip(b"\r")[:longest])
     return found
 
 
 def unfold(value: bytes) -> bytes:
-    """The value without its line ends (RFC 5322 §2.2.3) and without white space around it."""
+    """The value without its line ends (RFC 5322 §2.2.3) and without white space around it.
+
+    A CR that ends no line, which may not be in a field (RFC 5322 §2.2), is made a space: clients do not expect it.
+    """
     if b"\n" in value:
         value = value.replace(b"\r\n", b"").replace(b"\n", b"")
+    if b"\r" in value:
+        value = value.replace(b"\r", b" ")
     return value.strip(_SPACE)
 
 

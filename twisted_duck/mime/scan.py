@@ -310,7 +310,9 @@ def _kind(type_: ContentType) -> Kind:
 
 
 def _is_plain_message(kind: Kind, encoding: Encoding) -> bool:
-    return kind is Kind.MESSAGE and encoding is Encoding.IDENTITY
+    """Whether it can be looked into. It may not be encoded at all (RFC 2046 §5.2.1), so an encoding that nobody knows
+    is most likely a misspelt `8bit`."""
+    return kind is Kind.MESSAGE and encoding in (Encoding.IDENTITY, Encoding.OTHER)
 
 
 def _settled(head: Head, kind: Kind) -> Head:
