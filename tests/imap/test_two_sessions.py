@@ -138,6 +138,31 @@ class ExpungeTests(TwoSessionsCase):
             S: a1 OK ...
         """)
 
+    def test_mailbox_that_moves_while_a_client_reads_slowly(self) -> None:
+        self.deliver("INBOX", *[b"\r\n" + b"x" * 100_000] * 2, flags=["Work"])
+        client = self.client()
+        client.say("a0 NOOP")
+        client.transport.slow = True
+        client.send(b"a1 FETCH 4:5 (FLAGS BODY.PEEK[TEXT])\r\n")
+        for command in (
+            "NOOP",
+            r"STORE 1 +FLAGS.SILENT (\Deleted)",
+            "EXPUNGE",
+            r"STORE 3:4 FLAGS.SILENT (\Draft)",
+            r"STORE 1 FLAGS.SILENT (\Flagged)",
+            r"STORE 2 FLAGS.SILENT (\Answered)",
+        ):
+            self.assertIn("b1 OK", self.client("2").say(f"b1 {command}")[-1])
+        said = b""
+        while b"a1 OK" not in said[-100:]:
+            said += client.take()
+        said = said.replace(b"x", b"")
+        self.assertIn(rb"* 4 FETCH (FLAGS (\Recent Work) BODY[TEXT] {100000}", said)
+        self.assertIn(rb"* 5 FETCH (FLAGS (\Recent Work) BODY[TEXT] {100000}", said)
+        # And then, as they are now.
+        self.assertIn(rb"* 4 FETCH (FLAGS (\Recent \Draft))", said)
+        self.assertIn(rb"* 5 FETCH (FLAGS (\Recent \Draft))", said)
+
 
 class ArrivalTests(TwoSessionsCase):
     def test_every_command_of_the_mailbox_tells(self) -> None:

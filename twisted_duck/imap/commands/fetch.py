@@ -17,21 +17,22 @@ from twisted_duck.imap import grammar, responses
 from twisted_duck.imap.commands.base import Connection, Done, choose, selected
 from twisted_duck.imap.commands.message import EXPUNGE_ISSUED
 from twisted_duck.imap.grammar import Attribute, FetchBody
-from twisted_duck.imap.selection import BATCH
-from twisted_duck.imap.view import View
+from twisted_duck.imap.selection import BATCH, Selection
 from twisted_duck.mime.section import filter_header, locate
 from twisted_duck.outflow import Outflow
 from twisted_duck.values import SEEN, FetchWant, FlagChange, Flags, MessageData
 
 
-@attrs.frozen
+@attrs.define
 class Row:
-    """One message while it is answered."""
+    """One message while it is answered.  Not frozen: one is made for each message, and that would cost the most."""
 
     number: int
+    uid: int
     flags: Flags
     recent: bool
-    data: MessageData
+    #: None where nothing was asked of the store.
+    data: MessageData | None
 
 
 def _flags(row: Row) -> bytes:
@@ -39,31 +40,31 @@ def _flags(row: Row) -> bytes:
 
 
 def _uid(row: Row) -> bytes:
-    return b"UID %d" % row.data.uid
+    return b"UID %d" % row.uid
 
 
 def _internal_date(row: Row) -> bytes:
-    assert row.data.internal_date is not None
+    assert row.data is not None and row.data.internal_date is not None
     return b"INTERNALDATE " + responses.date_time(row.data.internal_date)
 
 
 def _size(row: Row) -> bytes:
-    assert row.data.size is not None
+    assert row.data is not None and row.data.size is not None
     return b"RFC822.SIZE %d" % row.data.size
 
 
 def _envelope(row: Row) -> bytes:
-    assert row.data.envelope is not None
+    assert row.data is not None and row.data.envelope is not None
     return b"ENVELOPE " + row.data.envelope
 
 
 def _body(row: Row) -> bytes:
-    assert row.data.body is not None
+    assert row.data is not None and row.data.body is not None
     return b"BODY " + row.data.body
 
 
 def _bodystructure(row: Row) -> bytes:
-    assert row.data.bodystructure is not None
+    assert row.data is not None and row.data.bodystructure is not None
     return b"BODYSTRUCTURE " + row.data.bodystructure
 
 
@@ -84,8 +85,8 @@ class Plan:
     """What a FETCH needs and says, in the order it was asked."""
 
     items: tuple[Callable[[Row], bytes] | FetchBody, ...]
-    #: The same where parts of the message are not among them, else None.
-    short_items: tuple[Callable[[Row], bytes], ...] | None
+    #: Those that are no parts of the message.
+    short_items: tuple[Callable[[Row], bytes], ...]
     wants: frozenset[FetchWant]
     #: Whether reading sets \\Seen, and then FLAGS are told if nobody asked for them.
     sets_seen: bool
@@ -112,7 +113,7 @@ class Plan:
         reads = any(isinstance(item, FetchBody) and not item.peek for item in asked)
         return cls(
             tuple(items),
-            None if "content" in wants else tuple(short_items),
+            tuple(short_items),
             frozenset(wants),
             sets_seen=reads and not readonly,
             says_flags=Attribute.FLAGS in asked,
@@ -121,51 +122,73 @@ class Plan:
 
 async def fetch(connection: Connection, command: grammar.Fetch) -> Done:
     selection = selected(connection)
-    mailbox, view = selection.mailbox, selection.view
-    uids = choose(view, command.set, uid=command.uid)
-    plan = Plan.of(command, readonly=mailbox.readonly)
-    told = 0
-    async for batch in _batches(mailbox, uids, plan):
-        newly_seen = await _set_seen(mailbox, view, batch) if plan.sets_seen else frozenset()
-        if plan.says_flags or newly_seen:
-            selection.tell_keywords()
-        by_uid = {data.uid: data for data in batch}
-        for uid, _, flags in mailbox.index.rows([data.uid for data in batch]):
-            number = view.number(uid)
-            assert number is not None  # `uids` came from this view
-            row = Row(number, flags, view.is_recent(uid), by_uid[uid])
-            if plan.short_items is None:
-                await _stream(connection, plan, row, flags_changed=uid in newly_seen)
-            else:
-                connection.send(responses.fetch(number, [say(row) for say in plan.short_items]))
-            if plan.wants:
-                await connection.out.drain()
-            told += 1
-        await connection.breathe()
+    uids = choose(selection.view, command.set, uid=command.uid)
+    plan = Plan.of(command, readonly=selection.mailbox.readonly)
+    answer = _from_store if plan.wants else _from_index
+    told = await answer(connection, selection, uids, plan)
     await connection.tell(expunges=command.uid)
     return Done("FETCH completed", EXPUNGE_ISSUED if told < len(uids) else None)
 
 
-async def _batches(
-    mailbox: Any, uids: Sequence[int], plan: Plan
-) -> AsyncIterator[Sequence[MessageData]]:
-    if not plan.wants:
-        for start in range(0, len(uids), BATCH):
-            yield [MessageData(uid) for uid in uids[start : start + BATCH]]
-        return
-    async for batch in mailbox.fetch(uids, plan.wants):
-        yield batch
+async def _from_index(
+    connection: Connection, selection: Selection, uids: Sequence[int], plan: Plan
+) -> int:
+    """FLAGS and UID, without a question to the store.  How many messages were answered."""
+    told = 0
+    for start in range(0, len(uids), BATCH):
+        if plan.says_flags:
+            selection.tell_keywords()
+        rows = _rows(selection, uids[start : start + BATCH], {})
+        said = [responses.fetch(row.number, [say(row) for say in plan.short_items]) for row in rows]
+        connection.send(b"".join(said))
+        told += len(rows)
+        await connection.breathe()
+    return told
 
 
-async def _set_seen(mailbox: Any, view: View, batch: Sequence[MessageData]) -> frozenset[int]:
+async def _from_store(
+    connection: Connection, selection: Selection, uids: Sequence[int], plan: Plan
+) -> int:
+    """Everything else.  How many messages were answered."""
+    told = 0
+    async for batch in selection.mailbox.fetch(uids, plan.wants):
+        newly_seen = await _set_seen(selection, batch) if plan.sets_seen else frozenset()
+        if plan.says_flags or newly_seen:
+            selection.tell_keywords()
+        found = {data.uid: data for data in batch}
+        for row in _rows(selection, list(found), found):
+            if "content" in plan.wants:
+                await _stream(connection, plan, row, flags_changed=row.uid in newly_seen)
+            else:
+                items = [say(row) for say in plan.short_items]
+                connection.send(responses.fetch(row.number, items))
+            await connection.out.drain()
+            told += 1
+        await connection.breathe()
+    return told
+
+
+def _rows(selection: Selection, uids: Sequence[int], found: dict[int, MessageData]) -> list[Row]:
+    """The messages that live, as they are now: the index may move as soon as somebody is waited for."""
+    view = selection.view
+    numbers = {uid: number for number, uid in view.numbered(uids)}
+    is_recent = view.is_recent if view.has_recent else lambda uid: False
+    return [
+        Row(numbers[uid], uid, flags, is_recent(uid), found.get(uid))
+        for uid, _, flags in selection.mailbox.index.rows(uids)
+    ]
+
+
+async def _set_seen(selection: Selection, batch: Sequence[MessageData]) -> frozenset[int]:
     """Set \\Seen on what is about to be read; the UIDs that did not have it."""
+    mailbox = selection.mailbox
     rows = mailbox.index.rows([data.uid for data in batch])
     unseen = [uid for uid, _, flags in rows if SEEN not in flags]
     if not unseen:
         return frozenset()
     result = await mailbox.store(unseen, FlagChange("add", frozenset({SEEN})))
     if result.modseq:
-        view.knows(result.modseq)
+        selection.view.knows(result.modseq)
     return frozenset(result.changed)
 
 
@@ -198,6 +221,7 @@ async def _pieces(plan: Plan, row: Row, *, flags_changed: bool) -> AsyncIterator
     for item in plan.items:
         yield separator
         if isinstance(item, FetchBody):
+            assert row.data is not None
             async for piece in _section(item, row.data.content):
                 yield piece
         else:
