@@ -51,12 +51,17 @@ class ContentTests(SynchronousTestCase):
         )
         self.assertEqual(self.parameters(b'a=b (5" or so); c=d'), {b"a": b"b", b"c": b"d"})
         self.assertEqual(self.parameters(b"a=b(; c=d"), {b"a": b"b(", b"c": b"d"})
+        self.assertEqual(
+            self.parameters(b"charset=utf-8 \r\n format=flowed; n=a  b.txt"),
+            {b"charset": b"utf-8", b"n": b"a  b.txt"},
+        )
         one = content_type(b"text/plain; A=1; a=2")
         self.assertEqual(one and one.parameter(b"a"), b"1")
 
     def test_pieces_are_put_together(self) -> None:
         """RFC 2231 §3 and §4.1."""
         self.assertEqual(self.parameters(b'u*1="b"; u*0="a"; u*3="never"'), {b"u": b"ab"})
+        self.assertEqual(self.parameters(b"u*1=a; u*2*=b"), {b"u*1": b"a", b"u*2*": b"b"})
         self.assertEqual(
             self.parameters(b"t*0*=us-ascii'en'a%20; t*1*=b%2A; t*2=\"c 100%\""),
             {b"t*": b"us-ascii'en'a%20b%2Ac%20100%25"},
@@ -76,7 +81,8 @@ class ContentTests(SynchronousTestCase):
         self.assertIsNone(disposition(b" ; filename=x"))
         self.assertEqual(transfer_encoding(b" Base64 (really)"), b"Base64")
         self.assertIsNone(transfer_encoding(b""))
-        self.assertEqual(languages(b"en, de (German) ,fr-CA"), (b"en", b"de", b"fr-CA"))
+        self.assertEqual(transfer_encoding(b'"base64"'), b"base64")
+        self.assertEqual(languages(b"en, de (German) ,,fr-CA;q=1 no"), (b"en", b"de", b"fr-CA"))
 
     @given(st.one_of(st.binary(), st.text('a*01%=;"\\()/ \n').map(str.encode)))
     def test_anything_is_read(self, raw: bytes) -> None:
@@ -93,5 +99,8 @@ class ContentTests(SynchronousTestCase):
             b';a="\\' * 200_000,
             b"(" * 500_000,
             b"a=;" * 200_000,
+            b";a=b" + b" " * 300_000,
+            b";a=b" + b" a" * 200_000,
+            b";a=" + b"b " * 100_000 + b"=",
         ):
             content_type(b"a/b" + raw)

@@ -17,16 +17,17 @@ Parameters = tuple[tuple[bytes, bytes], ...]
 
 _TOKEN = rb'[^\s()<>@,;:\\"/\[\]?=]+'
 _TYPE = re.compile(rb"\s*(" + _TOKEN + rb")\s*/\s*(" + _TOKEN + rb")")
-_VALUE = re.compile(rb"\s*(" + _TOKEN + rb")")
+_VALUE = re.compile(rb'\s*"?(' + _TOKEN + rb")")
 _PARAMETER = re.compile(
     rb';\s*+([^\s=;"]++)\s*+=\s*+(?:"((?:[^"\\]++|\\.)*+)(?:"|\\?\Z)|([^;]*+))', re.DOTALL
 )
+_NEXT = re.compile(rb"(?<=\S)\s++[^\s=]++=")
 _PIECE = re.compile(rb"([^*]+)\*(0|[1-9][0-9]{0,8})(\*?)\Z")
 _ESCAPED = re.compile(rb"\\(.)", re.DOTALL)
 _OUTSIDE = re.compile(rb'"(?:[^"\\]++|\\.)*+(?:"|\Z)|\\.|[()]', re.DOTALL)
 _INSIDE = re.compile(rb"\\.|[()]", re.DOTALL)
 _INNER = re.compile(rb'[^\s()<>,;:"=/]')
-_TAG = re.compile(rb"[^\s,;]+")
+_TAG = re.compile(rb"(?:\A|,)\s*+([^\s,;]++)")
 _LONGEST_NAME = 127
 """Characters of a type or subtype name (RFC 6838 §4.2)."""
 
@@ -116,7 +117,8 @@ def _parameters(value: bytes, start: int) -> Parameters:
     for match in _PARAMETER.finditer(value, start):
         name, quoted, plain = match.groups()
         if quoted is None:
-            found.append((name, plain.strip()))
+            # An unquoted value goes on to the semicolon, whatever is in it, unless it is the semicolon that is missing.
+            found.append((name, _NEXT.split(plain, 1)[0].strip()))
         else:
             found.append((name, _ESCAPED.sub(rb"\1", quoted) if b"\\" in quoted else quoted))
     if any(b"*" in name for name, _ in found):
@@ -127,8 +129,8 @@ def _parameters(value: bytes, start: int) -> Parameters:
 def _joined(found: Iterable[tuple[bytes, bytes]]) -> Iterable[tuple[bytes, bytes]]:
     """Put parameter value continuations together (RFC 2231 §3, §4.1); IMAP servers should (RFC 2231 §6).
 
-    Pieces count from 0 up to the first that is missing. When one of them is encoded, the whole is, and its name
-    ends in an asterisk.
+    Pieces count from 0 up to the first that is missing; without a first one they stay as they are. When one of them
+    is encoded, the whole is, and its name ends in an asterisk.
     """
     whole: dict[bytes, list[tuple[bytes, bytes]]] = {}
     pieces: dict[bytes, dict[int, tuple[bytes, bool]]] = {}
@@ -152,8 +154,9 @@ def _whole(name: bytes, pieces: dict[int, tuple[bytes, bool]]) -> Iterable[tuple
         count += 1
     ordered = [pieces[number] for number in range(count)]
     if not ordered:
-        return
-    if not any(encoded for _, encoded in ordered):
+        for number, (value, encoded) in pieces.items():
+            yield b"%b*%d%b" % (name, number, b"*" if encoded else b""), value
+    elif not any(encoded for _, encoded in ordered):
         yield name, b"".join(value for value, _ in ordered)
     else:
         start = b"" if ordered[0][1] else b"''"
