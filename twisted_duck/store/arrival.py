@@ -90,7 +90,8 @@ async def prepare(message: AppendMessage, limits: Limits, reactor: Any) -> Arriv
         "tree": analysis.tree.pack(),
         "rope": dump(rope.segments),
         **({"blobs": [source.ref.hash for source in rope.sources]} if rope.sources else {}),
-        "head": _storable(analysis.searchable.header),
+        # A line end before each field, so that one can be looked for by what it begins with.
+        "head": "\n" + _storable(analysis.searchable.header),
         "text": _storable(analysis.searchable.text),
     }
     for name, value in (

@@ -36,8 +36,11 @@ from __future__ import annotations
 from typing import Final
 
 from twisted_duck import errors
-from twisted_duck.store.connection import MAJORITY, CommandFailed, Mongo
+from twisted_duck.store.connection import MAJORITY, Mongo
 from twisted_duck.store.driver import Document
+
+#: Seconds that making an index may take where there is mail already.
+_INDEX_TIME = 3600.0
 
 #: What this code reads and writes.  A migration is a step from one version to the next.
 VERSION: Final = 1
@@ -91,7 +94,6 @@ INDEXES: Final[dict[str, list[Document]]] = {
         # Which blobs may be garbage, and which may be relied on, without reading their bytes.
         _index("hash", "touched"),
     ],
-    SCHEMA: [],
 }
 
 
@@ -103,12 +105,10 @@ async def ensure(mongo: Mongo) -> None:
             f"the database {mongo.target.database!r} was written by a newer version of this program"
             f" (schema {found['version']}, this one knows {VERSION}); upgrade the program"
         )
+    # It makes the collections, too: a transaction that had to would fail where two did it at once.
     for collection, indexes in INDEXES.items():
-        await _create(mongo, collection)
-        if indexes:
-            await mongo.run(
-                {"createIndexes": collection, "indexes": indexes, "writeConcern": MAJORITY}, time=600.0
-            )
+        command = {"createIndexes": collection, "indexes": indexes, "writeConcern": MAJORITY}
+        await mongo.run(command, time=_INDEX_TIME)
     if found is None:
         await mongo.run(
             {
@@ -119,13 +119,3 @@ async def ensure(mongo: Mongo) -> None:
                 "writeConcern": MAJORITY,
             }
         )
-
-
-async def _create(mongo: Mongo, collection: str) -> None:
-    """Collections must be there before the first transaction: creating one inside it fails where two do it at once."""
-    exists = 48
-    try:
-        await mongo.send({"create": collection, "writeConcern": MAJORITY})
-    except CommandFailed as error:
-        if error.code != exists:
-            raise errors.Unavailable(f"the collection {collection!r} can't be created: {error}") from None

@@ -97,7 +97,7 @@ def _header(name: str, text: str) -> Text:
         }
         lines = {"$map": {"input": {"$split": ["$head", "\n"]}, "as": "line", "in": line}}
         return Text({"$expr": {"$anyElementTrue": [lines]}}, in_message)
-    pattern = f"(?:^|\n){_escaped(name)}:[^\n]*{_escaped(text)}"
+    pattern = f"\n{_escaped(start)}[^\n]*{_escaped(text)}"
     return Text({"head": {"$regex": pattern}}, in_message)
 
 
