@@ -30,7 +30,7 @@ GROUND = {
     "matching",
 }
 LANGUAGE = {"wire", "mime", "sasl", "predicates", "held"}
-SESSION = {"session", "inactivity", "outflow", "spool"}
+SESSION = {"session", "clock", "inactivity", "outflow", "spool"}
 #: What the protocols share that speak to one client each.
 CONNECTION = {"connection", "factory"}
 
@@ -48,6 +48,8 @@ RULES: dict[str, tuple[set[str], set[str]]] = {
     "imap.responses": (GROUND | LANGUAGE | {"imap.utf7", "imap.grammar"}, {"attrs"}),
     "imap.view": (GROUND | LANGUAGE | {"imap.grammar"}, {"attrs"}),
     "spool": (GROUND, {"attrs"}),
+    "guard": (GROUND | {"wire", "session", "clock"}, {"attrs", "zope", "twisted"}),
+    "policies": (GROUND | {"session", "clock"}, {"attrs", "zope", "twisted"}),
     **{name: (GROUND | SESSION, {"attrs", "zope", "twisted"}) for name in SESSION - {"spool"}},
     **{
         name: (GROUND | LANGUAGE | SESSION | CONNECTION | {"auth"}, {"attrs", "zope", "twisted"})

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from twisted.internet.defer import Deferred, succeed
-from twisted.internet.interfaces import IReactorTime
 from twisted.internet.protocol import ServerFactory
 
 from twisted_duck.connection import Connection
@@ -42,10 +41,3 @@ class ConnectionFactory(ServerFactory):
         done: Deferred[None] = Deferred()
         self._empty.append(done)
         return done
-
-
-def reactor_clock() -> IReactorTime:
-    """The global reactor, imported only when somebody needs it."""
-    from twisted.internet import reactor
-
-    return IReactorTime(reactor)

@@ -8,8 +8,9 @@ from twisted.cred.portal import Portal
 from twisted.internet.interfaces import IAddress, IReactorTime
 
 import twisted_duck.adapters  # noqa: F401  (registers the adapter for avatars that provide IAccountIMAP)
+from twisted_duck.clock import reactor_clock
 from twisted_duck.connection import CleartextAuth
-from twisted_duck.factory import ConnectionFactory, reactor_clock
+from twisted_duck.factory import ConnectionFactory
 from twisted_duck.imap.protocol import IMAP4Protocol, Settings
 from twisted_duck.limits import Limits
 
@@ -27,6 +28,8 @@ class IMAP4Factory(ConnectionFactory):
         that come from this machine) or C{"always"}
     @param spoolDirectory: where messages above C{limits.spool_memory} are kept while they arrive
     """
+
+    protocol = IMAP4Protocol
 
     def __init__(
         self,

@@ -9,8 +9,9 @@ from twisted.internet.interfaces import IAddress, IReactorTime
 from twisted.logger import Logger
 
 import twisted_duck.adapters  # noqa: F401  (registers the adapter for avatars that provide IAccountIMAP)
+from twisted_duck.clock import reactor_clock
 from twisted_duck.connection import CleartextAuth
-from twisted_duck.factory import ConnectionFactory, reactor_clock
+from twisted_duck.factory import ConnectionFactory
 from twisted_duck.limits import Limits
 from twisted_duck.pop3.inbox import DeleteAction
 from twisted_duck.pop3.protocol import POP3Protocol, Settings
@@ -36,6 +37,7 @@ class POP3Factory(ConnectionFactory):
     """
 
     log = Logger()
+    protocol = POP3Protocol
 
     def __init__(
         self,
