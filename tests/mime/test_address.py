@@ -69,6 +69,7 @@ class AddressTests(SynchronousTestCase):
         self.check(b'"Joe <joe@x>', A(b'"Joe', None, b"joe", b"x"))
         self.check(b"joe@x (never closed", A(b"never closed", None, b"joe", b"x"))
         self.check(b"joe@x Joe Public", A(None, None, b"joe", b"x"))
+        self.check(b'joe@x"Joe Public"', A(None, None, b"joe", b"x"))
         self.check(b"joe@x mary@y", A(None, None, b"joe", b"x"))
         self.check(b"joe@x.org. example@y", A(None, None, b"joe", b"x.org.example"))
         self.check(b"joe@x <>", A(None, None, b"joe", b"x"))

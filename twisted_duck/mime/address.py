@@ -202,6 +202,6 @@ def _spec(name: bytes, route: bytes | None, tokens: list[_Token]) -> Address:
 def _domain(tokens: list[_Token]) -> list[_Token]:
     """What follows a domain without a comma is not part of it."""
     for number, (one, other) in enumerate(pairwise(tokens), 1):
-        if other.kind == "special" or _two_words(one, other):
+        if other.kind != "atom" or _two_words(one, other):
             return tokens[:number]
     return tokens
