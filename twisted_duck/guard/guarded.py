@@ -98,7 +98,7 @@ class Guarded(Passage):
 
     def connectionMade(self) -> None:
         self.session.locate(self.transport)
-        self.factory.connections.add(self)
+        self.factory.connections[self] = None
         if self.session.secure:
             limit = self.factory.limits.tls_handshake
             self._timer = self._clock.callLater(limit, self._handshake_overdue)
@@ -343,8 +343,8 @@ class GuardedFactory(PassageFactory):
         self.refusal = refusal or REFUSALS.get(self.name, silence)
         kind = protocol_class(factory)
         self.half_closeable = kind is not None and IHalfCloseableProtocol.implementedBy(kind)
-        #: Those that are not over.
-        self.connections: set[Guarded] = set()
+        #: Those that are not over, in the order they came.
+        self.connections: dict[Guarded, None] = {}
         #: Why nobody is let in any more.
         self.closing: str | None = None
         #: Whose `onClose` has not answered, and when that is given up.
@@ -360,7 +360,7 @@ class GuardedFactory(PassageFactory):
     # --- the end of connections ---------------------------------------------------------------------------------------
 
     def connection_over(self, connection: Guarded, *, announced: bool) -> None:
-        self.connections.discard(connection)
+        del self.connections[connection]
         if announced and self.onClose is not None:
             self._see_off(connection.session, self.onClose)
         self._check_empty()
