@@ -181,6 +181,20 @@ class MatchTests(SynchronousTestCase):
             key = search.UIDs(SequenceSet(numbers))
             self.assertEqual(self.found(match(key, index, Store())), [7])
 
+    def test_modseq_is_at_least(self) -> None:
+        index = filled({1: set(), 2: set(), 3: set()})
+        index.apply(Changes(2, 4, 1, [Change(1, 2, frozenset()), Change(3, 2, frozenset())]))
+        gone = [Expunged(3, UIDSet.of([3]))]
+        index.apply(Changes(3, 4, 1, [Change(2, 3, frozenset())], gone))
+        for least, found in ((0, [1, 2]), (1, [1, 2]), (2, [1, 2]), (3, [2]), (4, [])):
+            with self.subTest(least=least):
+                key: SearchKey = search.ModSeq(least)
+                self.assertEqual(self.found(match(key, index, Store())), found)
+                key = search.And((search.UIDs(SequenceSet.of(1)), key))
+                self.assertEqual(
+                    self.found(match(key, index, Store())), [uid for uid in found if uid == 1]
+                )
+
     def test_messages_that_arrive_meanwhile_are_not_found(self) -> None:
         index = filled({1: set(), 2: set()})
 

@@ -47,6 +47,24 @@ class UIDSetTests(SynchronousTestCase):
         self.assertEqual(bool(uids), bool(list(uids)))
         self.assertEqual(number in uids, number in list(uids))
 
+    @given(ranges, ranges)
+    def test_what_two_have_in_common(
+        self, one: list[tuple[int, int]], other: list[tuple[int, int]]
+    ) -> None:
+        mine, theirs = UIDSet.of_ranges(one), UIDSet.of_ranges(other)
+        common = mine.common(theirs)
+        self.canonical(common)
+        self.assertEqual(list(common), sorted(set(mine) & set(theirs)))
+
+    @given(ranges, st.sets(st.integers(1, 62)))
+    def test_what_is_left_without_some(
+        self, given: list[tuple[int, int]], taken: set[int]
+    ) -> None:
+        uids = UIDSet.of_ranges(given)
+        left = uids.without(sorted(taken))
+        self.canonical(left)
+        self.assertEqual(list(left), sorted(set(uids) - taken))
+
     def test_membership_of_what_is_no_number(self) -> None:
         self.assertNotIn("1", UIDSet.of([1]))
 

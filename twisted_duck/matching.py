@@ -92,11 +92,20 @@ def _uids(mailbox: _Mailbox, key: SearchKey, universe: Part) -> Part:
     return found if universe is None else universe & found
 
 
+def _modseq(mailbox: _Mailbox, key: SearchKey, universe: Part) -> Part:
+    assert isinstance(key, search.ModSeq)
+    index, last = mailbox.index, mailbox.uids[mailbox.count - 1]
+    changed = {uid for _, uid in index.changed_since(key.least - 1) if uid <= last}
+    found = set(living(index, sorted(changed)))
+    return found if universe is None else universe & found
+
+
 #: The keys that the index answers.
 _INDEXED: dict[type, Callable[[_Mailbox, SearchKey, Part], Part]] = {
     search.All: _all,
     search.HasFlag: _has_flag,
     search.UIDs: _uids,
+    search.ModSeq: _modseq,
 }
 
 #: How dear each key is: 0 is arithmetic, 1 small values a store keeps with each message, then headers, then all text.

@@ -70,6 +70,13 @@ class UIDs:
 
 
 @frozen
+class ModSeq:
+    """Messages whose modseq is `least` or more (RFC 7162 §3.1.5)."""
+
+    least: int
+
+
+@frozen
 class InternalDate:
     """By the day of INTERNALDATE, disregarding time and timezone; "before" excludes the day."""
 
@@ -127,6 +134,7 @@ SearchKey: TypeAlias = (
     | Recent
     | SequenceNumbers
     | UIDs
+    | ModSeq
     | InternalDate
     | SentDate
     | Size

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Literal
@@ -68,6 +68,33 @@ class UIDSet:
 
     def __bool__(self) -> bool:
         return bool(self.ranges)
+
+    def common(self, other: UIDSet) -> UIDSet:
+        """What is in both."""
+        mine, theirs = self.ranges, other.ranges
+        found: list[tuple[int, int]] = []
+        at = there = 0
+        while at < len(mine) and there < len(theirs):
+            low, high = max(mine[at][0], theirs[there][0]), min(mine[at][1], theirs[there][1])
+            if low <= high:
+                found.append((low, high))
+            if mine[at][1] < theirs[there][1]:
+                at += 1
+            else:
+                there += 1
+        return UIDSet(tuple(found))
+
+    def without(self, numbers: Sequence[int]) -> UIDSet:
+        """What is not among the ascending `numbers`.  Costs a step for each of those that are in a range."""
+        left: list[tuple[int, int]] = []
+        for first, last in self.ranges:
+            for at in range(bisect_left(numbers, first), bisect_right(numbers, last)):
+                if first < numbers[at]:
+                    left.append((first, numbers[at] - 1))
+                first = numbers[at] + 1
+            if first <= last:
+                left.append((first, last))
+        return UIDSet(tuple(left))
 
     def __str__(self) -> str:
         """`1:3,5`, as it stands in COPYUID, VANISHED and MODIFIED."""
