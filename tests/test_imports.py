@@ -29,7 +29,7 @@ GROUND = {
     "names",
     "matching",
 }
-LANGUAGE = {"wire", "mime", "sasl", "predicates", "held"}
+LANGUAGE = {"wire", "mime", "sasl", "predicates", "held", "addresses"}
 SESSION = {"session", "clock", "inactivity", "outflow", "spool"}
 #: What the protocols share that speak to one client each.
 CONNECTION = {"connection", "factory"}
@@ -41,6 +41,7 @@ RULES: dict[str, tuple[set[str], set[str]]] = {
     "wire": (GROUND, {"attrs"}),
     "mime": (GROUND | {"wire"}, {"attrs"}),
     "sasl": (GROUND | {"wire"}, {"attrs"}),
+    "addresses": (GROUND, {"attrs"}),
     "predicates": (GROUND | {"mime"}, {"attrs"}),
     "held": (GROUND | {"mime", "predicates"}, {"attrs", "zope"}),
     "imap.utf7": (GROUND, set()),
@@ -66,6 +67,8 @@ RULES: dict[str, tuple[set[str], set[str]]] = {
     "pop3.responses": (GROUND | LANGUAGE, {"attrs"}),
     "lmtp.address": (GROUND | LANGUAGE, {"attrs"}),
     "lmtp.grammar": (GROUND | LANGUAGE | {"lmtp.address"}, {"attrs"}),
+    "lmtp.responses": (GROUND | LANGUAGE | {"lmtp.address"}, {"attrs"}),
+    "lmtp.spam": (GROUND | LANGUAGE, {"attrs"}),
     "auth": (GROUND | LANGUAGE | SESSION, {"attrs", "zope", "twisted", "cryptography"}),
     "adapters": (
         GROUND | LANGUAGE | SESSION | {"imap.view", "imap.grammar", "imap.listing"},

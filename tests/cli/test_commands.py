@@ -52,6 +52,41 @@ class CommandCase(TestCase):
         return store
 
 
+class AddressTests(CommandCase):
+    async def test_addresses(self) -> None:
+        await self.duck("user", "add", "tim@example.org", "--password", "secret")
+        said = await self.duck("address", "add", "TIM@example.org", "Info@Example.org")
+        self.assertEqual(said.out, "user TIM@example.org has the address info@example.org\n")
+        await self.duck("address", "add", "tim@example.org", "*@example.net")
+        listed = (
+            "*@example.net\ttim@example.org\n"
+            "info@example.org\ttim@example.org\n"
+            "tim@example.org\ttim@example.org\n"
+        )
+        self.assertEqual((await self.duck("address", "list")).out, listed)
+        self.assertEqual((await self.duck("address", "list", "Tim@example.org")).out, listed)
+        said = await self.duck("address", "remove", "INFO@example.org")
+        self.assertEqual(said.out, "the address info@example.org was removed\n")
+        for words, why in [
+            (("add", "tim@example.org", "*@example.net"), "is somebody's already"),
+            (("add", "tim@example.org", "no address"), "is not a mail address"),
+            (("add", "tom", "x@example.org"), "there is no user 'tom'"),
+            (("remove", "info@example.org"), "is nobody's"),
+            (("remove", "tim@example.org"), "is the name of the user"),
+            (("list", "tom"), "there is no user 'tom'"),
+        ]:
+            self.assertIn(why, await self.fails("address", *words))
+
+    async def test_domains(self) -> None:
+        said = await self.duck("domain", "alias", "Example.net", "example.org")
+        self.assertEqual(said.out, "example.net is an alias of example.org\n")
+        self.assertEqual((await self.duck("domain", "list")).out, "example.net\texample.org\n")
+        self.assertIn("already", await self.fails("domain", "alias", "example.net", "b.example"))
+        said = await self.duck("domain", "unalias", "example.net")
+        self.assertEqual(said.out, "example.net is no alias any more\n")
+        self.assertEqual((await self.duck("domain", "list")).out, "")
+
+
 class UserTests(CommandCase):
     async def test_add_list_and_show(self) -> None:
         said = await self.duck("user", "add", "tim@example.org", "--password", "secret")

@@ -21,10 +21,12 @@ from twisted.cred.portal import IRealm
 from twisted.internet.defer import Deferred, fail, succeed
 from zope.interface import Interface, implementer
 
+from twisted_duck.addresses import form_of_name
 from twisted_duck.errors import AlreadyExists, NonExistent
 from twisted_duck.interfaces import IAccount
 from twisted_duck.limits import Limits
 from twisted_duck.memory.account import MemoryAccount
+from twisted_duck.memory.addresses import MemoryAddresses
 from twisted_duck.memory.model import User
 from twisted_duck.names import DEFAULT_MAILBOXES
 
@@ -48,11 +50,13 @@ class MemoryStore:
         self._limits = limits or Limits()
         self._clock = clock
         self._users: dict[str, User] = {}
+        self.addresses = MemoryAddresses(self._users)
 
     def add_user(self, name: str, password: str, quota: int | None = None) -> None:
         """A new user with the default mailboxes; `quota` in bytes.  Raises AlreadyExists."""
         if name in self._users:
             raise AlreadyExists("there is a user of that name already")
+        self.addresses.claim(form_of_name(name), name)
         user = User(name, password, quota, self._limits, self._clock)
         for mailbox, special_use in DEFAULT_MAILBOXES.items():
             user.add(mailbox, special_use)
@@ -66,11 +70,16 @@ class MemoryStore:
             raise NonExistent("there is no such user")
         return MemoryAccount(user)
 
+    def set_disabled(self, name: str, disabled: bool) -> None:
+        """A disabled user can't log in, and gets no mail.  Raises NonExistent."""
+        self.account(name)
+        self._users[name].disabled = disabled
+
     def requestAvatarId(self, credentials: Any) -> Deferred[bytes | tuple[()]]:
         name, password = _bytes(credentials.username), _bytes(credentials.password)
         user = self._users.get(name.decode("utf-8", "surrogateescape"))
         expected = b"" if user is None else user.password.encode()
-        if not hmac.compare_digest(expected, password) or user is None:
+        if not hmac.compare_digest(expected, password) or user is None or user.disabled:
             return fail(UnauthorizedLogin("wrong user name or password"))
         return succeed(user.name.encode())
 

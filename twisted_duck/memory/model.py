@@ -94,6 +94,7 @@ class User:
     mailboxes: dict[str, Mailbox] = attrs.field(factory=dict)
     subscriptions: set[str] = attrs.field(factory=set)
     last_uidvalidity: int = 0
+    disabled: bool = False
 
     def add(self, name: str, special_use: str | None = None) -> Mailbox:
         """A new mailbox, with a UIDVALIDITY above all that this user ever had (RFC 3501 §2.3.1.1)."""

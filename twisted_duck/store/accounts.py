@@ -5,10 +5,9 @@ Queries of `users` and `addresses` name no user: these collections are how users
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any
 
 import attrs
 from bson.objectid import ObjectId
@@ -16,9 +15,11 @@ from twisted.internet.threads import deferToThreadPool
 from zope.interface import implementer
 
 from twisted_duck import errors
+from twisted_duck.addresses import LONGEST, compared, form_of_name
 from twisted_duck.auth.interfaces import IPasswordUpgrades, UserRecord
 from twisted_duck.auth.passwords import hash_password
 from twisted_duck.names import DEFAULT_MAILBOXES
+from twisted_duck.store.addresses import address_document
 from twisted_duck.store.connection import MAJORITY, Mongo, Transaction
 from twisted_duck.store.driver import Document
 from twisted_duck.store.hierarchy import default_mailboxes
@@ -30,8 +31,6 @@ from twisted_duck.store.schema import (
     USERS,
 )
 
-#: Bytes of a user's name: an address has at most 254 (RFC 5321 §4.5.3.1.3).
-LONGEST_NAME: Final = 254
 #: Documents of a deleted user that are removed at a time.
 _AT_ONCE = 1_000
 
@@ -58,18 +57,6 @@ class User:
             document.get("quota"),
             document["created"],
         )
-
-
-def compared(name: str) -> str | None:
-    """The form in which names are kept and compared: without regard to case and composition; None for what is no name."""
-    if len(name) > LONGEST_NAME:
-        return None
-    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
-    if not folded or any(
-        unicodedata.category(c)[0] in "CZ" and c != "\u200d" for c in folded
-    ):
-        return None
-    return folded if len(folded.encode()) <= LONGEST_NAME else None
 
 
 @implementer(IPasswordUpgrades)
@@ -105,7 +92,7 @@ class Accounts:
         kept = compared(name)
         if kept is None:
             raise errors.Cannot(
-                f"a user's name has 1 to {LONGEST_NAME} bytes, no spaces and no control characters"
+                f"a user's name has 1 to {LONGEST} bytes, no spaces and no control characters"
             )
         password_hash = None if password is None else await self._hash(password)
         user = ObjectId()
@@ -126,7 +113,7 @@ class Accounts:
 
         async def work(transaction: Transaction) -> None:
             await transaction.insert(USERS, [document])
-            await transaction.insert(ADDRESSES, [{"_id": kept, "user": user}])
+            await transaction.insert(ADDRESSES, [address_document(form_of_name(name), user)])
             await transaction.insert(MAILBOXES, default_mailboxes(user, latest))
             await transaction.insert(
                 SUBSCRIPTIONS, [{"user": user, "path": path} for path in DEFAULT_MAILBOXES]
@@ -135,7 +122,9 @@ class Accounts:
         try:
             await self._mongo.transaction(work)
         except errors.AlreadyExists:
-            raise errors.AlreadyExists(f"there is a user {kept!r} already") from None
+            raise errors.AlreadyExists(
+                f"there is a user {kept!r} already, or a user with that address"
+            ) from None
         return User.of(document)
 
     async def get(self, name: str) -> User:

@@ -14,8 +14,10 @@ import attrs
 from bson.objectid import ObjectId
 
 from twisted_duck import errors
+from twisted_duck.addresses import form_of_name, without_dots
 from twisted_duck.names import INBOX
 from twisted_duck.store import schema
+from twisted_duck.store.addresses import address_document
 from twisted_duck.store.blobs import chunks_of
 from twisted_duck.store.connection import MAJORITY, Mongo, Transaction
 from twisted_duck.store.driver import Document
@@ -140,7 +142,12 @@ class _Checker:
             if id not in has_address:
                 yield (
                     Finding("address", f"user {name!r} has no address"),
-                    self._inserting(ADDRESSES, {"_id": name, "user": id}),
+                    self._inserting(ADDRESSES, address_document(form_of_name(name), id)),
+                )
+            elif address.get("dotless") != (dotless := without_dots(address["_id"])):
+                yield (
+                    Finding("address", f"address {address['_id']!r} has another one without dots"),
+                    self._updating(ADDRESSES, {"_id": address["_id"]}, {"$set": {"dotless": dotless}}),
                 )
         for collection in sorted(OF_A_USER):
             groups = await self.mongo.aggregate(

@@ -5,7 +5,8 @@ One table says what exists; `ensure` makes the database so, at every start, and 
 Documents (a name with `?` is left out where it has nothing to say):
 
     users          _id, name, password?, disabled, quota?, used, uidvalidity, epoch, created
-    addresses      _id: the address in its compared form, user
+    addresses      _id: the address in its compared form, dotless: the same without its dots, user
+    domains        _id: a domain that is an alias, in its compared form, target
     mailboxes      _id, user, path, use?, uidvalidity, uidnext, modseq, recent, box,
                    messages, unseen, deleted, bytes, created
     subscriptions  user, path
@@ -47,6 +48,7 @@ VERSION: Final = 1
 
 USERS: Final = "users"
 ADDRESSES: Final = "addresses"
+DOMAINS: Final = "domains"
 MAILBOXES: Final = "mailboxes"
 SUBSCRIPTIONS: Final = "subscriptions"
 MESSAGES: Final = "messages"
@@ -73,7 +75,8 @@ def _index(*fields: str, unique: bool = False, sparse: bool = False) -> Document
 
 INDEXES: Final[dict[str, list[Document]]] = {
     USERS: [_index("name", unique=True)],
-    ADDRESSES: [_index("user")],
+    ADDRESSES: [_index("user"), _index("dotless")],
+    DOMAINS: [],
     MAILBOXES: [_index("user", "path", unique=True), _index("user", "_id")],
     SUBSCRIPTIONS: [_index("user", "path", unique=True)],
     MESSAGES: [

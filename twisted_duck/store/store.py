@@ -11,6 +11,7 @@ from twisted_duck.limits import Limits
 from twisted_duck.store import schema
 from twisted_duck.store.account import StoreAccount
 from twisted_duck.store.accounts import Accounts
+from twisted_duck.store.addresses import Addresses
 from twisted_duck.store.collector import Collector
 from twisted_duck.store.connection import Mongo, Times
 from twisted_duck.store.driver import Document
@@ -54,6 +55,7 @@ class MailStore:
         self._stream = ChangeStream(self._mongo, self._registry)
         self.collector = Collector(self._mongo)
         self.users = Accounts(self._mongo, self._removed)
+        self.addresses = Addresses(self._mongo)
 
     @property
     def mongo(self) -> Mongo:

@@ -1,0 +1,130 @@
+"""Addresses, catch-alls and aliases: the same in a database and in memory."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from twisted.trial.unittest import TestCase
+
+from tests.store.base import StoreTestCase
+from twisted_duck import errors
+from twisted_duck.addresses import AddressRules
+from twisted_duck.memory import MemoryStore
+
+if TYPE_CHECKING:
+    from twisted.trial.unittest import TestCase as _TestCase
+else:
+    _TestCase = object
+
+RULES = AddressRules()
+
+
+class AddressesContract(_TestCase):
+    addresses: Any
+
+    async def whose(self, local: str, domain: str | None, rules: AddressRules = RULES) -> Any:
+        """The name of the user, or None."""
+        raise AssertionError("a store's tests say who it is")
+
+    async def fails(self, error: type[Exception], work: Any) -> None:
+        with self.assertRaises(error):
+            await work
+
+    async def test_a_name_is_an_address(self) -> None:
+        self.assertEqual(await self.whose("Ada", "Example.org"), "ada@example.org")
+        self.assertIsNone(await self.whose("bob", "example.org"))
+        self.assertIsNone(await self.whose("postmaster", None))
+
+    async def test_more_addresses(self) -> None:
+        self.assertEqual(
+            await self.addresses.add("bob", "Robert@B\u00dcCHER.example"),
+            "robert@b\u00fccher.example",
+        )
+        for local in ("robert", "ROB.ert", "robert+x"):
+            self.assertEqual(await self.whose(local, "xn--bcher-kva.example"), "bob")
+        strict = AddressRules(ignore_dots=False)
+        self.assertIsNone(await self.whose("rob.ert", "b\u00fccher.example", strict))
+        for name in ("bob", "ada@example.org"):
+            await self.fails(
+                errors.AlreadyExists, self.addresses.add(name, "robert@xn--bcher-kva.example")
+            )
+        await self.fails(errors.NonExistent, self.addresses.add("nobody", "x@example.org"))
+        await self.fails(errors.Cannot, self.addresses.add("bob", "no address"))
+        await self.addresses.remove("ROBERT@b\u00fccher.example")
+        self.assertIsNone(await self.whose("robert", "b\u00fccher.example"))
+        await self.fails(errors.NonExistent, self.addresses.remove("robert@b\u00fccher.example"))
+        await self.fails(errors.Cannot, self.addresses.remove("Ada@example.org"))
+
+    async def test_a_catch_all_and_an_alias(self) -> None:
+        await self.addresses.add("bob", "*@example.org")
+        self.assertEqual(
+            await self.addresses.add_alias("Example.NET", "example.org"),
+            ("example.net", "example.org"),
+        )
+        await self.addresses.add_alias("example.net", "example.org")
+        self.assertEqual(await self.whose("ada", "example.net"), "ada@example.org")
+        self.assertEqual(await self.whose("x", "example.net"), "bob")
+        self.assertIsNone(await self.whose("x", "sub.example.net"))
+        self.assertEqual(
+            [each async for each in self.addresses.aliases()], [("example.net", "example.org")]
+        )
+        for error, alias, domain in [
+            (errors.Cannot, "example.org", "example.org"),
+            (errors.Cannot, "third.example", "example.net"),
+            (errors.Cannot, "a b", "example.org"),
+            (errors.AlreadyExists, "example.net", "other.example"),
+        ]:
+            await self.fails(error, self.addresses.add_alias(alias, domain))
+        await self.addresses.remove_alias("EXAMPLE.net")
+        self.assertIsNone(await self.whose("ada", "example.net"))
+        await self.fails(errors.NonExistent, self.addresses.remove_alias("example.net"))
+
+    async def test_they_are_listed(self) -> None:
+        await self.addresses.add("bob", "z@example.org")
+        self.assertEqual(
+            [each async for each in self.addresses.all()],
+            [("ada@example.org", "ada@example.org"), ("bob", "bob"), ("z@example.org", "bob")],
+        )
+        mine = [address async for address, _ in self.addresses.all("bob")]
+        self.assertEqual(mine, ["bob", "z@example.org"])
+        with self.assertRaises(errors.NonExistent):
+            [each async for each in self.addresses.all("nobody")]
+
+
+class MongoAddressesTests(AddressesContract, StoreTestCase):
+    async def setUp(self) -> None:
+        await super().setUp()
+        self.store = await self.make_store()
+        self.addresses = self.store.addresses
+        for name in ("Ada@Example.org", "bob"):
+            await self.store.users.add(name, None)
+
+    async def whose(self, local: str, domain: str | None, rules: AddressRules = RULES) -> Any:
+        id = await self.addresses.find(local, domain, rules)
+        if id is None:
+            return None
+        return {user.id: user.name async for user in self.store.users.all()}[id]
+
+    async def test_they_go_with_the_user(self) -> None:
+        await self.addresses.add("bob", "z@example.org")
+        await self.store.users.delete("BOB")
+        self.assertIsNone(await self.whose("z", "example.org"))
+        await self.addresses.add("ada@example.org", "z@example.org")
+        self.assertEqual(await self.whose("z", "example.org"), "ada@example.org")
+
+    async def test_nobody_is_made_with_the_address_of_another(self) -> None:
+        await self.addresses.add("bob", "z@example.org")
+        with self.assertRaises(errors.AlreadyExists):
+            await self.store.users.add("Z@example.org", None)
+
+
+class MemoryAddressesTests(AddressesContract, TestCase):
+    async def setUp(self) -> None:
+        self.store = MemoryStore()
+        self.addresses = self.store.addresses
+        for name in ("ada@example.org", "bob"):
+            self.store.add_user(name, "x")
+
+    async def whose(self, local: str, domain: str | None, rules: AddressRules = RULES) -> Any:
+        user = self.addresses.find(local, domain, rules)
+        return None if user is None else user.name

@@ -1,0 +1,174 @@
+"""Whose mail is for whom: addresses, catch-alls, and domains that are aliases.
+
+How they are compared, and which one wins, is told in `twisted_duck.addresses`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+from bson.objectid import ObjectId
+
+from twisted_duck import errors
+from twisted_duck.addresses import (
+    AddressRules,
+    Form,
+    candidates,
+    choose,
+    compared,
+    compared_domain,
+    domain_form,
+    form,
+    form_of_name,
+)
+from twisted_duck.store.connection import MAJORITY, Mongo, Transaction
+from twisted_duck.store.driver import Document
+from twisted_duck.store.schema import ADDRESSES, DOMAINS, USERS
+
+#: Documents that are read at a time.
+_AT_ONCE = 1_000
+
+
+def address_document(form: Form, user: ObjectId) -> Document:
+    return {"_id": form.key, "dotless": form.dotless, "user": user}
+
+
+class Addresses:
+    """Everything fails with Unavailable; names and addresses may be given in any spelling."""
+
+    def __init__(self, mongo: Mongo) -> None:
+        self._mongo = mongo
+
+    async def find(self, local: str, domain: str | None, rules: AddressRules) -> ObjectId | None:
+        """Whose mail to `local@domain` is; None if it is nobody's."""
+        alias_of = None
+        if domain is not None and (known := compared_domain(domain)) is not None:
+            alias = await self._mongo.find_one(DOMAINS, {"_id": known})
+            alias_of = None if alias is None else alias["target"]
+        wanted = candidates(local, domain, alias_of, rules)
+        if not wanted:
+            return None
+        exact = {"_id": {"$in": [each.key for each in wanted if not each.dotless]}}
+        dotless = {"dotless": {"$in": [each.key for each in wanted if each.dotless]}}
+        found = await self._mongo.find(ADDRESSES, exact)
+        if rules.ignore_dots and domain is not None:
+            found += await self._mongo.find(ADDRESSES, dotless)
+        return choose(
+            wanted, ((Form(each["_id"], each["dotless"]), each["user"]) for each in found)
+        )
+
+    # --- addresses ----------------------------------------------------------------------------------------------------
+
+    async def add(self, name: str, address: str) -> str:
+        """Give a user one more address, or `*@domain`, all of a domain that is nobody else's; its compared form.
+
+        Fails with Cannot, NonExistent (the user), AlreadyExists.
+        """
+        new = form(address)
+        kept = compared(name)
+
+        async def work(transaction: Transaction) -> None:
+            # A change of the user's document conflicts with its deletion.
+            user = await transaction.change(USERS, {"name": kept}, {"$inc": {"epoch": 1}})
+            if user is None:
+                raise errors.NonExistent(f"there is no user {name!r}")
+            await transaction.insert(ADDRESSES, [address_document(new, user["_id"])])
+
+        try:
+            await self._mongo.transaction(work)
+        except errors.AlreadyExists:
+            raise errors.AlreadyExists(f"the address {new.key!r} is somebody's already") from None
+        return new.key
+
+    async def remove(self, address: str) -> str:
+        """Take an address away, though not the one that is the user's name; its compared form.
+
+        Fails with Cannot, NonExistent.
+        """
+        key = form(address).key
+        found = await self._mongo.find_one(ADDRESSES, {"_id": key})
+        if found is None:
+            raise errors.NonExistent(f"the address {key!r} is nobody's")
+        user = await self._mongo.find_one(USERS, {"_id": found["user"]}, projection={"name": 1})
+        if user is not None and form_of_name(user["name"]).key == key:
+            raise errors.Cannot(f"{key!r} is the name of the user: it goes with the user")
+        await self._delete(ADDRESSES, {"_id": key, "user": found["user"]})
+        return key
+
+    async def all(self, name: str | None = None) -> AsyncIterator[tuple[str, str]]:
+        """Each address with the name of its user, in the order of the addresses; of one user, or of all.
+
+        Fails with NonExistent.
+        """
+        filter: Document = {}
+        if name is not None:
+            user = await self._mongo.find_one(
+                USERS, {"name": compared(name)}, projection={"_id": 1}
+            )
+            if user is None:
+                raise errors.NonExistent(f"there is no user {name!r}")
+            filter = {"user": user["_id"]}
+        async for batch in self._mongo.batches(
+            ADDRESSES, filter, sort={"_id": 1}, batchSize=_AT_ONCE
+        ):
+            ids = list({each["user"] for each in batch})
+            users = await self._mongo.find(USERS, {"_id": {"$in": ids}}, projection={"name": 1})
+            names = {user["_id"]: user["name"] for user in users}
+            for each in batch:
+                if each["user"] in names:
+                    yield each["_id"], names[each["user"]]
+
+    # --- domains ------------------------------------------------------------------------------------------------------
+
+    async def add_alias(self, alias: str, domain: str) -> tuple[str, str]:
+        """From now on mail to `alias` is mail to `domain`; both in their compared forms.
+
+        Fails with Cannot (not a domain, both are the same, `domain` is an alias itself), AlreadyExists (`alias` is an
+        alias of another domain).
+        """
+        source, target = domain_form(alias), domain_form(domain)
+        if source == target:
+            raise errors.Cannot("a domain can't be an alias of itself")
+        if await self._mongo.find_one(DOMAINS, {"_id": target}) is not None:
+            raise errors.Cannot(
+                f"{target!r} is an alias itself: name the domain that it stands for"
+            )
+        try:
+            await self._mongo.run(
+                {
+                    "insert": DOMAINS,
+                    "documents": [{"_id": source, "target": target}],
+                    "writeConcern": MAJORITY,
+                }
+            )
+        except errors.AlreadyExists:
+            # By this very command, perhaps, if it had to be sent again.
+            found = await self._mongo.find_one(DOMAINS, {"_id": source})
+            if found is not None and found["target"] != target:
+                raise errors.AlreadyExists(
+                    f"{source!r} is an alias of {found['target']!r} already"
+                ) from None
+        return source, target
+
+    async def remove_alias(self, alias: str) -> str:
+        """Its compared form.  Fails with Cannot, NonExistent."""
+        source = domain_form(alias)
+        if await self._mongo.find_one(DOMAINS, {"_id": source}) is None:
+            raise errors.NonExistent(f"{source!r} is no alias")
+        await self._delete(DOMAINS, {"_id": source})
+        return source
+
+    async def aliases(self) -> AsyncIterator[tuple[str, str]]:
+        """Each alias with the domain that it stands for, in the order of the aliases."""
+        async for batch in self._mongo.batches(DOMAINS, {}, sort={"_id": 1}, batchSize=_AT_ONCE):
+            for each in batch:
+                yield each["_id"], each["target"]
+
+    async def _delete(self, collection: str, filter: Document) -> None:
+        await self._mongo.run(
+            {
+                "delete": collection,
+                "deletes": [{"q": filter, "limit": 1}],
+                "writeConcern": MAJORITY,
+            }
+        )
