@@ -66,9 +66,14 @@ class OwnServer:
         uri = USER.uri(self.port, "mail")
         return uri if self._options.member else uri.replace("replicaSet=duckmail&", "")
 
-    async def restart(self) -> None:
+    @property
+    def directory(self) -> Path:
+        return self._options.log.parent
+
+    async def restart(self, *more: str) -> None:
+        """`more`: added to the command line."""
         self._process = subprocess.Popen(
-            self._options.launch(signal.SIGKILL),
+            [*self._options.launch(signal.SIGKILL), *more],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

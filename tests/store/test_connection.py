@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import signal
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 from typing import Any, cast
+from urllib.parse import quote
 
 import bson
 from bson.objectid import ObjectId
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 from twisted.internet import reactor
 from twisted.internet.defer import gatherResults
+from twisted.internet.task import deferLater
 from twisted.internet.testing import StringTransport
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 from txmongo.protocol import Msg
@@ -223,6 +231,88 @@ class TransactionTests(StoreTestCase):
     async def test_what_bson_cannot_hold_is_a_server_error(self) -> None:
         with self.assertRaises(errors.ServerError):
             await self.mongo.find("messages", {"user": object()})
+
+
+class TLSTests(TestCase):
+    """A server that speaks TLS only, with a certificate for its address by an authority of its own."""
+
+    async def setUp(self) -> None:
+        self.server = await OwnServer.start(self)
+        self.server.kill()
+        self.authority = _key()
+        self.issuer = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "CA")])
+        self.ca_file = self.write("ca.pem", self.certificate(self.issuer, self.authority, None))
+        own = _key()
+        pem = self.certificate(
+            x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "mongod")]), own, "127.0.0.1"
+        )
+        pair = self.write("server.pem", pem + _pem(own))
+        await self.server.restart("--tlsMode", "requireTLS", "--tlsCertificateKeyFile", pair)
+
+    def write(self, name: str, content: bytes) -> str:
+        path = self.server.directory / name
+        path.write_bytes(content)
+        return str(path)
+
+    def certificate(
+        self, name: x509.Name, key: ec.EllipticCurvePrivateKey, address: str | None
+    ) -> bytes:
+        now = datetime.now(UTC)
+        builder = (
+            x509.CertificateBuilder()
+            .subject_name(name)
+            .issuer_name(self.issuer)
+            .public_key(key.public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(now - timedelta(days=1))
+            .not_valid_after(now + timedelta(days=1))
+            .add_extension(x509.BasicConstraints(address is None, None), critical=True)
+        )
+        if address is not None:
+            names = x509.SubjectAlternativeName([x509.IPAddress(ip_address(address))])
+            builder = builder.add_extension(names, critical=False)
+        certificate = builder.sign(self.authority, hashes.SHA256())
+        return certificate.public_bytes(serialization.Encoding.PEM)
+
+    async def test_a_certificate_by_the_authority(self) -> None:
+        store = MailStore(f"{self.server.uri}&tls=true&tlsCAFile={quote(self.ca_file)}")
+        await store.open()
+        self.addCleanup(store.close)
+        await store.users.add("ada", None)
+        pool: Any = store.mongo._pool
+        # As it does after ten seconds, to the address of a host that it knows by its name.
+        pool._ConnectionPool__discovery_nodes_to_ping()
+        await deferLater(reactor, 0.3)  # type: ignore[arg-type]
+        self.assertTrue(all(wire.connected for wire in pool.wires))
+        self.assertEqual((await (await store.account("ada")).status("INBOX")).messages, 0)
+
+    async def test_a_certificate_by_nobody(self) -> None:
+        for options in ("&tls=true", ""):
+            with self.assertRaises(errors.Unavailable):
+                await MailStore(self.server.uri + options, times=QUICK).open()
+
+    async def test_files_that_can_not_be_read(self) -> None:
+        broken = self.write("broken.pem", b"-----BEGIN CERTIFICATE-----\nAA\n-----END CERTIFICATE-----\n")
+        for options in (
+            f"tlsCAFile={quote(broken)}",
+            "tlsCAFile=/nowhere",
+            f"tlsCertificateKeyFile={quote(broken)}",
+        ):
+            with self.assertRaises(BadURI) as caught:
+                await MailStore(f"{self.server.uri}&tls=true&{options}").open()
+            self.assertNotIn("\n", str(caught.exception))
+
+
+def _key() -> ec.EllipticCurvePrivateKey:
+    return ec.generate_private_key(ec.SECP256R1())
+
+
+def _pem(key: ec.EllipticCurvePrivateKey) -> bytes:
+    return key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
 
 
 class OutageTests(TestCase):

@@ -93,6 +93,26 @@ class SharingTests(GarbageTestCase):
         await self.put(self.ada, "INBOX", SHARED)
         self.assertEqual(await self.contents(self.ada, "INBOX"), [SHARED])
 
+    async def test_a_lost_blob_is_no_matter_of_other_appends(self) -> None:
+        work = self.store._writers.of(self.ada._user)
+        original = work.append
+        lost: list[int] = []
+
+        async def append(path: str, arrivals: Any) -> Any:
+            if arrivals[0].sources and not lost:
+                lost.append(1)
+                await self.mongo.run({"delete": "blobs", "deletes": [{"q": {}, "limit": 0}]})
+            return await original(path, arrivals)
+
+        self.patch(work, "append", append)
+        messages = [simple(n) for n in range(20)]
+        await gatherResults(
+            together(*(self.put(self.ada, "INBOX", each) for each in [*messages, SHARED, *messages]))
+        )
+        self.assertEqual(
+            sorted(await self.contents(self.ada, "INBOX")), sorted([*messages, SHARED, *messages])
+        )
+
     async def test_a_blob_that_was_touched_long_ago_is_not_relied_on(self) -> None:
         work = self.store._writers.of(self.ada._user)
         original = work.append

@@ -235,7 +235,7 @@ class RegistryTests(StoreTestCase):
             await self.put(account, name, *map(simple, range(20)))
         one = await account.select("a", True)
         size = one.index.memory()
-        store._registry._budget = 2 * size
+        store._registry._budget = 2 * (size + 4_000)
         await one.close()
         for name in ("b", "c"):
             await (await account.select(name, True)).close()
@@ -257,6 +257,27 @@ class RegistryTests(StoreTestCase):
         mailbox = await there.select("INBOX", True)
         self.assertEqual(list(mailbox.index.uids), [uid])
         self.assertGreater(uid, uids[-1])
+
+    async def test_a_watcher_that_fails_harms_nobody_else(self) -> None:
+        store = await self.make_store()
+        account = await self.make_user(store)
+        heard: list[int] = []
+        mailbox = await account.select("INBOX", False)
+        mailbox.watch(lambda: heard.append(1 // 0))
+        mailbox.watch(lambda: heard.append(1))
+        self.assertEqual(await self.put(account, "INBOX", simple()), [1])
+        self.assertEqual((heard, list(mailbox.index.uids)), ([1], [1]))
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+
+    async def test_a_mailbox_that_is_being_opened_is_not_forgotten(self) -> None:
+        store = await self.make_store()
+        account = await self.make_user(store)
+        store._registry._budget = 0
+        opening = together(*(account.select("INBOX", True) for _ in range(5)))
+        await (await account.select("Sent", True)).close()
+        mailboxes = await gatherResults(opening)
+        self.assertEqual(len({id(mailbox.index) for mailbox in mailboxes}), 1)
+        self.assertEqual([opened.sessions for opened in store._registry], [5])
 
     async def test_a_refresh_that_is_overtaken_adds_nothing_twice(self) -> None:
         store = await self.make_store()

@@ -111,11 +111,14 @@ class StoreAccount:
 
     async def _give_away_inbox(self, new_name: str) -> None:
         """Needs the UIDs that go: sessions that have INBOX open, here and elsewhere, see them expunged."""
-        opened = await self._open(INBOX)
-        await hierarchy.give_away_inbox(
-            self._mongo, opened.place, opened.index.uids, new_name, self._limits
-        )
-        await opened.refresh()
+        opened = await self._enter(INBOX)
+        try:
+            await hierarchy.give_away_inbox(
+                self._mongo, opened.place, opened.index.uids, new_name, self._limits
+            )
+            await opened.refresh()
+        finally:
+            self._registry.leave(opened)
 
     async def subscribe(self, name: str) -> None:
         check_name(name, self._limits)
@@ -165,15 +168,15 @@ class StoreAccount:
         return found
 
     async def select(self, name: str, readonly: bool) -> StoreMailbox:
-        opened = await self._open(name)
+        opened = await self._enter(name)
         return StoreMailbox(
             self._mongo, self._registry, self._writer, opened, readonly, self._limits
         )
 
-    async def _open(
+    async def _enter(
         self, name: str, error: type[errors.NonExistent] = errors.NonExistent
     ) -> Opened:
-        """The mailbox, with its index up to date."""
+        """The mailbox, with its index up to date; the registry wants to be told when it is left."""
         _check_findable(name, error)
         found = await self._mongo.snapshot(
             MAILBOXES, {"user": self._user, "path": name}, projection=LOG_FIELDS, limit=1
@@ -181,11 +184,14 @@ class StoreAccount:
         if not found.documents:
             raise error("there is no such mailbox")
         [document] = found.documents
-        opened = self._registry.of(self._user, document)
+        opened = self._registry.enter(self._user, document)
         try:
             await opened.refresh(Seen(document, found.time))
-        except errors.MailboxGone as gone:
-            raise error(gone.message) from None
+        except BaseException as failure:
+            self._registry.leave(opened)
+            if isinstance(failure, errors.MailboxGone):
+                raise error(failure.message) from None
+            raise
         return opened
 
     # --- APPEND -------------------------------------------------------------------------------------------------------
@@ -214,9 +220,11 @@ class StoreAccount:
         flag_sets = [message.flags for message in messages]
         check_flags(flag_sets, self._limits)
         if keywords_of(flag_sets):
-            opened = await self._open(name, errors.TryCreate)
-            check_keywords(opened.index, flag_sets, self._limits)
-            self._registry.trim()
+            opened = await self._enter(name, errors.TryCreate)
+            try:
+                check_keywords(opened.index, flag_sets, self._limits)
+            finally:
+                self._registry.leave(opened)
         if not messages:
             return AppendResult((await self._find(name, errors.TryCreate))["uidvalidity"], ())
         arrivals = []

@@ -118,12 +118,18 @@ class _Checker:
         async def mend() -> None:
             await schema.ensure(self.mongo)
 
+        reply = await self.mongo.run({"listCollections": 1, "nameOnly": True})
+        collections = {each["name"] for each in reply["cursor"]["firstBatch"]}
         for collection, wanted in INDEXES.items():
-            reply = await self.mongo.run({"listIndexes": collection, "cursor": {"batchSize": 1000}})
-            there = [
-                {name: index[name] for name in ("key", "unique", "sparse") if name in index}
-                for index in reply["cursor"]["firstBatch"]
-            ]
+            there: list[Document] = []
+            if collection in collections:
+                reply = await self.mongo.run(
+                    {"listIndexes": collection, "cursor": {"batchSize": 1000}}
+                )
+                there = [
+                    {name: index[name] for name in ("key", "unique", "sparse") if name in index}
+                    for index in reply["cursor"]["firstBatch"]
+                ]
             for index in wanted:
                 if {name: value for name, value in index.items() if name != "name"} not in there:
                     yield Finding("index", f"{collection}: index {index['name']} is missing"), mend
@@ -138,16 +144,16 @@ class _Checker:
                     Finding("address", f"address {address['_id']!r} is of a user who is not there"),
                     self._deleting(ADDRESSES, {"_id": address["_id"]}),
                 )
+            elif address.get("dotless") != (dotless := without_dots(address["_id"])):
+                yield (
+                    Finding("address", f"address {address['_id']!r} has another one without dots"),
+                    self._updating(ADDRESSES, {"_id": address["_id"]}, {"$set": {"dotless": dotless}}),
+                )
         for id, name in known.items():
             if id not in has_address:
                 yield (
                     Finding("address", f"user {name!r} has no address"),
                     self._inserting(ADDRESSES, address_document(form_of_name(name), id)),
-                )
-            elif address.get("dotless") != (dotless := without_dots(address["_id"])):
-                yield (
-                    Finding("address", f"address {address['_id']!r} has another one without dots"),
-                    self._updating(ADDRESSES, {"_id": address["_id"]}, {"$set": {"dotless": dotless}}),
                 )
         for collection in sorted(OF_A_USER):
             groups = await self.mongo.aggregate(

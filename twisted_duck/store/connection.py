@@ -60,8 +60,14 @@ _OLDEST_WIRE_VERSION = 13
 
 DUPLICATE_KEY = 11000
 _UNAUTHORIZED = frozenset({13, 18, 8000})
-#: No space left, the server is shutting down, interrupted, memory or time exceeded: not our doing, and it may pass.
-_MAY_PASS = frozenset({14031, 91, 50, 189, 202, 262, 292, 11600, 11601, 11602, 10107, 13435, 13436})
+#: No space left, the server is shutting down, interrupted, memory or time exceeded, a cursor or a snapshot that did not
+#: outlive a fail-over: not our doing, and it may pass.
+_MAY_PASS = frozenset(
+    {14031, 6, 7, 43, 50, 89, 91, 133, 175, 189, 202, 237, 239, 246, 262, 292, 9001}
+    | {11600, 11601, 11602, 10107, 13435, 13436}
+)
+#: A snapshot that is not there yet, right after a start or after an index was made: in a moment it is.
+_IN_A_MOMENT = frozenset({246})
 #: After these the outcome of a commit is not known (write concern not met, time over, primary going away).
 _UNKNOWN_COMMIT = frozenset({64, 50, 6, 7, 89, 91, 134, 189, 262, 9001, 10107, 11600, 11602, 13435, 13436})
 _NO_SUCH_TRANSACTION = 251
@@ -340,12 +346,14 @@ class Mongo:
         while True:
             try:
                 return await self.send(dict(command), database, max(end - self.reactor.seconds(), 0.01))
-            except ConnectionFailure as error:
-                pause = next(pauses)
-                if self._pool is None or self.reactor.seconds() + pause >= end:
-                    raise translate(error) from None
             except FAILURES as error:
-                raise translate(error) from None
+                passing = isinstance(error, ConnectionFailure) or (
+                    isinstance(error, CommandFailed) and error.code in _IN_A_MOMENT
+                )
+                pause = next(pauses)
+                late = self._pool is None or self.reactor.seconds() + pause >= end
+                if late or not passing:
+                    raise translate(error) from None
             await deferLater(self.reactor, pause)
 
     async def find(self, collection: str, filter: Document, **options: Any) -> list[Document]:

@@ -16,10 +16,11 @@ What is worked around, and how:
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final, cast
 
 from bson.codec_options import CodecOptions
-from OpenSSL import SSL
+from OpenSSL import SSL, crypto
 from pymongo.errors import ConnectionFailure
 from twisted.internet import defer, ssl
 from twisted.internet.interfaces import IOpenSSLClientConnectionCreator, IReactorTime
@@ -31,7 +32,7 @@ from txmongo.connection import ConnectionPool
 from txmongo.protocol import MongoDecoder, MongoProtocol, Msg
 from zope.interface import implementer
 
-from twisted_duck.store.uri import Target
+from twisted_duck.store.uri import BadURI, Target
 
 Document = dict[str, Any]
 
@@ -57,7 +58,9 @@ class Wire(MongoProtocol):  # type: ignore[misc]
 
     def connectionMade(self) -> None:
         self.transport.setTcpNoDelay(True)
-        self.factory.pool.wires.add(self)
+        pool = self.factory.pool
+        pool.wires.add(self)
+        pool.names[self.transport.getPeer().host] = self.factory.connector.host
         super().connectionMade()
 
     def connectionLost(self, reason: Failure) -> None:
@@ -96,11 +99,13 @@ class Pool(ConnectionPool):  # type: ignore[misc]
 
     def __init__(self, target: Target, connections: int) -> None:
         self.wires: set[Wire] = set()
+        #: Address -> the name it was connected to by.
+        self.names: dict[str, str] = {}
         self._all_lost: defer.Deferred[None] | None = None
         super().__init__(
             target.bare_uri,
             pool_size=connections,
-            ssl_context_factory=_Verifier(target) if target.tls else None,
+            ssl_context_factory=_Verifier(target, self.names) if target.tls else None,
             # What it calls `retry_delay` is both times; between attempts it waits for the lesser of the two.
             retry_delay=_CONNECT_TIME,
             max_delay=_RETRY_DELAY,
@@ -151,7 +156,7 @@ class Pool(ConnectionPool):  # type: ignore[misc]
             await self._all_lost
 
 
-def _first_instance(found: Any) -> Wire:
+def _first(found: tuple[Any, int] | list[Any]) -> Wire:
     if isinstance(found, list):
         # None of them: whoever waited has given up.
         raise defer.CancelledError
@@ -165,34 +170,30 @@ def _first_instance(found: Any) -> Wire:
 class _Verifier:
     """TLS to several hosts, each verified by the name it was connected to by."""
 
-    def __init__(self, target: Target) -> None:
+    def __init__(self, target: Target, names: Mapping[str, str]) -> None:
+        self._names = names
         self._trust = None
-        if target.ca_file is not None:
-            pem = FilePath(target.ca_file).getContent()
-            end = b"-----END CERTIFICATE-----"
-            self._trust = ssl.trustRootFromCertificates(
-                [ssl.Certificate.loadPEM(one + end) for one in pem.split(end)[:-1]]
-            )
         self._own = None
-        if target.certificate_file is not None:
-            self._own = ssl.PrivateCertificate.loadPEM(FilePath(target.certificate_file).getContent())
-        #: Address -> name, because the driver's pings go to the addresses of hosts it knows by name.
-        self._names: dict[str, str] = {}
+        try:
+            if target.ca_file is not None:
+                pem = FilePath(target.ca_file).getContent()
+                end = b"-----END CERTIFICATE-----"
+                self._trust = ssl.trustRootFromCertificates(
+                    [ssl.Certificate.loadPEM(one + end) for one in pem.split(end)[:-1]]
+                )
+            if target.certificate_file is not None:
+                pem = FilePath(target.certificate_file).getContent()
+                self._own = ssl.PrivateCertificate.loadPEM(pem)
+        except OSError as error:
+            raise BadURI(f"a certificate that the MongoDB URI names can't be read: {error}") from None
+        except (SSL.Error, crypto.Error):
+            raise BadURI("a certificate or key that the MongoDB URI names is broken") from None
 
     def clientConnectionForTLS(self, tlsProtocol: Any) -> SSL.Connection:
         factory = tlsProtocol.wrappedProtocol.factory
         name = factory.connector.host
-        address = tlsProtocol.transport.getPeer().host
-        if isinstance(factory, ReconnectingClientFactory):
-            self._names[address] = name
-        else:
-            name = self._names.get(address, name)
+        if not isinstance(factory, ReconnectingClientFactory):
+            # The driver's pings go to the address of a host that it knows by name.
+            name = self._names.get(name, name)
         options = ssl.optionsForClientTLS(name, self._trust, self._own)
         return options.clientConnectionForTLS(tlsProtocol)
-
-
-def _first(found: tuple[Any, int] | list[Any]) -> Wire:
-    """The result of a `DeferredList` that waits for one; a list says that all of them were cancelled."""
-    if isinstance(found, list):
-        raise defer.CancelledError
-    return cast(Wire, found[0].instance)

@@ -44,7 +44,10 @@ _ATTEMPTS = 20
 
 @implementer(IMoveMailbox)
 class StoreMailbox:
-    """See L{twisted_duck.interfaces.IMailbox}; it fails with MailboxGone, Unavailable and Contention, too."""
+    """See L{twisted_duck.interfaces.IMailbox}; it fails with MailboxGone, Unavailable and Contention, too.
+
+    @param opened: which was entered for this session; `close` leaves it
+    """
 
     def __init__(
         self,
@@ -63,7 +66,6 @@ class StoreMailbox:
         self.readonly = readonly
         self._watching: list[Callable[[], None]] = []
         self._closed = False
-        registry.enter(opened)
 
     @property
     def name(self) -> str:

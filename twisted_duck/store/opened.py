@@ -33,6 +33,9 @@ log = Logger()
 #: Messages that are put into an index at a time: about 10 ms.
 _AT_ONCE = 5_000
 
+#: Bytes that a mailbox takes without any message.
+_EMPTY = 4_000
+
 _ROW = {"_id": 0, "uid": 1, "modseq": 1, "flags": 1}
 
 
@@ -79,7 +82,10 @@ class Opened:
 
     def _tell(self) -> None:
         for callback in list(self._watchers):
-            callback()
+            try:
+                callback()
+            except Exception:  # noqa: BLE001 - one session's fault is not that of whoever made the change
+                log.failure("a watcher of {name} failed", name=self.name)
 
     # --- moving -------------------------------------------------------------------------------------------------------
 
@@ -259,20 +265,17 @@ class Registry:
     def get(self, id: ObjectId) -> Opened | None:
         return self._known.get(id)
 
-    def of(self, user: ObjectId, document: Document) -> Opened:
-        """The mailbox of a document with LOG_FIELDS."""
+    def enter(self, user: ObjectId, document: Document) -> Opened:
+        """The mailbox of a document with LOG_FIELDS, kept until `leave`; it has to be refreshed."""
         opened = self._known.get(document["_id"])
-        if opened is None:
+        if opened is None or opened.gone:
             opened = self._known[document["_id"]] = Opened(self._mongo, user, document)
+        opened.sessions += 1
+        self._known.move_to_end(opened.id)
         return opened
 
-    def enter(self, opened: Opened) -> None:
-        """A session opens it."""
-        opened.sessions += 1
-        self._known[opened.id] = opened
-        self._known.move_to_end(opened.id)
-
     def leave(self, opened: Opened) -> None:
+        """Undo `enter`."""
         opened.sessions -= 1
         self.trim()
 
@@ -281,8 +284,9 @@ class Registry:
         idle = [each for each in self._known.values() if not each.sessions]
         size = 0
         for opened in reversed(idle):
-            size += opened.index.memory()
+            size += _EMPTY + opened.index.memory()
             if opened.gone or size > self._budget:
+                # It is brought up to date when it is opened next, or read anew.
                 del self._known[opened.id]
 
     def forget_user(self, user: ObjectId) -> None:

@@ -110,8 +110,9 @@ async def ensure(mongo: Mongo) -> None:
         )
     # It makes the collections, too: a transaction that had to would fail where two did it at once.
     for collection, indexes in INDEXES.items():
-        command = {"createIndexes": collection, "indexes": indexes, "writeConcern": MAJORITY}
-        await mongo.run(command, time=_INDEX_TIME)
+        if indexes:
+            command = {"createIndexes": collection, "indexes": indexes, "writeConcern": MAJORITY}
+            await mongo.run(command, time=_INDEX_TIME)
     if found is None:
         await mongo.run(
             {

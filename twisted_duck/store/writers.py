@@ -99,31 +99,43 @@ class Writer:
         finally:
             self._lock.release()
 
-    async def _together(self, path: str, group: Sequence[_Append]) -> None:
+    async def _together(
+        self, path: str, group: Sequence[_Append], again: bool = False
+    ) -> None:
         try:
             await self._append(path, group)
-        except errors.ClientError as error:
-            if len(group) == 1:
-                group[0].result.errback(error)
-                return
-            # One of them is at fault; the others must not suffer for it.
-            for job in group:
-                await self._together(path, [job])
+        except (errors.ClientError, BlobsLost) as error:
+            if len(group) > 1:
+                # One of them is at fault; the others must not suffer for it.
+                for job in group:
+                    await self._together(path, [job])
+            elif isinstance(error, BlobsLost) and not again:
+                await self._blobs_again(path, group[0])
+            else:
+                group[0].result.errback(
+                    errors.Unavailable("the attachment could not be stored, try again later")
+                    if isinstance(error, BlobsLost)
+                    else error
+                )
         except Exception:  # noqa: BLE001 - it is passed on to all who asked
             failure = Failure()
             for job in group:
                 job.result.errback(failure)
 
+    async def _blobs_again(self, path: str, job: _Append) -> None:
+        try:
+            for arrival in job.arrivals:
+                await arrival.keep_blobs(self._mongo)
+        except Exception:  # noqa: BLE001 - it is passed on to whoever asked
+            job.result.errback(Failure())
+        else:
+            await self._together(path, [job], again=True)
+
     async def _append(self, path: str, group: Sequence[_Append]) -> None:
         arrivals = [arrival for job in group for arrival in job.arrivals]
-        try:
-            done = await changes.append(self._mongo, self.user, path, arrivals)
-        except BlobsLost:
-            for arrival in arrivals:
-                await arrival.keep_blobs(self._mongo)
-            done = await changes.append(self._mongo, self.user, path, arrivals)
+        done = await changes.append(self._mongo, self.user, path, arrivals)
         self.learn(done)
-        first = done.changed[0].uid if done.changed else done.mailbox["uidnext"]
+        first = done.changed[0].uid
         for job in group:
             count = len(job.arrivals)
             job.result.callback(Appended(done.mailbox["uidvalidity"], first, count))
