@@ -117,5 +117,6 @@ async def _start() -> str:
 def _end(keeper: subprocess.Popen[Any], directory: Path) -> None:
     assert keeper.stdin
     keeper.stdin.close()
-    keeper.wait(10)
+    # A machine that is busy takes its time to remove a few hundred databases.
+    keeper.wait(120)
     shutil.rmtree(directory, ignore_errors=True)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 from pathlib import Path
 
 import attrs
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.service.support import directory
+from twisted_duck import __version__
 from twisted_duck.limits import Limits
 from twisted_duck.service.config import ConfigError, Settings, load
 from twisted_duck.service.options import Options
@@ -178,6 +181,13 @@ class OptionsTests(SynchronousTestCase):
             self.assertRegex(text, rf"--{option}=? +\S")
         for heading in ("Configuration file", "Examples:", "Exit status:"):
             self.assertIn(heading, text)
+
+    def test_version(self) -> None:
+        """Of this project, not of Twisted."""
+        said = io.StringIO()
+        with contextlib.redirect_stdout(said):
+            self.assertRaises(SystemExit, Options().parseOptions, ["--version"])
+        self.assertEqual(said.getvalue(), f"Twisted Duck {__version__}\n")
 
     def test_help_example_is_a_configuration(self) -> None:
         lines = str(Options()).partition("Configuration file")[2].splitlines()[1:]

@@ -8,6 +8,7 @@ from typing import Any
 
 from twisted.python import usage
 
+from twisted_duck import __version__
 from twisted_duck.service.config import SETTINGS, Setting, Settings, load
 
 _MORE = """
@@ -57,6 +58,11 @@ class Options(usage.Options):
     def opt_config(self, file: str) -> None:
         """Read settings from this TOML file (see below)."""
         self.config = Path(file)
+
+    def opt_version(self) -> None:
+        """Display the version of Twisted Duck and exit."""
+        print(f"Twisted Duck {__version__}")
+        raise SystemExit(0)
 
     def settings(self) -> Settings:
         """@raise ConfigError: they make no sense"""

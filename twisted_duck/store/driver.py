@@ -28,7 +28,7 @@ from twisted.internet.protocol import ReconnectingClientFactory
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.python.filepath import FilePath
-from txmongo.connection import ConnectionPool
+from txmongo.connection import ConnectionPool, _Connection
 from txmongo.protocol import MongoDecoder, MongoProtocol, Msg
 from zope.interface import implementer
 
@@ -47,6 +47,9 @@ _CONNECT_TIME = 2.0
 _RETRY_DELAY = 0.25
 
 log = Logger()
+
+# It logs its start before a pool has it in hands.
+_Connection.noisy = False
 
 
 class Wire(MongoProtocol):  # type: ignore[misc]
@@ -112,7 +115,6 @@ class Pool(ConnectionPool):  # type: ignore[misc]
         )
         for factory in self.getprotocols():
             factory.protocol = Wire
-            factory.noisy = False
         if target.username is not None:
             # No connection is there yet, so that this only remembers the credentials.
             self.authenticate(
