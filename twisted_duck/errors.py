@@ -72,11 +72,32 @@ class ExpungeIssued(Refused):
     imap = "EXPUNGEISSUED"
 
 
+class Modified(Refused):
+    """STORE with UNCHANGEDSINCE of messages some of which are gone, and others, `messages`, were changed since.
+
+    RFC 7162 §3.1.3; as a set is written.
+    """
+
+    def __init__(self, message: str, messages: str) -> None:
+        super().__init__(message)
+        self.messages = messages
+
+    @property
+    def imap(self) -> str:  # type: ignore[override]
+        return f"MODIFIED {self.messages}"
+
+
 class NonExistent(ClientError):
     """No such mailbox, user or message."""
 
     imap = "NONEXISTENT"
     smtp = "550 5.1.1"
+
+
+class Disabled(ClientError):
+    """The user exists, and gets no mail (RFC 3463 §3.3)."""
+
+    smtp = "550 5.2.1"
 
 
 class TryCreate(NonExistent):

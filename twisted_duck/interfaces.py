@@ -186,6 +186,19 @@ class ICondstoreAccount(IAccount):
     """Its mailboxes' indexes keep a true modseq per message, and `store` honours `unchanged_since` (RFC 7162 §3.1)."""
 
 
+class IQResyncMailbox(IMailbox):
+    """A mailbox of an L{ICondstoreAccount} that remembers what was expunged (RFC 7162 §3.2).
+
+    For others a client that comes back is told of every UID it knows and that is not there.
+    """
+
+    def vanished_since(modseq):
+        """The UIDs expunged after `modseq`, and perhaps some that the index does not know to be gone.
+
+        Awaitable of a L{twisted_duck.values.UIDSet}, or None where what is remembered does not reach back so far.
+        """
+
+
 class IImportAccount(IAccount):
     """It remembers the keys of messages that were imported, whatever becomes of the messages, and takes each key once.
 
@@ -197,4 +210,35 @@ class IImportAccount(IAccount):
         """Those of the keys that are known in the mailbox.
 
         Awaitable of a set of L{bytes}; fails with NonExistent.
+        """
+
+
+class IDelivery(Interface):
+    """Takes mail for users who are not logged in: what LMTP serves.
+
+    A message that is for several of them is looked at once (`prepare`), and what it has of attachments is stored once.
+    """
+
+    def resolve(local, domain, size):
+        """Who gets what is sent to `local@domain`, if the user could get `size` bytes now.
+
+        @param local: L{str}, the local part without quotes
+        @param domain: L{str}, or None for Postmaster alone (RFC 5321 §4.5.1)
+        Awaitable of L{twisted_duck.values.Recipient}; fails with NonExistent, Disabled, OverQuota, Unavailable.
+        """
+
+    def prepare(content):
+        """Make a message ready for any number of `deliver`s.
+
+        @type content: L{twisted_duck.spool.Spool}, finished; it must stay open until the last of them is done
+        Awaitable of an object that means something to `deliver` only; fails with TooBig, Cannot (a NUL), Unavailable.
+        """
+
+    def deliver(recipient, message, trace, junk):
+        """Give the user the message, with the bytes `trace` (whole header fields) in front.
+
+        @param message: what `prepare` answered
+        @param junk: whether it is spam: then it goes to the mailbox that is \\Junk, if there is one, and not to INBOX
+        Awaitable of the mailbox's name, which fires when the message can't be lost any more; fails with NonExistent,
+        OverQuota, Unavailable.
         """

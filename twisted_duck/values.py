@@ -185,6 +185,16 @@ class AppendMessage:
 
 
 @attrs.frozen
+class Recipient:
+    """Who gets mail that is sent to some address."""
+
+    #: Whatever the store tells users apart by; hashable.
+    user: object
+    #: The user's name, for log lines.
+    name: str
+
+
+@attrs.frozen
 class AppendResult:
     """APPENDUID (RFC 4315 §3)."""
 

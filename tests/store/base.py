@@ -41,7 +41,7 @@ class StoreTestCase(TestCase):
         self.uri = await mongo.database(self)
 
     async def make_store(self, **options: Any) -> MailStore:
-        store = MailStore(self.uri, limits=LIMITS, **options)
+        store = MailStore(self.uri, **{"limits": LIMITS, **options})
         await store.open()
         self.addCleanup(store.close)
         return store

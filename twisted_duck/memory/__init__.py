@@ -21,12 +21,13 @@ from twisted.cred.portal import IRealm
 from twisted.internet.defer import Deferred, fail, succeed
 from zope.interface import Interface, implementer
 
-from twisted_duck.addresses import form_of_name
+from twisted_duck.addresses import AddressRules, form_of_name
 from twisted_duck.errors import AlreadyExists, NonExistent
 from twisted_duck.interfaces import IAccount
 from twisted_duck.limits import Limits
 from twisted_duck.memory.account import MemoryAccount
 from twisted_duck.memory.addresses import MemoryAddresses
+from twisted_duck.memory.delivery import MemoryDelivery
 from twisted_duck.memory.model import User
 from twisted_duck.names import DEFAULT_MAILBOXES
 
@@ -69,6 +70,10 @@ class MemoryStore:
         if user is None:
             raise NonExistent("there is no such user")
         return MemoryAccount(user)
+
+    def delivery(self, rules: AddressRules | None = None) -> MemoryDelivery:
+        """An L{twisted_duck.interfaces.IDelivery} to all users."""
+        return MemoryDelivery(self.addresses, rules or AddressRules(), self._limits)
 
     def set_disabled(self, name: str, disabled: bool) -> None:
         """A disabled user can't log in, and gets no mail.  Raises NonExistent."""

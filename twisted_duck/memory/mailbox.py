@@ -15,6 +15,7 @@ from twisted_duck.held import HeldMessage
 from twisted_duck.index import MailboxIndex
 from twisted_duck.interfaces import (
     IMoveMailbox,
+    IQResyncMailbox,
 )
 from twisted_duck.matching import match
 from twisted_duck.memory.model import Mailbox, User
@@ -36,7 +37,7 @@ from twisted_duck.values import (
 BATCH = 100
 
 
-@implementer(IMoveMailbox)
+@implementer(IMoveMailbox, IQResyncMailbox)
 class MemoryMailbox:
     """A session that has a mailbox open."""
 
@@ -139,6 +140,10 @@ class MemoryMailbox:
         self._user.check_flags(target, (flags for _, flags in messages))
         given = target.commit(arriving=messages) if messages else []
         return CopyResult(target.index.uidvalidity, list(uids), given)
+
+    async def vanished_since(self, modseq: int) -> UIDSet | None:
+        gone = self._check(writing=False).index.expunged_since(modseq)
+        return None if gone is None else UIDSet.of(gone)
 
     async def search(self, key: SearchKey) -> list[int]:
         self._check(writing=False)

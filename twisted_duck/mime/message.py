@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import datetime
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from twisted_duck.limits import Limits
 from twisted_duck.mime.date import sent_date
-from twisted_duck.mime.scan import DEFAULT_LIMITS, Data, Encoding, PartTree, scan_with_heads
+from twisted_duck.mime.scan import (
+    DEFAULT_LIMITS,
+    Data,
+    Encoding,
+    Kind,
+    Part,
+    PartTree,
+    scan_with_heads,
+)
 from twisted_duck.mime.structure import structure
-from twisted_duck.mime.text import Searchable, searchable
+from twisted_duck.mime.text import Searchable, iter_search_header, searchable
 
 
 @frozen
@@ -54,4 +62,32 @@ def analyse(data: Data, limits: Limits = DEFAULT_LIMITS) -> Analysis:
         leaves=tuple(
             Leaf(part.body, part.end, part.encoding is Encoding.BASE64) for part in tree.leaves()
         ),
+    )
+
+
+def behind(fields: bytes, analysis: Analysis, limits: Limits = DEFAULT_LIMITS) -> Analysis:
+    """What `analyse` would say of a message with `fields` in front of it, without reading it again.
+
+    `fields` are whole fields of a header that ENVELOPE and BODYSTRUCTURE are not made of, as Return-Path, and few.
+    The first line of the message does not count as a continuation of them, even where it begins with a space.
+    """
+    by = len(fields)
+    top, *inside = analysis.tree.parts
+    parts = [evolve(top, body=top.body + by, end=top.end + by)]
+    parts += [
+        evolve(part, start=part.start + by, body=part.body + by, end=part.end + by)
+        for part in inside
+    ]
+    alone = PartTree((Part(0, by, by, 0, -1, Kind.TEXT, Encoding.IDENTITY),))
+    header = "".join(iter_search_header(fields, alone)) + analysis.searchable.header
+    most = limits.mime_search
+    return evolve(
+        analysis,
+        tree=PartTree(tuple(parts)),
+        searchable=Searchable(
+            header[:most],
+            analysis.searchable.text,
+            analysis.searchable.truncated or len(header) > most,
+        ),
+        leaves=tuple(Leaf(leaf.start + by, leaf.end + by, leaf.base64) for leaf in analysis.leaves),
     )

@@ -12,8 +12,9 @@ from twisted.internet.threads import deferToThreadPool
 
 from twisted_duck import errors
 from twisted_duck.limits import Limits
-from twisted_duck.mime.message import Analysis, analyse
+from twisted_duck.mime.message import Analysis, analyse, behind
 from twisted_duck.spool import Spool
+from twisted_duck.store import rope as ropes
 from twisted_duck.store.blobs import keep
 from twisted_duck.store.connection import Mongo
 from twisted_duck.store.driver import Document
@@ -64,20 +65,50 @@ def check(message: AppendMessage, limits: Limits) -> Spool:
     return spool
 
 
+@attrs.frozen(eq=False)
+class Reading:
+    """A message that was looked at: what is the same of it for everybody who gets it."""
+
+    data: Data
+    analysis: Analysis
+    rope: Rope
+
+    async def keep_blobs(self, mongo: Mongo) -> None:
+        await keep(mongo, self.data, self.rope.sources)
+
+    def behind(self, fields: bytes, limits: Limits) -> Reading:
+        """With a few bytes of header in front of it, which are not in `data`: only blobs are still read from there."""
+        return Reading(
+            self.data, behind(fields, self.analysis, limits), ropes.behind(fields, self.rope)
+        )
+
+
 async def prepare(message: AppendMessage, limits: Limits, reactor: Any) -> Arrival:
     """Analyse a message that `check` let pass."""
-    data = check(message, limits).data
-    if len(data) > _THREAD_FROM:
-        analysis, rope = await deferToThreadPool(
-            reactor, reactor.getThreadPool(), _read, data, limits
-        )
-    else:
-        analysis, rope = _read(data, limits)
-    when, zone = _moment(message.internal_date or datetime.now(UTC))
+    reading = await read(check(message, limits), limits, reactor)
+    return arrive(reading, message.flags, message.internal_date, message.key)
+
+
+async def read(spool: Spool, limits: Limits, reactor: Any) -> Reading:
+    """Analyse a message, which must stay open for as long as its blobs may have to be stored."""
+    if len(spool.data) > _THREAD_FROM:
+        pool = reactor.getThreadPool()
+        reading: Reading = await deferToThreadPool(reactor, pool, _read, spool.data, limits)
+        return reading
+    return _read(spool.data, limits)
+
+
+def arrive(
+    reading: Reading, flags: Flags, internal_date: datetime | None, key: bytes | None = None
+) -> Arrival:
+    """A message for one mailbox."""
+    analysis, rope = reading.analysis, reading.rope
+    when, zone = _moment(internal_date or datetime.now(UTC))
+    size = sum(segment.length for segment in rope.segments)
     row: Document = {
-        "flags": sorted(message.flags),
+        "flags": sorted(flags),
         "body": ObjectId(),
-        "size": len(data),
+        "size": size,
         "date": when,
         "day": when.toordinal(),
         **({"zone": zone} if zone else {}),
@@ -86,7 +117,7 @@ async def prepare(message: AppendMessage, limits: Limits, reactor: Any) -> Arriv
     }
     body: Document = {
         "_id": row["body"],
-        "size": len(data),
+        "size": size,
         "tree": analysis.tree.pack(),
         "rope": dump(rope.segments),
         **({"blobs": [source.ref.hash for source in rope.sources]} if rope.sources else {}),
@@ -105,12 +136,12 @@ async def prepare(message: AppendMessage, limits: Limits, reactor: Any) -> Arriv
         len(v) for v in body.values() if isinstance(v, str)
     )
     weight = rope.inline + texts
-    return Arrival(row, body, weight, rope.sources, data, message.key)
+    return Arrival(row, body, weight, rope.sources, reading.data, key)
 
 
-def _read(data: Data, limits: Limits) -> tuple[Analysis, Rope]:
+def _read(data: Data, limits: Limits) -> Reading:
     analysis = analyse(data, limits)
-    return analysis, twist(data, analysis)
+    return Reading(data, analysis, twist(data, analysis))
 
 
 def _moment(when: datetime) -> tuple[datetime, int]:

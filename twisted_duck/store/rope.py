@@ -4,7 +4,7 @@ A segment is inline bytes, or a reference to a blob: bytes that are kept once, u
 A blob that stands in the message as base64 is kept decoded if encoding it again gives the same bytes, which is looked at,
 not hoped for; how it was cut into lines is in the reference.
 
-The first segment is the header of the message and nothing else, so that it can be had alone.
+The header of the message is in segments of its own, so that it can be had alone.
 
 Pure: this module neither reads nor writes a database.  Nothing here copies more than a block of a large message.
 """
@@ -163,6 +163,14 @@ def twist(data: Data, analysis: Analysis) -> Rope:
         tuple(c.ref if isinstance(c, Source) else Inline(data[c[0] : c[1]]) for c in cuts),
         tuple(sources.values()),
     )
+
+
+def behind(fields: bytes, rope: Rope) -> Rope:
+    """The rope of a message with a few bytes of header in front of it: all the rest of both is the same."""
+    first, *rest = rope.segments
+    if isinstance(first, Inline):
+        return attrs.evolve(rope, segments=(Inline(fields + first.data), *rest))
+    return attrs.evolve(rope, segments=(Inline(fields), first, *rest))
 
 
 def _shrink(data: Data, cuts: list[Source | tuple[int, int]]) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from bson.objectid import ObjectId
 
+from twisted_duck.addresses import AddressRules
 from twisted_duck.limits import Limits
 from twisted_duck.store import schema
 from twisted_duck.store.account import StoreAccount
@@ -14,6 +15,7 @@ from twisted_duck.store.accounts import Accounts
 from twisted_duck.store.addresses import Addresses
 from twisted_duck.store.collector import Collector
 from twisted_duck.store.connection import Mongo, Times
+from twisted_duck.store.delivery import StoreDelivery
 from twisted_duck.store.driver import Document
 from twisted_duck.store.opened import Registry
 from twisted_duck.store.stream import ChangeStream
@@ -101,6 +103,11 @@ class MailStore:
             self.limits,
             self.collector.discard,
         )
+
+    def delivery(self, rules: AddressRules | None = None) -> StoreDelivery:
+        """An L{twisted_duck.interfaces.IDelivery} to all users."""
+        rules = rules or AddressRules()
+        return StoreDelivery(self._mongo, self._writers, self.addresses, rules, self.limits)
 
     def _removed(self, user: ObjectId) -> None:
         self._registry.forget_user(user)

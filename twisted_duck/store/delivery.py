@@ -1,0 +1,84 @@
+"""IDelivery: mail for users who are not logged in."""
+
+from __future__ import annotations
+
+from bson.objectid import ObjectId
+from zope.interface import implementer
+
+from twisted_duck import errors
+from twisted_duck.addresses import AddressRules
+from twisted_duck.interfaces import IDelivery
+from twisted_duck.limits import Limits
+from twisted_duck.names import INBOX
+from twisted_duck.spool import Spool
+from twisted_duck.store.addresses import Addresses
+from twisted_duck.store.arrival import Arrival, Reading, arrive, check, read
+from twisted_duck.store.connection import Mongo
+from twisted_duck.store.schema import MAILBOXES, USERS
+from twisted_duck.store.writers import Writers
+from twisted_duck.values import AppendMessage, Recipient
+
+
+@implementer(IDelivery)
+class StoreDelivery:
+    """See L{twisted_duck.interfaces.IDelivery}; the users of its recipients are their ids."""
+
+    def __init__(
+        self,
+        mongo: Mongo,
+        writers: Writers,
+        addresses: Addresses,
+        rules: AddressRules,
+        limits: Limits,
+    ) -> None:
+        self._mongo = mongo
+        self._writers = writers
+        self._addresses = addresses
+        self._rules = rules
+        self._limits = limits
+
+    async def resolve(self, local: str, domain: str | None, size: int) -> Recipient:
+        id = await self._addresses.find(local, domain, self._rules)
+        user = None
+        if id is not None:
+            fields = dict.fromkeys(("name", "disabled", "used", "quota"), 1)
+            user = await self._mongo.find_one(USERS, {"_id": id}, projection=fields)
+        if user is None:
+            raise errors.NonExistent("there is nobody of that address here")
+        if user["disabled"]:
+            raise errors.Disabled("this user gets no mail at present")
+        if user.get("quota") is not None and user["used"] + size > user["quota"]:
+            raise errors.OverQuota("there is not enough room left for this user")
+        return Recipient(user["_id"], user["name"])
+
+    async def prepare(self, content: Spool) -> Reading:
+        check(AppendMessage(content), self._limits)
+        reading = await read(content, self._limits, self._mongo.reactor)
+        await reading.keep_blobs(self._mongo)
+        return reading
+
+    async def deliver(
+        self, recipient: Recipient, message: Reading, trace: bytes, junk: bool
+    ) -> str:
+        assert isinstance(recipient.user, ObjectId)
+        arrival = arrive(message.behind(trace, self._limits), frozenset(), None)
+        if junk:
+            path = await self._junk(recipient.user)
+            if path is not None:
+                try:
+                    await self._append(recipient.user, path, arrival)
+                    return path
+                except errors.TryCreate:
+                    # It was renamed or deleted in between.
+                    pass
+        await self._append(recipient.user, INBOX, arrival)
+        return INBOX
+
+    async def _append(self, user: ObjectId, path: str, arrival: Arrival) -> None:
+        await self._writers.of(user).append(path, [arrival])
+
+    async def _junk(self, user: ObjectId) -> str | None:
+        found = await self._mongo.find_one(
+            MAILBOXES, {"user": user, "use": "\\Junk"}, projection={"path": 1}
+        )
+        return None if found is None else str(found["path"])
