@@ -149,6 +149,7 @@ def certificate() -> PrivateCertificate:
         .serial_number(1)
         .not_valid_before(now - day)
         .not_valid_after(now + day)
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("duck.example")]), critical=False)
         .sign(key, hashes.SHA256())
     )
     encoding = serialization.Encoding.PEM
