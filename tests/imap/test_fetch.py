@@ -373,3 +373,28 @@ class ManyTests(IMAPCase):
         self.assertEqual(self.client("2").say("b1 NOOP"), ["b1 OK NOOP completed"])
         self.clock.advance(0)
         self.assertIn(b"a1 OK", client.heard())
+
+    def test_others_are_served_while_the_fields_of_one_header_are_gone_through(self) -> None:
+        self.deliver("INBOX", b"Subject: s\r\n" + b"a: b\r\n" * 50_000 + b"\r\n")
+        self.client("2")
+        client = self.client()
+        client.send(b"a1 FETCH 1 BODY.PEEK[HEADER.FIELDS (SUBJECT)]\r\n")
+        self.assertNotIn(b"a1 OK", client.heard())
+        self.assertEqual(self.client("2").say("b1 NOOP"), ["b1 OK NOOP completed"])
+        self.clock.advance(0)
+        self.assertEqual(
+            client.heard(),
+            b"* 1 FETCH (BODY[HEADER.FIELDS (SUBJECT)] {14}\r\nSubject: s\r\n\r\n)\r\n"
+            b"a1 OK FETCH completed\r\n",
+        )
+
+    def test_others_are_served_between_many_items(self) -> None:
+        self.deliver("INBOX", *[b"a: b\r\n\r\n"] * 20)
+        self.client("2")
+        client = self.client()
+        items = " ".join(f"BODY.PEEK[HEADER.FIELDS (f{n})]" for n in range(200))
+        client.send(f"a1 FETCH 1:* ({items})\r\n".encode())
+        self.assertNotIn(b"a1 OK", client.heard())
+        self.assertEqual(self.client("2").say("b1 NOOP"), ["b1 OK NOOP completed"])
+        self.clock.pump([0] * 3)
+        self.assertIn(b"a1 OK", client.heard())

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
+from twisted_duck.mime.header import blocks
 from twisted_duck.mime.scan import scan
 from twisted_duck.mime.section import Section, SectionText, filter_header, locate
 
@@ -192,3 +193,16 @@ class FilterTests(SynchronousTestCase):
         others = filter_header(header, tuple(names), True)
         blank = filter_header(header, (), False)
         self.assertEqual(len(kept) + len(others) - len(blank), len(header))
+
+    @given(
+        st.lists(st.sampled_from([b"A: b", b"B:", b" c", b"\r", b"\n", b"\r\n", b"x"])),
+        st.integers(0, 9),
+    )
+    def test_block_by_block_is_the_same(self, lines: list[bytes], size: int) -> None:
+        data = b"".join(lines)
+        header = data[: scan(data).parts[0].body]
+        for negate in (False, True):
+            self.assertEqual(
+                b"".join(filter_header(block, (b"A",), negate) for block in blocks(header, size)),
+                filter_header(header, (b"A",), negate),
+            )

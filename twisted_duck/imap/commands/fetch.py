@@ -7,7 +7,7 @@ the message arrived; body sections are ranges of the stored message, streamed wh
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any
 
 import attrs
@@ -18,9 +18,18 @@ from twisted_duck.imap.commands.base import Connection, Done, choose, selected
 from twisted_duck.imap.commands.message import EXPUNGE_ISSUED
 from twisted_duck.imap.grammar import Attribute, FetchBody
 from twisted_duck.imap.selection import BATCH, Selection
+from twisted_duck.mime.header import blocks
 from twisted_duck.mime.section import filter_header, locate
 from twisted_duck.outflow import Outflow
 from twisted_duck.values import SEEN, FetchWant, FlagChange, Flags, MessageData
+
+#: Bytes of a header whose fields are gone through between two pauses: a few milliseconds, if fields are short.
+_FIELDS_AT_ONCE = 8 * 1024
+#: Items of messages that are answered between two pauses.
+_ITEMS_AT_ONCE = 16
+
+#: Lets others be served.
+Pause = Callable[[], Awaitable[None]]
 
 
 @attrs.define
@@ -150,7 +159,7 @@ async def _from_store(
     connection: Connection, selection: Selection, uids: Sequence[int], plan: Plan
 ) -> int:
     """Everything else.  How many messages were answered."""
-    told = 0
+    told = items_told = 0
     async for batch in selection.mailbox.fetch(uids, plan.wants):
         newly_seen = await _set_seen(selection, batch) if plan.sets_seen else frozenset()
         if plan.says_flags or newly_seen:
@@ -159,6 +168,10 @@ async def _from_store(
         for row in _rows(selection, list(found), found):
             if "content" in plan.wants:
                 await _stream(connection, plan, row, flags_changed=row.uid in newly_seen)
+                items_told += len(plan.items)
+                if items_told >= _ITEMS_AT_ONCE:
+                    items_told = 0
+                    await connection.breathe()
             else:
                 items = [say(row) for say in plan.short_items]
                 connection.send(responses.fetch(row.number, items))
@@ -200,7 +213,7 @@ async def _stream(connection: Connection, plan: Plan, row: Row, *, flags_changed
     out = connection.out
     held: list[bytes] = []
     size = 0
-    async for piece in _pieces(plan, row, flags_changed=flags_changed):
+    async for piece in _pieces(plan, row, connection.breathe, flags_changed=flags_changed):
         held.append(piece)
         size += len(piece)
         if size >= out.PIECE:
@@ -213,7 +226,9 @@ async def _stream(connection: Connection, plan: Plan, row: Row, *, flags_changed
     connection.mid_answer = False
 
 
-async def _pieces(plan: Plan, row: Row, *, flags_changed: bool) -> AsyncIterator[bytes]:
+async def _pieces(
+    plan: Plan, row: Row, pause: Pause, *, flags_changed: bool
+) -> AsyncIterator[bytes]:
     separator = b"* %d FETCH (" % row.number
     if flags_changed and not plan.says_flags:
         yield separator + _flags(row)
@@ -222,7 +237,7 @@ async def _pieces(plan: Plan, row: Row, *, flags_changed: bool) -> AsyncIterator
         yield separator
         if isinstance(item, FetchBody):
             assert row.data is not None
-            async for piece in _section(item, row.data.content):
+            async for piece in _section(item, row.data.content, pause):
                 yield piece
         else:
             yield item(row)
@@ -230,7 +245,7 @@ async def _pieces(plan: Plan, row: Row, *, flags_changed: bool) -> AsyncIterator
     yield b")\r\n"
 
 
-async def _section(item: FetchBody, content: Any) -> AsyncIterator[bytes]:
+async def _section(item: FetchBody, content: Any, pause: Pause) -> AsyncIterator[bytes]:
     """`BODY[section]<origin> {n}` and the bytes; NIL for a section the message does not have."""
     found = locate(content.tree, item.section)
     if found is None:
@@ -240,7 +255,12 @@ async def _section(item: FetchBody, content: Any) -> AsyncIterator[bytes]:
     text, partial = item.section.text, item.partial
     if text in ("HEADER.FIELDS", "HEADER.FIELDS.NOT"):
         header = b"".join([piece async for piece in _read(content, start, stop)])
-        header = filter_header(header, item.section.fields, text == "HEADER.FIELDS.NOT")
+        kept: list[bytes] = []
+        for block in blocks(header, _FIELDS_AT_ONCE):
+            if kept:
+                await pause()
+            kept.append(filter_header(block, item.section.fields, text == "HEADER.FIELDS.NOT"))
+        header = b"".join(kept)
         if partial is not None:
             header = header[partial.start : partial.start + partial.count]
         yield b"%b {%d}\r\n%b" % (item.response_name, len(header), header)
