@@ -92,7 +92,7 @@ class IMailbox(Interface):
         """Copy messages to the mailbox called `destination`, flags and dates kept, all or none (RFC 3501 §6.4.7).
 
         Awaitable of L{twisted_duck.values.CopyResult} (None from a mailbox that cannot tell); fails with TryCreate.
-        Fails with Refused if one of the messages lives no more.
+        Fails with ExpungeIssued if one of the messages lives no more.
         """
 
     def search(key):

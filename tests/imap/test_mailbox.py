@@ -26,6 +26,7 @@ class SelectTests(IMAPCase):
             S: * OK [UNSEEN 2] the first unseen message
             S: * OK [UIDVALIDITY {validity}] valid UIDs
             S: * OK [UIDNEXT 4] predicted next UID
+            S: * OK [HIGHESTMODSEQ 3] highest modseq
             S: a1 OK [READ-WRITE] SELECT completed
         """)
         session = self.client().protocol.session
@@ -41,6 +42,7 @@ class SelectTests(IMAPCase):
             S: * 1 RECENT
             S: * OK [UIDVALIDITY ...
             S: * OK [UIDNEXT 2] ...
+            S: * OK [HIGHESTMODSEQ 2] ...
             S: a1 OK [READ-ONLY] EXAMINE completed
             C: a2 STORE 1 +FLAGS (\Flagged)
             S: a2 NO the mailbox is open for reading only
@@ -78,6 +80,7 @@ class SelectTests(IMAPCase):
             S: ...
             S: a1 OK ...
             C: a2 SELECT Nowhere
+            S: * OK [CLOSED] the mailbox before is closed
             S: a2 NO [NONEXISTENT] there is no such mailbox
             C: a3 FETCH 1 FLAGS
             S: a3 BAD FETCH is not allowed in the state Authenticated

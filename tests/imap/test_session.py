@@ -316,8 +316,9 @@ class NamespaceTests(IMAPCase):
 
     def test_extensions_that_are_not_there_are_no_commands(self) -> None:
         self.transcript("""
-            C: a1 ENABLE CONDSTORE
-            S: a1 BAD ENABLE is not supported
+            C: a1 ENABLE X-NOTHING
+            S: * ENABLED
+            S: a1 OK ENABLE completed
             C: a2 FROBNICATE
             S: a2 BAD FROBNICATE is no command, before octet ...
         """)

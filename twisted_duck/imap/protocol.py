@@ -23,8 +23,10 @@ from twisted_duck.imap.commands.base import (
     SELECTED,
     Done,
 )
+from twisted_duck.imap.enabled import Enabled
 from twisted_duck.imap.reading import CommandReader
 from twisted_duck.imap.selection import Selection
+from twisted_duck.interfaces import ICondstoreAccount
 from twisted_duck.sasl import Credentials
 
 
@@ -51,6 +53,7 @@ class IMAP4Protocol(connection.Connection):
             spool_directory=settings.spool_directory,
         )
         super().__init__(settings, self._reader, idle=settings.limits.idle_after_login)
+        self.enabled = Enabled()
         self.selection: Selection | None = None
         #: Whether the selected mailbox has moved since somebody last waited for that.
         self._moved = False
@@ -104,6 +107,8 @@ class IMAP4Protocol(connection.Connection):
         if isinstance(error, errors.MailboxGone):
             self.goodbye("the selected mailbox was deleted")
             return
+        if self.selection is not None:
+            self.selection.settle()
         self.send(responses.failure(tag, error))
         if reason is not None:
             self.goodbye(reason)
@@ -139,7 +144,12 @@ class IMAP4Protocol(connection.Connection):
 
     async def select(self, mailbox: Any) -> Selection:
         selection = self.selection = await Selection.open(
-            mailbox, self.session, send=self.send, breathe=self.breathe
+            mailbox,
+            self.session,
+            self.enabled,
+            modseqs=ICondstoreAccount.providedBy(self.account),
+            send=self.send,
+            breathe=self.breathe,
         )
         self.check_alive()
         mailbox.watch(self._mailbox_moved)

@@ -12,7 +12,7 @@ from datetime import datetime
 
 from twisted_duck.errors import BadSyntax, DuckError
 from twisted_duck.imap.utf7 import encode as encode_mailbox
-from twisted_duck.values import RECENT, SYSTEM_FLAGS, Flags
+from twisted_duck.values import RECENT, SYSTEM_FLAGS, Flags, UIDSet
 
 CRLF = b"\r\n"
 
@@ -24,6 +24,8 @@ _NOT_TEXT = re.compile(r"[^\x20-\x7e]+")
 _TEXT_LENGTH = 300
 #: Longer strings go as literals, so that no client meets an endless line.
 _QUOTED_LENGTH = 1000
+#: Ranges of UIDs in one line of VANISHED: about 10 KiB.
+_RANGES = 500
 _MONTHS = b"Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()
 
 
@@ -56,6 +58,11 @@ def mailbox(name: str) -> bytes:
 def text(message: str) -> bytes:
     """One line for a person: printable ASCII only, no line end whatever comes in (RFC 3501 §9, `text`)."""
     return (_NOT_TEXT.sub(" ", message)[:_TEXT_LENGTH].strip() or "?").encode("ascii")
+
+
+def modseq(value: int) -> bytes:
+    """The item of FETCH (RFC 7162 §3.1.4.2)."""
+    return b"MODSEQ (%d)" % value
 
 
 def flag_list(flags: Iterable[str]) -> bytes:
@@ -129,6 +136,11 @@ def continuation(message: bytes = b"go ahead") -> bytes:
     return b"+ %b\r\n" % message
 
 
+def enabled(names: Iterable[str]) -> bytes:
+    """The data of an untagged response (RFC 5161 §3.2)."""
+    return " ".join(("ENABLED", *names)).encode("ascii")
+
+
 def capability(names: Iterable[str]) -> bytes:
     """`CAPABILITY IMAP4rev1 ...`: an untagged response's data and a response code alike."""
     return b"CAPABILITY " + " ".join(names).encode("ascii")
@@ -154,9 +166,22 @@ def fetch(number: int, items: Iterable[bytes]) -> bytes:
     return b"* %d FETCH (%b)\r\n" % (number, b" ".join(items))
 
 
-def search(numbers: Iterable[int]) -> bytes:
+def vanished(uids: UIDSet, *, earlier: bool = False) -> bytes:
+    """VANISHED (RFC 7162 §3.2.10), in as many lines as it takes."""
+    name = b"VANISHED (EARLIER)" if earlier else b"VANISHED"
+    return b"".join(
+        b"* %b %b\r\n" % (name, str(UIDSet(uids.ranges[at : at + _RANGES])).encode("ascii"))
+        for at in range(0, len(uids.ranges), _RANGES)
+    )
+
+
+def search(numbers: Iterable[int], modseq: int | None = None) -> bytes:
+    """`modseq` is the highest of the messages found, where one was asked for (RFC 7162 §3.1.6)."""
     found = " ".join(map(str, numbers)).encode("ascii")
-    return b"* SEARCH %b\r\n" % found if found else b"* SEARCH\r\n"
+    if not found:
+        return b"* SEARCH\r\n"
+    highest = b"" if modseq is None else b" (MODSEQ %d)" % modseq
+    return b"* SEARCH %b%b\r\n" % (found, highest)
 
 
 def defined_flags(keywords: Iterable[str]) -> bytes:
@@ -179,6 +204,16 @@ def listing(command: bytes, attributes: Iterable[str], delimiter: str | None, na
 def mailbox_status(name: str, items: Iterable[tuple[str, int | str]]) -> bytes:
     pairs = " ".join(f"{item} {value}" for item, value in items).encode("ascii")
     return b"* STATUS %b (%b)\r\n" % (mailbox(name), pairs)
+
+
+def highest_modseq(modseq: int) -> bytes:
+    """The response code (RFC 7162 §3.1.2.1)."""
+    return b"HIGHESTMODSEQ %d" % modseq
+
+
+def modified(messages: UIDSet) -> bytes:
+    """The response code (RFC 7162 §3.1.3)."""
+    return b"MODIFIED " + str(messages).encode("ascii")
 
 
 def appenduid(uidvalidity: int, uids: str) -> bytes:

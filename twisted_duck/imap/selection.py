@@ -12,8 +12,10 @@ from twisted.logger import Logger
 
 from twisted_duck.errors import DuckError
 from twisted_duck.imap import responses
+from twisted_duck.imap.enabled import Enabled
 from twisted_duck.imap.view import ExistsNews, ExpungeNews, FlagsNews, News, View
 from twisted_duck.session import Session
+from twisted_duck.values import UIDSet
 
 #: News between two pauses.
 BATCH = 500
@@ -28,15 +30,24 @@ class Selection:
         self,
         mailbox: Any,
         session: Session,
+        enabled: Enabled,
         *,
+        modseqs: bool,
         send: Callable[[bytes], None],
         breathe: Callable[[], Awaitable[None]],
     ) -> None:
-        """The picture is that of this moment.  Use `open`."""
+        """The picture is that of this moment.  Use `open`.
+
+        @param modseqs: whether the mailbox's modseqs are true ones (`ICondstoreAccount`)
+        """
         #: Provides IMailbox.
         self.mailbox = mailbox
         self.view = View(mailbox.index)
+        self.has_modseqs = modseqs
         self._session = session
+        self._enabled = enabled
+        #: The highest modseq that was told of a message since the client could last be sure to know all up to one.
+        self._told_modseq = 0
         self._send = send
         self._breathe = breathe
         #: The keywords the client has heard of; None while it has not been told of any flags.
@@ -47,7 +58,9 @@ class Selection:
         cls,
         mailbox: Any,
         session: Session,
+        enabled: Enabled,
         *,
+        modseqs: bool,
         send: Callable[[bytes], None],
         breathe: Callable[[], Awaitable[None]],
     ) -> Selection:
@@ -57,7 +70,9 @@ class Selection:
         except DuckError:
             await mailbox.close()
             raise
-        selection = cls(mailbox, session, send=send, breathe=breathe)
+        selection = cls(
+            mailbox, session, enabled, modseqs=modseqs, send=send, breathe=breathe
+        )
         selection.view.add_recent(*recent)
         return selection
 
@@ -75,16 +90,21 @@ class Selection:
     async def tell(self, *, expunges: bool) -> None:
         """Say what the client has not heard (RFC 3501 §7); without `expunges`, the numbers of messages do not move."""
         view = self.view
-        if not view.has_news:
-            return
-        if view.has_arrivals:
-            await self._claim_recent()
-        news = view.news(expunges=expunges)
-        self.tell_keywords()
-        for count, each in enumerate(news, 1):
-            self._send(self._say(each))
-            if not count % BATCH:
-                await self._breathe()
+        if view.has_news:
+            if view.has_arrivals:
+                await self._claim_recent()
+            news = view.news(expunges=expunges)
+            self.tell_keywords()
+            if self.vanishes:
+                gone = [each.uid for each in news if isinstance(each, ExpungeNews)]
+                if gone:
+                    self._send(responses.vanished(UIDSet.of(gone)))
+                    news = news[len(gone) :]
+            for count, each in enumerate(news, 1):
+                self._send(self._say(each))
+                if not count % BATCH:
+                    await self._breathe()
+        self.settle()
 
     async def _claim_recent(self) -> None:
         try:
@@ -99,9 +119,57 @@ class Selection:
                 return responses.expunge(number)
             case ExistsNews(exists, recent):
                 return responses.exists(exists) + responses.recent(recent)
-            case FlagsNews(number, uid, _, flags):
+            case FlagsNews(number, uid, modseq, flags):
                 said = responses.flags_of(flags, self.view.is_recent(uid))
-                return responses.fetch(number, [b"FLAGS " + said])
+                return self.say_fetch(number, uid, modseq, b"FLAGS " + said)
+
+    # --- RFC 7162 -----------------------------------------------------------------------------------------------------
+
+    @property
+    def tells_modseqs(self) -> bool:
+        """Whether every FETCH response has MODSEQ (§3.1)."""
+        return self.has_modseqs and self._enabled.condstore
+
+    @property
+    def vanishes(self) -> bool:
+        """Whether every FETCH response has UID (§3.2.4), and VANISHED stands for EXPUNGE (§3.2.10.2)."""
+        return self.has_modseqs and self._enabled.qresync
+
+    def say_fetch(
+        self, number: int, uid: int, modseq: int, *items: bytes, with_uid: bool = False
+    ) -> bytes:
+        """A FETCH response that nobody asked for item by item."""
+        before = (b"UID %d" % uid,) if with_uid or self.vanishes else ()
+        after: tuple[bytes, ...] = ()
+        if self.tells_modseqs:
+            self.told(modseq)
+            after = (responses.modseq(modseq),)
+        return responses.fetch(number, (*before, *items, *after))
+
+    def told(self, modseq: int) -> None:
+        """The client is told a message's modseq."""
+        self._told_modseq = max(self._told_modseq, modseq)
+
+    def settle(self) -> None:
+        """Before a command ends: the client will take the highest modseq that it was told for one up to which it knows
+        everything.  Where there is something that it could not be told yet, say what it really knows (§6).
+
+        Who has not enabled QRESYNC finds out about expunges in other ways.
+        """
+        known = self.view.synchronised_at if self.vanishes else self.view.flags_at
+        told, self._told_modseq = self._told_modseq, 0
+        if told > known:
+            self._send(responses.status(b"OK", "known", responses.highest_modseq(known)))
+
+    def say_highest_modseq(self) -> None:
+        """HIGHESTMODSEQ or NOMODSEQ (§3.1.2)."""
+        if self.has_modseqs:
+            code = responses.highest_modseq(self.view.synchronised_at)
+            self._send(responses.status(b"OK", "highest modseq", code))
+        else:
+            self._send(responses.status(b"OK", "modseqs are not kept here", b"NOMODSEQ"))
+
+    # --- keywords -----------------------------------------------------------------------------------------------------
 
     def tell_keywords(self) -> None:
         """Say FLAGS and PERMANENTFLAGS if there are keywords the client has not heard of."""

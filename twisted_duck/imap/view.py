@@ -211,6 +211,16 @@ class View:
             self._known.add(modseq)
 
     @property
+    def flags_at(self) -> int:
+        """The modseq up to which the client has heard of flags and arrivals."""
+        return self._flags_at
+
+    @property
+    def synchronised_at(self) -> int:
+        """The modseq up to which the client has heard of everything."""
+        return min(self._flags_at, self._expunges_at)
+
+    @property
     def has_news(self) -> bool:
         """Whether `news(expunges=True)` would say anything, cheaply: it may be true when there is nothing to say."""
         return self._index.highest_modseq > min(self._flags_at, self._expunges_at)
@@ -229,7 +239,10 @@ class View:
         if not self.has_news:
             return []
         news: list[News] = []
-        if expunges:
+        if self.uids is self._index.uids:
+            # An expunge would have put another array there.
+            self._expunges_at = self._index.highest_modseq
+        elif expunges:
             news.extend(self._expunge())
         known_count = self.count
         flags = self._changed_flags(known_count)
@@ -241,17 +254,16 @@ class View:
         return news
 
     def _expunge(self) -> list[ExpungeNews]:
-        index, told = self._index, []
-        if index.uids is not self.uids:
-            gone = index.expunged_since(self._expunges_at)
-            if gone is None:
-                living = set(index.uids)
-                gone = [uid for uid in self.uids[: self.count] if uid not in living]
-            numbers = sorted((n for n in map(self.number, gone) if n is not None), reverse=True)
-            told = [ExpungeNews(number, self.uids[number - 1]) for number in numbers]
-            last = self.last_uid
-            self.uids = index.uids
-            self.count = bisect_right(index.uids, last)
+        index = self._index
+        gone = index.expunged_since(self._expunges_at)
+        if gone is None:
+            living = set(index.uids)
+            gone = [uid for uid in self.uids[: self.count] if uid not in living]
+        numbers = sorted((n for n in map(self.number, gone) if n is not None), reverse=True)
+        told = [ExpungeNews(number, self.uids[number - 1]) for number in numbers]
+        last = self.last_uid
+        self.uids = index.uids
+        self.count = bisect_right(index.uids, last)
         self._expunges_at = index.highest_modseq
         return told
 

@@ -123,16 +123,20 @@ def arguments(value: object) -> list[bytes]:
             return [mailbox(reference), string(utf7.encode(pattern))]
         case grammar.Status(name, items):
             return [mailbox(name), group(item.value.encode() for item in items)]
-        case grammar.Store(chosen, mode, flags, silent):
+        case grammar.Store(chosen, mode, flags, silent, _, since):
             sign = {"add": b"+", "remove": b"-", "replace": b""}[mode]
             item = sign + b"FLAGS" + (b".SILENT" if silent else b"")
-            return [chosen.to_bytes(), item, flag_list(flags)]
+            modifiers = [] if since is None else [b"(UNCHANGEDSINCE %d)" % since]
+            return [chosen.to_bytes(), *modifiers, item, flag_list(flags)]
         case grammar.Copy(chosen, name) | grammar.Move(chosen, name):
             return [chosen.to_bytes(), mailbox(name)]
         case grammar.Expunge(uids):
             return [] if uids is None else [uids.to_bytes()]
-        case grammar.Fetch(chosen, wanted):
-            return [chosen.to_bytes(), group(map(fetch_item, wanted))]
+        case grammar.Fetch(chosen, wanted, _, since, gone):
+            modifiers = [] if since is None else [b"CHANGEDSINCE %d" % since]
+            modifiers += [b"VANISHED"] if gone else []
+            after = [group(modifiers)] if modifiers else []
+            return [chosen.to_bytes(), group(map(fetch_item, wanted)), *after]
         case grammar.Search(key, charset):
             named = [] if charset is None else [b"CHARSET", charset.encode()]
             return [*named, search_key(key)]
@@ -178,6 +182,8 @@ def search_key(key: keys.SearchKey) -> bytes:
             return chosen.to_bytes()
         case keys.UIDs(chosen):
             return b"UID " + chosen.to_bytes()
+        case keys.ModSeq(least):
+            return b"MODSEQ %d" % least
         case keys.InternalDate(operator, date):
             return b"%b %b" % (operator.upper().encode(), day(date))
         case keys.SentDate(operator, date):

@@ -152,11 +152,14 @@ bodies = st.builds(
 )
 items = st.lists(st.sampled_from(grammar.Attribute) | bodies, min_size=1, max_size=6, unique=True)
 
+modseqs = st.integers(0, 2**63 - 1)
+
 leaves = st.one_of(
     st.sampled_from([keys.All(), keys.Recent()]),
     st.builds(keys.HasFlag, st.sampled_from(SYSTEM_FLAGS) | atoms),
     st.builds(keys.SequenceNumbers, sets),
     st.builds(keys.UIDs, sets),
+    st.builds(keys.ModSeq, modseqs),
     st.builds(keys.InternalDate, st.sampled_from(["before", "on", "since"]), dates),
     st.builds(keys.SentDate, st.sampled_from(["before", "on", "since"]), dates),
     st.builds(keys.Size, st.sampled_from(["larger", "smaller"]), st.integers(0, 2**63 - 1)),
@@ -185,12 +188,21 @@ values = st.one_of(
         st.lists(st.sampled_from(grammar.StatusItem), min_size=1, unique=True).map(tuple),
     ).map(lambda value: ("STATUS", value)),
     st.builds(
-        grammar.Store, sets, st.sampled_from(["replace", "add", "remove"]), flags, st.booleans()
+        grammar.Store,
+        sets,
+        st.sampled_from(["replace", "add", "remove"]),
+        flags,
+        st.booleans(),
+        st.just(False),
+        st.none() | modseqs,
     ).map(lambda value: ("STORE", value)),
     st.builds(grammar.Copy, sets, mailboxes).map(lambda value: ("COPY", value)),
     st.builds(grammar.Move, sets, mailboxes, st.just(True)).map(lambda value: ("UID MOVE", value)),
     st.builds(grammar.Expunge, sets).map(lambda value: ("UID EXPUNGE", value)),
     st.builds(grammar.Fetch, sets, items.map(tuple)).map(lambda value: ("FETCH", value)),
+    st.builds(
+        grammar.Fetch, sets, items.map(tuple), st.just(True), modseqs, st.booleans()
+    ).map(lambda value: ("UID FETCH", value)),
     st.builds(grammar.Search, trees, st.sampled_from([None, "UTF-8"])).map(
         lambda value: ("SEARCH", value)
     ),

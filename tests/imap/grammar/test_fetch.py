@@ -28,6 +28,10 @@ class Fetches(GrammarCase):
             {
                 "FETCH 2:4 FLAGS": Fetch(SequenceSet(((2, 4),)), (A.FLAGS,)),
                 "fetch * flags": Fetch(SequenceSet.of(STAR), (A.FLAGS,)),
+                "FETCH 1 (MODSEQ) (CHANGEDSINCE 0)": Fetch(ONE, (A.MODSEQ,), changed_since=0),
+                "UID FETCH 1 FLAGS (vanished changedsince 9223372036854775807)": Fetch(
+                    ONE, (A.FLAGS,), True, 2**63 - 1, vanished=True
+                ),
                 "UID FETCH 1:* (UID)": Fetch(SequenceSet(((1, STAR),)), (A.UID,), uid=True),
             }
         )
@@ -115,7 +119,11 @@ class Fetches(GrammarCase):
                 "FETCH 1 (FLAGS": "what to fetch, or ')'",
                 "FETCH 1 (FLAGS  UID)": "what to fetch",
                 "FETCH 1 (FLAGS ALL)": "ALL can't be fetched",
-                "FETCH 1 FLAGS UID": "end of the command",
+                "FETCH 1 FLAGS UID": "'(' and a modifier",
+                "FETCH 1 FLAGS (CHANGEDSINCE)": "a modseq",
+                "FETCH 1 FLAGS (CHANGEDSINCE 1 VANISHED)": "VANISHED belongs to UID FETCH",
+                "UID FETCH 1 FLAGS (VANISHED)": "with CHANGEDSINCE",
+                "UID FETCH 1 FLAGS (CHANGEDSINCE 1 FOO)": "FOO is no modifier",
                 "FETCH 1 FOO": "FOO can't be fetched",
                 "FETCH 1 BODY.PEEK": "BODY.PEEK can't be fetched",
                 "FETCH 1 BODY[": "a part number, HEADER or TEXT",
@@ -136,7 +144,6 @@ class Fetches(GrammarCase):
                 "FETCH 1 BODY[]<0.1": "'>'",
                 f"FETCH 1 BODY[]<0.{2**63}>": "how many octets has to be from 1",
                 f"FETCH 1 BODY[{'9' * 5000}]": "a part number has to be from 1",
-                "FETCH 1 FLAGS (CHANGEDSINCE 1)": "end of the command",
             }
         )
 

@@ -101,6 +101,15 @@ class Searches(GrammarCase):
             }
         )
 
+    def test_modseq(self) -> None:
+        self.check_keys(
+            {
+                "MODSEQ 620162338": keys.ModSeq(620162338),
+                'MODSEQ "/flags/\\\\draft" all 0': keys.ModSeq(0),
+                'OR modseq "/Flags/Work" priv 7 SEEN': keys.Or(keys.ModSeq(7), HAS("\\Seen")),
+            }
+        )
+
     def test_charsets(self) -> None:
         text = keys.Text("ö")
         self.check_values(
@@ -171,7 +180,12 @@ class Searches(GrammarCase):
                 "SEARCH 0": "a message number has to be from 1",
                 "SEARCH 1ALL": "a search key",
                 "SEARCH RETURN (COUNT) ALL": "RETURN is no search key",
-                "SEARCH MODSEQ 1": "MODSEQ is no search key",
+                "SEARCH MODSEQ": "the argument of MODSEQ",
+                "SEARCH MODSEQ x": "a modseq",
+                "SEARCH MODSEQ 9223372036854775808": "a modseq has to be",
+                'SEARCH MODSEQ "/flags/x" 1': "priv, shared or all",
+                'SEARCH MODSEQ "/flags/x" none 1': "priv, shared or all",
+                'SEARCH MODSEQ "/comment" all 1': "no name of an entry",
             }
         )
 

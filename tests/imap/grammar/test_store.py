@@ -22,6 +22,9 @@ class Stores(GrammarCase):
                 "STORE 1 FLAGS ()": Store(ONE, "replace", frozenset()),
                 "STORE 1 -FLAGS \\DELETED": Store(ONE, "remove", DELETED),
                 "STORE 1 +flags.silent (\\deleted)": Store(ONE, "add", DELETED, silent=True),
+                "STORE 1 (unchangedsince 9223372036854775807) FLAGS ()": Store(
+                    ONE, "replace", frozenset(), unchanged_since=2**63 - 1
+                ),
                 "STORE 1 FLAGS \\Seen \\Draft": Store(
                     ONE, "replace", frozenset({"\\Seen", "\\Draft"})
                 ),
@@ -55,7 +58,13 @@ class Stores(GrammarCase):
                 "STORE 1 FLAGS ( a)": "a flag",
                 "STORE 1 FLAGS ((a))": "a flag",
                 "STORE 1 FLAGS (a": "a flag, or ')'",
-                "STORE 1 (UNCHANGEDSINCE 1) FLAGS ()": "FLAGS, +FLAGS or -FLAGS",
+                "STORE 1 () FLAGS ()": "a modifier",
+                "STORE 1 (UNCHANGEDSINCE) FLAGS ()": "a modseq",
+                "STORE 1 (UNCHANGEDSINCE -1) FLAGS ()": "a modseq",
+                "STORE 1 (UNCHANGEDSINCE 9223372036854775808) FLAGS ()": "a modseq",
+                "STORE 1 (UNCHANGEDSINCE 1 UNCHANGEDSINCE 2) FLAGS ()": "stands there twice",
+                "STORE 1 (CHANGEDSINCE 1) FLAGS ()": "CHANGEDSINCE is no modifier",
+                "STORE 1 (UNCHANGEDSINCE 1)": "FLAGS, +FLAGS or -FLAGS",
             }
         )
 

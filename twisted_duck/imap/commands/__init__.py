@@ -44,6 +44,7 @@ TABLE: dict[type, Rule] = {
     grammar.Login: Rule(BEFORE_LOGIN, session.login),
     grammar.Authenticate: Rule(BEFORE_LOGIN, session.authenticate),
     grammar.Namespace: Rule(AFTER_LOGIN, session.namespace),
+    grammar.Enable: Rule(AFTER_LOGIN, session.enable),
     grammar.Idle: Rule(AFTER_LOGIN, idle.idle),
     grammar.Select: Rule(AFTER_LOGIN, mailbox.select),
     grammar.Create: Rule(AFTER_LOGIN, mailbox.create),

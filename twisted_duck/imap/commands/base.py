@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import attrs
 
 from twisted_duck.errors import BadSyntax, ReadOnly
+from twisted_duck.imap.enabled import Enabled
 from twisted_duck.imap.selection import Selection
 from twisted_duck.imap.view import View
 from twisted_duck.limits import Limits
@@ -42,6 +43,7 @@ class Connection(Protocol):
     #: Whether the last thing said is the beginning of something that has not been said to its end: what fails now can
     #: only end the connection.
     mid_answer: bool
+    enabled: Enabled
     #: None where no mailbox is selected.
     selection: Selection | None
 
@@ -104,12 +106,32 @@ def writable(connection: Connection) -> Selection:
     return selection
 
 
+def enable_condstore(connection: Connection) -> None:
+    """The client knows of modseqs from now on (RFC 7162 §3.1)."""
+    if not connection.enabled.condstore:
+        connection.enabled.condstore = True
+        if connection.selection is not None:
+            connection.selection.say_highest_modseq()
+
+
+def use_modseqs(connection: Connection, selection: Selection) -> None:
+    """A command in the selected mailbox that is about modseqs (RFC 7162 §3.1, §3.1.2.2)."""
+    if not selection.has_modseqs:
+        raise BadSyntax("there are no modseqs in this mailbox")
+    enable_condstore(connection)
+
+
 def choose(view: View, numbers: SequenceSet, *, uid: bool) -> list[int]:
     """The UIDs a command names, ascending.
 
     A sequence number above the mailbox's size is an error (RFC 3501 §9, `seq-number`); in an empty mailbox every set is
     taken for an empty one, because clients ask for 1:* before they look.  A UID that does not exist is no error.
     """
+    check_numbers(view, numbers, uid=uid)
+    return view.select(numbers, uid=uid)
+
+
+def check_numbers(view: View, numbers: SequenceSet, *, uid: bool) -> None:
+    """See `choose`."""
     if not uid and len(view) and numbers.largest > len(view):
         raise BadSyntax(f"there is no message {numbers.largest}, the last one is {len(view)}")
-    return view.select(numbers, uid=uid)

@@ -1,4 +1,4 @@
-"""FETCH and UID FETCH (RFC 3501 §6.4.5, §7.4.2).
+"""FETCH and UID FETCH (RFC 3501 §6.4.5, §7.4.2; RFC 7162), and what SELECT fetches for a client that comes back.
 
 A FETCH is planned once and then runs over its messages: each item asked for becomes a function from a message to the
 bytes of its answer.  Items that are in the index (FLAGS, UID) ask no database; structure comes as the bytes stored when
@@ -12,16 +12,26 @@ from typing import Any
 
 import attrs
 
-from twisted_duck.errors import Corruption
+from twisted_duck.errors import BadSyntax, Corruption
 from twisted_duck.imap import grammar, responses
-from twisted_duck.imap.commands.base import Connection, Done, choose, selected
+from twisted_duck.imap.commands.base import (
+    Connection,
+    Done,
+    check_numbers,
+    choose,
+    selected,
+    use_modseqs,
+)
 from twisted_duck.imap.commands.message import EXPUNGE_ISSUED
 from twisted_duck.imap.grammar import Attribute, FetchBody
+from twisted_duck.imap.resync import LAST_UID, agreed, changed_since, vanished
 from twisted_duck.imap.selection import BATCH, Selection
+from twisted_duck.interfaces import IQResyncMailbox
 from twisted_duck.mime.header import blocks
 from twisted_duck.mime.section import filter_header, locate
 from twisted_duck.outflow import Outflow
-from twisted_duck.values import SEEN, FetchWant, FlagChange, Flags, MessageData
+from twisted_duck.sequence import SequenceSet
+from twisted_duck.values import SEEN, FetchWant, FlagChange, Flags, MessageData, UIDSet
 
 #: Bytes of a header whose fields are gone through between two pauses: a few milliseconds, if fields are short.
 _FIELDS_AT_ONCE = 8 * 1024
@@ -39,6 +49,7 @@ class Row:
     number: int
     uid: int
     flags: Flags
+    modseq: int
     recent: bool
     #: None where nothing was asked of the store.
     data: MessageData | None
@@ -50,6 +61,10 @@ def _flags(row: Row) -> bytes:
 
 def _uid(row: Row) -> bytes:
     return b"UID %d" % row.uid
+
+
+def _modseq(row: Row) -> bytes:
+    return responses.modseq(row.modseq)
 
 
 def _internal_date(row: Row) -> bytes:
@@ -81,6 +96,7 @@ def _bodystructure(row: Row) -> bytes:
 ATTRIBUTES: dict[Attribute, tuple[FetchWant | None, Callable[[Row], bytes]]] = {
     Attribute.FLAGS: (None, _flags),
     Attribute.UID: (None, _uid),
+    Attribute.MODSEQ: (None, _modseq),
     Attribute.INTERNALDATE: ("date", _internal_date),
     Attribute.RFC822_SIZE: ("size", _size),
     Attribute.ENVELOPE: ("envelope", _envelope),
@@ -102,13 +118,15 @@ class Plan:
     says_flags: bool
 
     @classmethod
-    def of(cls, command: grammar.Fetch, *, readonly: bool) -> Plan:
+    def of(cls, command: grammar.Fetch, selection: Selection) -> Plan:
         items: list[Callable[[Row], bytes] | FetchBody] = []
         short_items: list[Callable[[Row], bytes]] = []
         wants: set[FetchWant] = set()
         asked = list(command.items)
-        if command.uid and Attribute.UID not in asked:
+        if (command.uid or selection.vanishes) and Attribute.UID not in asked:
             asked.insert(0, Attribute.UID)
+        if selection.tells_modseqs and Attribute.MODSEQ not in asked:
+            asked.append(Attribute.MODSEQ)
         for item in asked:
             if isinstance(item, FetchBody):
                 wants.add("content")
@@ -124,19 +142,63 @@ class Plan:
             tuple(items),
             tuple(short_items),
             frozenset(wants),
-            sets_seen=reads and not readonly,
+            sets_seen=reads and not selection.mailbox.readonly,
             says_flags=Attribute.FLAGS in asked,
         )
 
 
 async def fetch(connection: Connection, command: grammar.Fetch) -> Done:
+    """RFC 3501 §6.4.5; RFC 7162 §3.1.4, §3.2.6."""
     selection = selected(connection)
-    uids = choose(selection.view, command.set, uid=command.uid)
-    plan = Plan.of(command, readonly=selection.mailbox.readonly)
+    view, since = selection.view, command.changed_since
+    if command.vanished and not connection.enabled.qresync:
+        raise BadSyntax("QRESYNC has to be enabled first")
+    if since is not None or Attribute.MODSEQ in command.items:
+        use_modseqs(connection, selection)
+    if since is None:
+        uids = choose(view, command.set, uid=command.uid)
+    else:
+        check_numbers(view, command.set, uid=command.uid)
+        if command.vanished:
+            # Here `*` stands for the largest UID there can be: messages above the last one may have been and gone.
+            await _tell_vanished(connection, selection, command.set.against(LAST_UID), since)
+        uids = changed_since(view, selection.mailbox.index, command.set, since, uid=command.uid)
+    plan = Plan.of(command, selection)
     answer = _from_store if plan.wants else _from_index
     told = await answer(connection, selection, uids, plan)
     await connection.tell(expunges=command.uid)
     return Done("FETCH completed", EXPUNGE_ISSUED if told < len(uids) else None)
+
+
+async def resynchronise(connection: Connection, selection: Selection, known: grammar.Known) -> None:
+    """SELECT (QRESYNC ...): RFC 7162 §3.2.5.1, §3.2.5.2."""
+    uids = known.uids or UIDSet(((1, LAST_UID),))
+    if known.uids_of_numbers:
+        same = agreed(selection.view, known.numbers, known.uids_of_numbers)
+        lost = uids.common(UIDSet(((same + 1, LAST_UID),))) if same < LAST_UID else UIDSet()
+    else:
+        lost = uids
+    await _tell_vanished(connection, selection, lost, known.modseq)
+    numbers = SequenceSet(uids.ranges)
+    flags = grammar.Fetch(numbers, (Attribute.UID, Attribute.FLAGS, Attribute.MODSEQ), uid=True)
+    changed = changed_since(
+        selection.view, selection.mailbox.index, numbers, known.modseq, uid=True
+    )
+    await _from_index(connection, selection, changed, Plan.of(flags, selection))
+    selection.settle()
+
+
+async def _tell_vanished(
+    connection: Connection, selection: Selection, asked: UIDSet, modseq: int
+) -> None:
+    """Which of the UIDs were expunged since: RFC 7162 §3.2.10.1."""
+    mailbox, gone = selection.mailbox, None
+    if IQResyncMailbox.providedBy(mailbox):
+        gone = await mailbox.vanished_since(modseq)
+    uids = vanished(selection.view, mailbox.index, asked, gone)
+    if uids:
+        connection.send(responses.vanished(uids, earlier=True))
+        await connection.breathe()
 
 
 async def _from_index(
@@ -186,10 +248,13 @@ def _rows(selection: Selection, uids: Sequence[int], found: dict[int, MessageDat
     view = selection.view
     numbers = {uid: number for number, uid in view.numbered(uids)}
     is_recent = view.is_recent if view.has_recent else lambda uid: False
-    return [
-        Row(numbers[uid], uid, flags, is_recent(uid), found.get(uid))
-        for uid, _, flags in selection.mailbox.index.rows(uids)
+    rows = [
+        Row(numbers[uid], uid, flags, modseq, is_recent(uid), found.get(uid))
+        for uid, modseq, flags in selection.mailbox.index.rows(uids)
     ]
+    if rows and selection.tells_modseqs:
+        selection.told(max(row.modseq for row in rows))
+    return rows
 
 
 async def _set_seen(selection: Selection, batch: Sequence[MessageData]) -> frozenset[int]:

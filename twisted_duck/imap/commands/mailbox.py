@@ -4,17 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from twisted_duck.errors import MailboxGone
+import attrs
+
+from twisted_duck.errors import BadSyntax, MailboxGone
 from twisted_duck.imap import grammar, listing, responses
-from twisted_duck.imap.commands.base import Connection, Done, selected
+from twisted_duck.imap.commands.base import Connection, Done, enable_condstore, selected
+from twisted_duck.imap.commands.fetch import resynchronise
 from twisted_duck.imap.grammar import StatusItem
+from twisted_duck.interfaces import ICondstoreAccount
 from twisted_duck.limits import Limits
 from twisted_duck.values import DELIMITER, MailboxStatus
 
 
 async def select(connection: Connection, command: grammar.Select) -> Done:
-    """RFC 3501 §6.3.1, §6.3.2: whatever comes of it, the mailbox that was selected is not selected any more."""
-    await connection.deselect()
+    """RFC 3501 §6.3.1, §6.3.2: whatever comes of it, the mailbox that was selected is not selected any more.
+
+    CONDSTORE: RFC 7162 §3.1.8; QRESYNC: §3.2.5; CLOSED: §3.2.11.
+    """
+    known = command.known
+    if known is not None and not connection.enabled.qresync:
+        raise BadSyntax("QRESYNC has to be enabled first")
+    if connection.selection is not None:
+        await connection.deselect()
+        connection.send(responses.status(b"OK", "the mailbox before is closed", b"CLOSED"))
+    if command.condstore:
+        enable_condstore(connection)
     mailbox = await connection.account.select(command.mailbox, command.readonly)
     selection = await connection.select(mailbox)
     index, view = mailbox.index, selection.view
@@ -27,6 +41,9 @@ async def select(connection: Connection, command: grammar.Select) -> Done:
         connection.send(responses.status(b"OK", "the first unseen message", b"UNSEEN %d" % number))
     connection.send(responses.status(b"OK", "valid UIDs", b"UIDVALIDITY %d" % index.uidvalidity))
     connection.send(responses.status(b"OK", "predicted next UID", b"UIDNEXT %d" % index.uidnext))
+    selection.say_highest_modseq()
+    if known is not None and selection.has_modseqs and known.uidvalidity == index.uidvalidity:
+        await resynchronise(connection, selection, known)
     if mailbox.readonly:
         return Done("EXAMINE completed" if command.readonly else "SELECT completed", b"READ-ONLY")
     return Done("SELECT completed", b"READ-WRITE")
@@ -118,13 +135,18 @@ STATUS_ITEMS: dict[StatusItem, Callable[[MailboxStatus, Limits], int]] = {
     StatusItem.UIDNEXT: lambda status, limits: status.uidnext,
     StatusItem.UIDVALIDITY: lambda status, limits: status.uidvalidity,
     StatusItem.UNSEEN: lambda status, limits: status.unseen,
+    StatusItem.HIGHESTMODSEQ: lambda status, limits: status.highest_modseq,
     StatusItem.APPENDLIMIT: lambda status, limits: limits.message,
 }
 
 
 async def status(connection: Connection, command: grammar.Status) -> Done:
-    """RFC 3501 §6.3.10."""
+    """RFC 3501 §6.3.10; HIGHESTMODSEQ: RFC 7162 §3.1.7."""
     answer = await connection.account.status(command.mailbox)
+    if not ICondstoreAccount.providedBy(connection.account):
+        answer = attrs.evolve(answer, highest_modseq=0)
+    if StatusItem.HIGHESTMODSEQ in command.items:
+        enable_condstore(connection)
     items = [(item.value, STATUS_ITEMS[item](answer, connection.limits)) for item in command.items]
     connection.send(responses.mailbox_status(command.mailbox, items))
     return Done("STATUS completed")

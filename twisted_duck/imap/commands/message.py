@@ -4,13 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from twisted_duck.errors import BadSyntax, ExpungeIssued
+from twisted_duck.errors import BadSyntax, ExpungeIssued, Modified
 from twisted_duck.imap import grammar, responses
-from twisted_duck.imap.commands.base import Connection, Done, choose, selected, writable
+from twisted_duck.imap.commands.base import (
+    Connection,
+    Done,
+    choose,
+    selected,
+    use_modseqs,
+    writable,
+)
 from twisted_duck.imap.selection import BATCH, Selection
 from twisted_duck.index import living
 from twisted_duck.interfaces import IMoveMailbox
-from twisted_duck.values import CopyResult, FlagChange, UIDSet, compact
+from twisted_duck.search import ModSeq, walk
+from twisted_duck.values import CopyResult, FlagChange, StoreResult, UIDSet, compact
 
 #: Somebody else removed messages that this client does not know to be gone (RFC 5530, RFC 2180 §4).
 EXPUNGE_ISSUED = b"EXPUNGEISSUED"
@@ -20,56 +28,88 @@ async def expunge(connection: Connection, command: grammar.Expunge) -> Done:
     """RFC 3501 §6.4.3; UID EXPUNGE: RFC 4315 §2.1."""
     selection = writable(connection)
     if command.uids is None:
-        await selection.mailbox.expunge()
+        gone = await selection.mailbox.expunge()
     else:
         chosen = selection.view.select(command.uids, uid=True)
-        await selection.mailbox.expunge(UIDSet.of(chosen))
+        gone = await selection.mailbox.expunge(UIDSet.of(chosen))
     await connection.tell(expunges=True)
-    return Done("EXPUNGE completed")
+    return Done("EXPUNGE completed", _highest_modseq(selection) if gone else None)
+
+
+def _highest_modseq(selection: Selection) -> bytes | None:
+    """After messages have left the mailbox (RFC 7162 §3.2.7, §3.2.9; RFC 6851 §4.4)."""
+    if not selection.vanishes:
+        return None
+    return responses.highest_modseq(selection.view.synchronised_at)
 
 
 async def search(connection: Connection, command: grammar.Search) -> Done:
-    """RFC 3501 §6.4.4."""
+    """RFC 3501 §6.4.4; MODSEQ: RFC 7162 §3.1.5, §3.1.6."""
     selection = selected(connection)
+    about_modseqs = any(isinstance(key, ModSeq) for key in walk(command.key))
+    if about_modseqs:
+        use_modseqs(connection, selection)
     view = selection.view
     found: Sequence[int] = await selection.mailbox.search(view.resolve(command.key))
+    highest = None
+    if about_modseqs:
+        highest = max((modseq for _, modseq, _ in selection.mailbox.index.rows(found)), default=0)
     if not command.uid:
         found = [number for number, _ in view.numbered(found)]
-    connection.send(responses.search(found))
+    connection.send(responses.search(found, highest))
     await connection.tell(expunges=command.uid)
     return Done("SEARCH completed")
 
 
 async def store(connection: Connection, command: grammar.Store) -> Done:
-    """RFC 3501 §6.4.6."""
+    """RFC 3501 §6.4.6; UNCHANGEDSINCE: RFC 7162 §3.1.3.
+
+    A message that has the flags already keeps its modseq, and is among those that are told.
+    """
     selection = writable(connection)
+    if command.unchanged_since is not None:
+        use_modseqs(connection, selection)
     uids = choose(selection.view, command.set, uid=command.uid)
     # What others changed is told first: a .SILENT change must not hide it.
     await connection.tell(expunges=False)
-    result = await selection.mailbox.store(uids, FlagChange(command.mode, command.flags))
+    change = FlagChange(command.mode, command.flags, command.unchanged_since)
+    result = await selection.mailbox.store(uids, change)
     if result.modseq:
         selection.view.knows(result.modseq)
     selection.tell_keywords()
-    if not command.silent:
-        await _tell_flags(connection, selection, uids, uid=command.uid)
-    gone = len(result.changed) + len(result.unchanged) < len(uids)
+    await _tell_stored(connection, selection, command, result)
+    failed = UIDSet.of(
+        result.modified
+        if command.uid
+        else (number for number, _ in selection.view.numbered(result.modified))
+    )
+    gone = len(result.changed) + len(result.unchanged) + len(result.modified) < len(uids)
     await connection.tell(expunges=command.uid)
+    if failed and gone and not command.uid:
+        raise Modified("some of the messages do not exist any more", str(failed))
+    if failed:
+        return Done("STORE completed, but for messages that were changed", responses.modified(failed))
     return Done("STORE completed", EXPUNGE_ISSUED if gone else None)
 
 
-async def _tell_flags(
-    connection: Connection, selection: Selection, uids: Sequence[int], *, uid: bool
+async def _tell_stored(
+    connection: Connection, selection: Selection, command: grammar.Store, result: StoreResult
 ) -> None:
-    """The flags that messages have now, asked for by STORE."""
+    """The flags that messages have now, if they were asked for, and their modseqs, whether or not (RFC 7162 §3.1.3)."""
     view, index = selection.view, selection.mailbox.index
+    if not command.silent or command.unchanged_since is not None:
+        uids = sorted((*result.changed, *result.unchanged))
+    elif selection.tells_modseqs:
+        uids = list(result.changed)
+    else:
+        return
     for start in range(0, len(uids), BATCH):
-        for each, _, flags in index.rows(uids[start : start + BATCH]):
+        for each, modseq, flags in index.rows(uids[start : start + BATCH]):
             number = view.number(each)
             assert number is not None  # `uids` came from this view
-            items = [b"FLAGS " + responses.flags_of(flags, view.is_recent(each))]
-            if uid:
-                items.insert(0, b"UID %d" % each)
-            connection.send(responses.fetch(number, items))
+            items = () if command.silent else (b"FLAGS " + responses.flags_of(flags, view.is_recent(each)),)
+            said = selection.say_fetch(number, each, modseq, *items, with_uid=command.uid)
+            connection.send(said)
         await connection.breathe()
 
 
@@ -97,7 +137,7 @@ async def move(connection: Connection, command: grammar.Move) -> Done:
     if code is not None:
         connection.send(responses.status(b"OK", "moved", code))
     await connection.tell(expunges=True)
-    return Done("MOVE completed")
+    return Done("MOVE completed", _highest_modseq(selection))
 
 
 def _to_copy(selection: Selection, command: grammar.Copy | grammar.Move) -> list[int]:

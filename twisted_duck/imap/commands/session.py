@@ -1,10 +1,11 @@
-"""CAPABILITY, NOOP, LOGOUT, ID, NAMESPACE, STARTTLS, LOGIN, AUTHENTICATE."""
+"""CAPABILITY, NOOP, LOGOUT, ID, NAMESPACE, ENABLE, STARTTLS, LOGIN, AUTHENTICATE."""
 
 from __future__ import annotations
 
 from twisted_duck import __version__
 from twisted_duck.imap import grammar, responses
-from twisted_duck.imap.commands.base import Connection, Done
+from twisted_duck.imap.commands.base import Connection, Done, enable_condstore
+from twisted_duck.imap.enabled import EXTENSIONS
 from twisted_duck.sasl import Credentials
 from twisted_duck.values import DELIMITER
 
@@ -42,6 +43,19 @@ async def namespace(connection: Connection, command: grammar.Namespace) -> Done:
     delimiter = responses.string(DELIMITER.encode("ascii"))
     connection.send(responses.untagged(b'NAMESPACE (("" %b)) NIL NIL' % delimiter))
     return Done("NAMESPACE completed")
+
+
+async def enable(connection: Connection, command: grammar.Enable) -> Done:
+    """RFC 5161 §3.1: what is not known is passed over; what was enabled before is named again."""
+    known = EXTENSIONS.keys() & set(connection.capabilities())
+    granted = [name for name in dict.fromkeys(command.capabilities) if name in known]
+    connection.send(responses.untagged(responses.enabled(granted)))
+    if granted:
+        # All there are have to do with modseqs.
+        enable_condstore(connection)
+    for name in granted:
+        EXTENSIONS[name](connection.enabled)
+    return Done("ENABLE completed")
 
 
 async def start_tls(connection: Connection, command: grammar.StartTLS) -> Done:

@@ -1,4 +1,4 @@
-"""FETCH and UID FETCH: RFC 3501 §6.4.5, §6.4.8."""
+"""FETCH and UID FETCH: RFC 3501 §6.4.5, §6.4.8; RFC 7162 §3.1.4, §3.2.6."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from attrs import frozen
 
 from twisted_duck.errors import TooMany
 from twisted_duck.imap.grammar.cursor import ASTRING, NUMBER64_MAX, Cursor
-from twisted_duck.imap.grammar.terms import parenthesised, sequence_set
+from twisted_duck.imap.grammar.terms import modifiers, modseq, parenthesised, sequence_set
 from twisted_duck.mime.section import Section, SectionText
 from twisted_duck.sequence import SequenceSet
 
@@ -32,6 +32,7 @@ class Attribute(enum.Enum):
     ENVELOPE = "ENVELOPE"
     BODY = "BODY"
     BODYSTRUCTURE = "BODYSTRUCTURE"
+    MODSEQ = "MODSEQ"
 
 
 @frozen
@@ -71,12 +72,16 @@ FetchItem: TypeAlias = Attribute | FetchBody
 class Fetch:
     """Items in the order asked, each once, macros resolved.
 
-    UID FETCH answers with the UID whether `items` name it or not.
+    UID FETCH answers with the UID whether `items` name it or not. With `changed_since` only messages
+    of which the modseq is higher are answered; with `vanished` (UID FETCH only, and only beside
+    `changed_since`) those that were expunged since are told, too.
     """
 
     set: SequenceSet
     items: tuple[FetchItem, ...]
     uid: bool = False
+    changed_since: int | None = None
+    vanished: bool = False
 
 
 _FAST = (Attribute.FLAGS, Attribute.INTERNALDATE, Attribute.RFC822_SIZE)
@@ -113,7 +118,13 @@ def fetch(cursor: Cursor, *, uid: bool = False) -> Fetch:
         items = list(MACROS.get(name) or [_named(cursor, name)])
     if len(items) > cursor.limits.fetch_items:
         raise TooMany(f"more than {cursor.limits.fetch_items} items in one FETCH")
-    return Fetch(chosen, tuple(dict.fromkeys(items)), uid)
+    unique = tuple(dict.fromkeys(items))
+    if not cursor.take(b" "):
+        return Fetch(chosen, unique, uid)
+    given = modifiers(cursor, {"CHANGEDSINCE": modseq, "VANISHED": lambda cursor: True})
+    if "VANISHED" in given and not (uid and "CHANGEDSINCE" in given):
+        cursor.refuse("VANISHED belongs to UID FETCH with CHANGEDSINCE")
+    return Fetch(chosen, unique, uid, given.get("CHANGEDSINCE"), "VANISHED" in given)
 
 
 def _item(cursor: Cursor) -> FetchItem:

@@ -1,4 +1,4 @@
-"""Commands about mailboxes: RFC 3501 §6.3, §6.4.1, §6.4.2; UNSELECT (RFC 3691).
+"""Commands about mailboxes: RFC 3501 §6.3, §6.4.1, §6.4.2; UNSELECT (RFC 3691); RFC 7162.
 
 A mailbox is a `str`, decoded from modified UTF-7, with INBOX in upper case.
 """
@@ -9,22 +9,43 @@ import enum
 from collections.abc import Callable
 from typing import Final, TypeVar
 
-from attrs import frozen
+from attrs import field, frozen
 
 from twisted_duck.imap import utf7
-from twisted_duck.imap.grammar.cursor import Cursor
-from twisted_duck.imap.grammar.terms import list_mailbox, mailbox, parenthesised
-from twisted_duck.values import DELIMITER
+from twisted_duck.imap.grammar.cursor import NUMBER64_MAX, Cursor
+from twisted_duck.imap.grammar.terms import (
+    list_mailbox,
+    mailbox,
+    modifiers,
+    parenthesised,
+    uid_set,
+)
+from twisted_duck.values import DELIMITER, UIDSet
 
 T = TypeVar("T")
 
 
 @frozen
+class Known:
+    """What a client knows of a mailbox (RFC 7162 §3.2.5): the argument of QRESYNC."""
+
+    uidvalidity: int
+    modseq: int
+    #: The UIDs it knows; None where it did not say.
+    uids: UIDSet | None = None
+    #: Some message numbers and, as many, the UIDs that they had; empty where it did not say.
+    numbers: UIDSet = field(factory=UIDSet)
+    uids_of_numbers: UIDSet = field(factory=UIDSet)
+
+
+@frozen
 class Select:
-    """SELECT and EXAMINE, RFC 3501 §6.3.1, §6.3.2."""
+    """SELECT and EXAMINE, RFC 3501 §6.3.1, §6.3.2, with the parameters of RFC 7162 §3.1.8, §3.2.5."""
 
     mailbox: str
     readonly: bool = False
+    condstore: bool = False
+    known: Known | None = None
 
 
 @frozen
@@ -90,12 +111,13 @@ class StatusItem(enum.Enum):
     UIDNEXT = "UIDNEXT"
     UIDVALIDITY = "UIDVALIDITY"
     UNSEEN = "UNSEEN"
+    HIGHESTMODSEQ = "HIGHESTMODSEQ"
     APPENDLIMIT = "APPENDLIMIT"
 
 
 @frozen
 class Status:
-    """STATUS, RFC 3501 §6.3.10 (APPENDLIMIT: RFC 7889): each item once, in the order asked."""
+    """STATUS, RFC 3501 §6.3.10 (APPENDLIMIT: RFC 7889, HIGHESTMODSEQ: RFC 7162): each item once, in the order asked."""
 
     mailbox: str
     items: tuple[StatusItem, ...]
@@ -124,6 +146,39 @@ def _with_mailbox(command: Callable[[str], T]) -> Callable[[Cursor], T]:
         return command(mailbox(cursor))
 
     return parser
+
+
+def select(cursor: Cursor, *, readonly: bool = False) -> Select:
+    cursor.space("a mailbox name")
+    name = mailbox(cursor)
+    if not cursor.take(b" "):
+        return Select(name, readonly)
+    parameters = modifiers(cursor, {"CONDSTORE": lambda cursor: True, "QRESYNC": _known})
+    return Select(name, readonly, "CONDSTORE" in parameters, parameters.get("QRESYNC"))
+
+
+def _known(cursor: Cursor) -> Known:
+    cursor.space("'('")
+    cursor.expect(b"(")
+    uidvalidity = cursor.number("a UIDVALIDITY", 1)
+    cursor.space("a modseq")
+    modseq = cursor.number("a modseq", 1, NUMBER64_MAX)
+    uids: UIDSet | None = None
+    numbers = uids_of_numbers = UIDSet()
+    more = cursor.take(b" ")
+    if more and not cursor.sees(b"("):
+        uids = uid_set(cursor)
+        more = cursor.take(b" ")
+    if more:
+        cursor.expect(b"(", "'(' and message numbers")
+        numbers = uid_set(cursor, ascending=True)
+        cursor.space("the UIDs of these")
+        uids_of_numbers = uid_set(cursor, ascending=True)
+        cursor.expect(b")")
+        if len(numbers) != len(uids_of_numbers):
+            cursor.refuse("there are not as many UIDs as message numbers")
+    cursor.expect(b")")
+    return Known(uidvalidity, modseq, uids, numbers, uids_of_numbers)
 
 
 def rename(cursor: Cursor) -> Rename:
@@ -166,8 +221,8 @@ def _status_item(cursor: Cursor) -> StatusItem:
 
 
 PARSERS: Final[dict[str, Callable[[Cursor], object]]] = {
-    "SELECT": _with_mailbox(Select),
-    "EXAMINE": _with_mailbox(lambda name: Select(name, readonly=True)),
+    "SELECT": select,
+    "EXAMINE": lambda cursor: select(cursor, readonly=True),
     "CREATE": _with_mailbox(lambda name: Create(name.removesuffix(DELIMITER))),
     "DELETE": _with_mailbox(Delete),
     "RENAME": rename,

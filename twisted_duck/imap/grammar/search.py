@@ -1,4 +1,4 @@
-"""SEARCH and UID SEARCH: RFC 3501 §6.4.4, §6.4.8."""
+"""SEARCH and UID SEARCH: RFC 3501 §6.4.4, §6.4.8; RFC 7162 §3.1.5."""
 
 from __future__ import annotations
 
@@ -170,6 +170,18 @@ class _Reader:
         self.cursor.space("a string to search for")
         return keys.Header(name, self.text())
 
+    def modseq(self) -> keys.ModSeq:
+        """RFC 7162 §3.1.5.  There is one modseq a message: those of its metadata items are all the same."""
+        if self.cursor.is_string():
+            entry = self.cursor.string("the name of an entry").lower()
+            if not entry.startswith(b"/flags/") or entry == b"/flags/":
+                self.cursor.refuse("that is no name of an entry (/flags/...)")
+            self.cursor.space("priv, shared or all")
+            if self.cursor.keyword("priv, shared or all") not in ("PRIV", "SHARED", "ALL"):
+                self.cursor.refuse("an entry is priv, shared or all")
+            self.cursor.space("a modseq")
+        return keys.ModSeq(self.cursor.number("a modseq", 0, NUMBER64_MAX))
+
     def octets(self) -> int:
         return self.cursor.number("a number of octets", 0, NUMBER64_MAX)
 
@@ -206,6 +218,7 @@ _WITH_ARGUMENT: Final[dict[str, Callable[[_Reader], SearchKey]]] = {
     "KEYWORD": lambda reader: keys.HasFlag(keyword(reader.cursor)),
     "UNKEYWORD": lambda reader: keys.Not(keys.HasFlag(keyword(reader.cursor))),
     "UID": lambda reader: keys.UIDs(sequence_set(reader.cursor)),
+    "MODSEQ": _Reader.modseq,
 }
 
 PARSERS: Final[dict[str, Callable[[Cursor], object]]] = {

@@ -1,4 +1,4 @@
-"""Commands that change or copy messages: RFC 3501 §6.4.3, §6.4.6 to §6.4.8; RFC 4315; RFC 6851."""
+"""Commands that change or copy messages: RFC 3501 §6.4.3, §6.4.6 to §6.4.8; RFC 4315; RFC 6851; RFC 7162."""
 
 from __future__ import annotations
 
@@ -8,20 +8,21 @@ from typing import Final
 from attrs import frozen
 
 from twisted_duck.imap.grammar.cursor import Cursor
-from twisted_duck.imap.grammar.terms import flags, mailbox, sequence_set
+from twisted_duck.imap.grammar.terms import flags, mailbox, modifiers, modseq, sequence_set
 from twisted_duck.sequence import SequenceSet
 from twisted_duck.values import FlagMode, Flags
 
 
 @frozen
 class Store:
-    """STORE and UID STORE. `\\\\Recent` is never among `flags`."""
+    """STORE and UID STORE. `\\\\Recent` is never among `flags`; `unchanged_since`: RFC 7162 §3.1.3."""
 
     set: SequenceSet
     mode: FlagMode
     flags: Flags
     silent: bool = False
     uid: bool = False
+    unchanged_since: int | None = None
 
 
 @frozen
@@ -56,12 +57,16 @@ def store(cursor: Cursor, *, uid: bool = False) -> Store:
     cursor.space("a set of messages")
     chosen = sequence_set(cursor)
     cursor.space("FLAGS, +FLAGS or -FLAGS")
+    since: int | None = None
+    if cursor.sees(b"("):
+        since = modifiers(cursor, {"UNCHANGEDSINCE": modseq})["UNCHANGEDSINCE"]
+        cursor.space("FLAGS, +FLAGS or -FLAGS")
     mode = next(mode for sign, mode in _MODES.items() if cursor.take(sign))
     item = cursor.keyword("FLAGS, +FLAGS or -FLAGS")
     if item not in ("FLAGS", "FLAGS.SILENT"):
         cursor.refuse(f"{item[:40]} can't be stored")
     cursor.space("flags")
-    return Store(chosen, mode, flags(cursor, bare=True), item == "FLAGS.SILENT", uid)
+    return Store(chosen, mode, flags(cursor, bare=True), item == "FLAGS.SILENT", uid, since)
 
 
 def copy(cursor: Cursor, *, uid: bool = False) -> Copy:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import datetime
 import re
-from collections.abc import Callable
-from typing import TypeVar
+from collections.abc import Callable, Mapping
+from itertools import pairwise
+from typing import Any, TypeVar
 
 from twisted_duck.errors import TooMany
 from twisted_duck.imap import utf7
-from twisted_duck.imap.grammar.cursor import LIST_MAILBOX, NUMBER_MAX, Cursor
+from twisted_duck.imap.grammar.cursor import LIST_MAILBOX, NUMBER64_MAX, NUMBER_MAX, Cursor
 from twisted_duck.names import canonical
 from twisted_duck.sequence import STAR, SequenceSet
-from twisted_duck.values import SYSTEM_FLAGS, Flags
+from twisted_duck.values import SYSTEM_FLAGS, Flags, UIDSet
 
 T = TypeVar("T")
 
@@ -33,6 +34,28 @@ def parenthesised(cursor: Cursor, item: Callable[[Cursor], T], what: str) -> lis
         cursor.space(f"{what}, or ')'")
         items.append(item(cursor))
     return items
+
+
+def modifiers(cursor: Cursor, readers: Mapping[str, Callable[[Cursor], Any]]) -> dict[str, Any]:
+    """`(name argument name ...)` (RFC 4466 §2.5), each once: what the reader of each name made of what stands behind it."""
+    found: dict[str, Any] = {}
+
+    def one(cursor: Cursor) -> None:
+        name = cursor.keyword("a modifier")
+        if name not in readers:
+            cursor.refuse(f"{name[:40]} is no modifier of this command")
+        if name in found:
+            cursor.refuse(f"{name} stands there twice")
+        found[name] = readers[name](cursor)
+
+    parenthesised(cursor, one, "a modifier")
+    return found
+
+
+def modseq(cursor: Cursor) -> int:
+    """A space and a modseq, which may be 0 (RFC 7162 §7, `mod-sequence-valzer`)."""
+    cursor.space("a modseq")
+    return cursor.number("a modseq", 0, NUMBER64_MAX)
 
 
 def mailbox(cursor: Cursor) -> str:
@@ -56,6 +79,17 @@ def sequence_set(cursor: Cursor) -> SequenceSet:
         ranges.append((first, last))
         if not cursor.take(b","):
             return SequenceSet(tuple(ranges))
+
+
+def uid_set(cursor: Cursor, *, ascending: bool = False) -> UIDSet:
+    """A set without `*` (RFC 7162 §7, `known-uids`)."""
+    found = sequence_set(cursor)
+    if found.has_star:
+        cursor.refuse("* can't be in this set")
+    ends = [number for pair in found.ranges for number in dict.fromkeys(pair)]
+    if ascending and any(low >= high for low, high in pairwise(ends)):
+        cursor.refuse("this set has to ascend")
+    return found.against(0)
 
 
 def _message_number(cursor: Cursor) -> int:

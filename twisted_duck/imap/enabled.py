@@ -1,0 +1,31 @@
+"""What a client has switched on for the rest of its connection (RFC 5161; RFC 7162 §3.1, §3.2.3)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+import attrs
+
+
+@attrs.define
+class Enabled:
+    #: Every FETCH response tells the modseq.
+    condstore: bool = False
+    #: And the UID; VANISHED stands in place of EXPUNGE.
+    qresync: bool = False
+
+
+def _condstore(enabled: Enabled) -> None:
+    enabled.condstore = True
+
+
+def _qresync(enabled: Enabled) -> None:
+    enabled.condstore = enabled.qresync = True
+
+
+#: What ENABLE takes, where the capability of that name is there.
+EXTENSIONS: Final[dict[str, Callable[[Enabled], None]]] = {
+    "CONDSTORE": _condstore,
+    "QRESYNC": _qresync,
+}
