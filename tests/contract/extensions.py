@@ -103,7 +103,7 @@ class ExtensionsContract(Contract):
         await self.flag(mailbox, uids[:1], "add", DELETED)
         await mailbox.expunge()
         await self.fails(mailbox.move(uids[1:], "Nothing"), errors.TryCreate)
-        await self.fails(mailbox.move(uids, "Archive"), errors.Refused)
+        await self.fails(mailbox.move(uids, "Archive"), errors.ExpungeIssued)
         readonly = await account.select("INBOX", True)
         await self.fails(readonly.move(uids[1:], "Archive"), errors.ReadOnly)
         await mailbox.refresh()

@@ -299,5 +299,5 @@ class MessagesContract(Contract):
         account, mailbox, uids = await self.filled(3)
         await self.flag(mailbox, uids[1:2], "add", DELETED)
         await mailbox.expunge()
-        await self.fails(mailbox.copy(uids, "Archive"), errors.Refused)
+        await self.fails(mailbox.copy(uids, "Archive"), errors.ExpungeIssued)
         self.assertEqual((await account.status("Archive")).messages, 0)

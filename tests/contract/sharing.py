@@ -172,7 +172,7 @@ class SharingContract(Contract):
             self.assertEqual(heard, ["gone"])
             await self.fails(self.flag(mailbox, uids, "add", SEEN), errors.MailboxGone)
             await self.fails(mailbox.expunge(), errors.MailboxGone)
-            await self.fails(mailbox.copy(uids, "INBOX"), errors.MailboxGone, errors.Refused)
+            await self.fails(mailbox.copy(uids, "INBOX"), errors.MailboxGone, errors.ExpungeIssued)
             await account.create(name)
             await self.fails(mailbox.refresh(), errors.MailboxGone)
             await mailbox.close()

@@ -309,7 +309,7 @@ async def copy(
     """Put the messages into the mailbox at `path`, too, or (`move`) instead: what became of the source, if anything,
     and of the destination.  The bodies are shared.
 
-    Fails with TryCreate, OverQuota, and Refused where one of the messages is not there; raises Moved where the source is
+    Fails with TryCreate, OverQuota, and ExpungeIssued where one of the messages is not there; raises Moved where the source is
     not what `place` says (its modseq does not matter: the messages are read here).
     """
     filters = uid_filters(living, uids)
@@ -320,7 +320,7 @@ async def copy(
             raise Moved
         sums = await _sums(transaction, place, filters)
         if sums.messages != len(uids):
-            raise errors.Refused("some of the messages are not there any more")
+            raise errors.ExpungeIssued("some of the messages are not there any more")
         there = {"user": place.user, "path": path}
         target = await _take(transaction, there, sums, len(uids))
         if target is None:

@@ -214,7 +214,7 @@ class StoreMailbox:
             if len(living(index, uids)) != len(uids):
                 await self._opened.refresh()
                 if len(living(index, uids)) != len(uids):
-                    raise errors.Refused("some of the messages are not there any more")
+                    raise errors.ExpungeIssued("some of the messages are not there any more")
             source, target = await changes.copy(
                 self._mongo, self._opened.place, index.uids, uids, destination, move=move
             )

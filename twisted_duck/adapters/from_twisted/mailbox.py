@@ -25,7 +25,15 @@ from twisted_duck.adapters import dates
 from twisted_duck.adapters.from_twisted.calls import call, call_list
 from twisted_duck.adapters.from_twisted.message import read
 from twisted_duck.adapters.from_twisted.queries import query
-from twisted_duck.errors import Cannot, Corruption, DuckError, MailboxGone, ReadOnly, Refused
+from twisted_duck.errors import (
+    Cannot,
+    Corruption,
+    DuckError,
+    ExpungeIssued,
+    MailboxGone,
+    ReadOnly,
+    Refused,
+)
 from twisted_duck.held import HeldMessage
 from twisted_duck.index import MailboxIndex, living
 from twisted_duck.interfaces import IMailbox
@@ -353,7 +361,7 @@ class AdaptedMailbox:
         target = await self._account.provider(destination)
         messages = await self._messages(message_set(uids), uid=True) if uids else []
         if len(messages) != len(uids):
-            raise Refused("some of the messages do not exist any more")
+            raise ExpungeIssued("some of the messages do not exist any more")
         copier = IMessageIMAPCopier(target, None)
         for _, message in messages:
             if copier is not None:
