@@ -114,7 +114,11 @@ class Guarded(Passage):
 
     def dataReceived(self, data: bytes) -> None:
         self.session.bytesIn += len(data)
-        super().dataReceived(data)
+        # Written out, not inherited: this runs for every chunk there is.
+        if self._flowing:
+            self.inner.dataReceived(data)
+        else:
+            self.hold(data)
 
     def hold(self, data: bytes) -> None:
         if self._phase is not Phase.LEAVING:
