@@ -39,10 +39,14 @@ _ENVELOPE = {
 
 
 class Recorder:
-    """Give it to a store as `on_command`."""
+    """Give it to a store as `on_command`.
 
-    def __init__(self) -> None:
+    `fine`: shapes of commands that have an index, as other recorders found; what this one finds is added.
+    """
+
+    def __init__(self, fine: set[str] | None = None) -> None:
         self.commands: list[Document] = []
+        self._fine: set[str] = set() if fine is None else fine
 
     def __call__(self, database: str, command: Document) -> None:
         kept = {name: value for name, value in command.items() if name not in _ENVELOPE}
@@ -87,10 +91,18 @@ class Recorder:
                 if users and collection in OF_A_USER and not _names_user(condition):
                     found.add(f"{name} {collection} without user: {condition}")
                 seen.setdefault(f"{name} {collection} {_shape(condition)}", single)
+        there = await mongo.run({"listCollections": 1, "nameOnly": True})
+        collections = {each["name"] for each in there["cursor"]["firstBatch"]}
         for shape, single in seen.items():
+            if shape in self._fine:
+                continue
             plan = await mongo.run({"explain": single, "verbosity": "queryPlanner"})
-            if "COLLSCAN" in set(_stages(plan)):
+            # What is not there is never scanned: nothing would be known of it.
+            empty = next(iter(single.values())) not in collections
+            if empty or "COLLSCAN" in set(_stages(plan)):
                 found.add(f"collection scan: {shape}")
+            else:
+                self._fine.add(shape)
         return sorted(found)
 
 
