@@ -11,7 +11,12 @@ from typing import Any, Literal
 import attrs
 from zope.interface.interface import InterfaceClass
 
-from twisted_duck.interfaces import IMoveAccount, ISpecialUseAccount, IUIDPlusAccount
+from twisted_duck.interfaces import (
+    ICondstoreAccount,
+    IMoveAccount,
+    ISpecialUseAccount,
+    IUIDPlusAccount,
+)
 from twisted_duck.limits import Limits
 
 #: Before login a client needs to know how to log in; the rest is told with the answer to that.
@@ -91,6 +96,8 @@ TABLE: tuple[Capability, ...] = (
     Capability("CHILDREN", "RFC 3348", "after login"),
     Capability("UNSELECT", "RFC 3691", "after login"),
     Capability("UIDPLUS", "RFC 4315", "after login", IUIDPlusAccount),
+    Capability("ENABLE", "RFC 5161", "after login"),
+    Capability("CONDSTORE", "RFC 7162 §3.1", "after login", ICondstoreAccount),
     Capability("MOVE", "RFC 6851", "after login", IMoveAccount),
     Capability("SPECIAL-USE", "RFC 6154", "after login", ISpecialUseAccount),
     Capability("APPENDLIMIT", "RFC 7889", values=lambda now: (now.limits.message,)),
