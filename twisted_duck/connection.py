@@ -79,7 +79,8 @@ def _nobody(connection: object) -> None:
 class Settings:
     """What all connections of one factory share."""
 
-    portal: Portal
+    #: None for a protocol without login.
+    portal: Portal | None
     clock: IReactorTime
     limits: Limits
     #: What `transport.startTLS` takes, or None.
@@ -115,6 +116,8 @@ class Connection(Protocol):
     #: The states in which `Session` tells it begins and ends; None where the last one simply stays.
     first_state: ClassVar[str]
     last_state: ClassVar[str | None] = None
+    #: Whether a client is to log in within `Limits.login` seconds.
+    has_login: ClassVar[bool] = True
 
     transport: Any
 
@@ -197,6 +200,8 @@ class Connection(Protocol):
             reading=self.limits.reading,
             progress=self._reading_progress,
         )
+        if not self.has_login:
+            self._timer.logged_in()
         self.settings.opened(self)
         self.log.info("{session.id} connected from {session.remoteAddress}", session=session)
         Deferred.fromCoroutine(self._live()).addErrback(
@@ -471,6 +476,7 @@ class Connection(Protocol):
 
     async def log_in(self, credentials: Credentials) -> None:
         """Fails with AuthenticationFailed and whatever the portal fails with."""
+        assert self.settings.portal is not None
         _, avatar, self._logout = await log_in(
             self.settings.portal, credentials, self.session, IAccount, IAccountIMAP
         )

@@ -113,6 +113,16 @@ class Limits:
     farewell: int = 10
     #: Seconds from connection to login, counted absolutely.
     login: int = 60
+    #: Seconds without a command or mail data in LMTP (RFC 5321 §4.5.3.2.7: at least 5 minutes).
+    lmtp_idle: int = 5 * 60
+    #: Octets of an LMTP command without its line end: 512 (RFC 5321 §4.5.3.1.4), and long paths in UTF-8.
+    lmtp_line: int = 2 * KIB
+    #: Recipients of one message (RFC 5321 §4.5.3.1.8: at least 100); with more, a client sends the message again.
+    lmtp_recipients: int = 100
+    #: Recipients that one connection delivers a message to at a time: each is a transaction.
+    lmtp_deliveries: int = 10
+    #: Bytes of a message's header in which the mark of spam is looked for; real ones have less.
+    lmtp_header: int = 256 * KIB
     #: Bad commands in a row before the connection is ended.
     bad_commands: int = 50
     #: Wrong passwords on one connection before it is ended.

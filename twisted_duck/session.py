@@ -75,7 +75,8 @@ class Session:
     #: What the handshake settled, once there was one.
     tls: TLSDetails | None = None
     #: The protocol's own name of its state: for IMAP 'Not Authenticated', 'Authenticated', 'Selected', 'Logout'; for
-    #: POP3 'AUTHORIZATION', 'TRANSACTION', 'UPDATE'; '' for protocols that do not tell.
+    #: POP3 'AUTHORIZATION', 'TRANSACTION', 'UPDATE'; for LMTP 'CONNECTED' (before LHLO), 'READY', 'MAIL' (a sender is
+    #: known), 'DATA' (the message is coming, or being delivered); '' for protocols that do not tell.
     state: str = ""
     #: The authenticated user's name, or None.
     user: str | None = None

@@ -211,6 +211,19 @@ class Refusals(SynchronousTestCase):
         self.assertEqual(events([sent], refuse), [Text(b"a "), LiteralHeader(ENDLESS, False)])
 
 
+class PutBack(SynchronousTestCase):
+    def test_what_was_put_back_comes_first(self) -> None:
+        framer = LineFramer()
+        framer.feed(b"data.NO")
+        self.assertEqual(framer.next_line(100), NEED_DATA)
+        taken = framer.next_octets(100)
+        framer.feed(b"OP\r\nQ")
+        framer.put_back(taken[5:])
+        self.assertEqual(framer.next_line(100), Line(b"NOOP"))
+        self.assertEqual(framer.next_line(100), NEED_DATA)
+        self.assertEqual(framer.buffered, 1)
+
+
 class Bounds(SynchronousTestCase):
     NEXT = (Text(b"b NOOP"), END)
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from twisted_duck.wire.lines import FirstLines, one_line
+from twisted_duck.wire.lines import FirstLines, LineEnds, one_line
 
 octets = st.lists(st.sampled_from([b"\r", b"\n", b"\r\n", b"a"])).map(b"".join)
 
@@ -35,3 +35,26 @@ class FirstLinesTests(SynchronousTestCase):
         self.assertTrue(text.startswith(got))
         self.assertEqual(got.count(b"\n"), min(count, text.count(b"\n")))
         self.assertEqual(lines.done, text.count(b"\n") >= count)
+
+
+class LineEndsTests(SynchronousTestCase):
+    @given(st.lists(octets))
+    def test_are_looked_at_wherever_the_pieces_are_cut(self, pieces: list[bytes]) -> None:
+        ends = LineEnds()
+        for piece in pieces:
+            ends.feed(piece)
+        others = b"".join(pieces).replace(b"\r\n", b"")
+        self.assertEqual(ends.finish(), b"\r" in others or b"\n" in others)
+
+    def test_are_told_as_soon_as_they_are_certain(self) -> None:
+        for text, bare in [
+            (b"a\r", False),
+            (b"a\r\n", False),
+            (b"\r\r", True),
+            (b"\n", True),
+            (b"\ra", True),
+        ]:
+            ends = LineEnds()
+            for octet in text:
+                ends.feed(bytes([octet]))
+            self.assertEqual(ends.bare, bare, text)

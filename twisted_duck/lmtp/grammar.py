@@ -93,8 +93,15 @@ class Quit:
     """QUIT, RFC 5321 §4.1.1.10."""
 
 
-Command = Lhlo | Mail | Rcpt | Data | Bdat | Rset | Noop | Vrfy | Quit
+@frozen
+class Starttls:
+    """STARTTLS, RFC 3207 §4."""
 
+
+Command = Starttls | Lhlo | Mail | Rcpt | Data | Bdat | Rset | Noop | Vrfy | Quit
+
+#: What a line begins with that octets follow which are no commands.
+_OCTETS_FOLLOW = re.compile(rb" *BDAT(?![A-Z])", re.IGNORECASE)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 # RFC 1870 §3 has 20 digits for SIZE; no message has more than these.
 _NUMBER = re.compile(r"[0-9]{1,18}")
@@ -117,6 +124,11 @@ def parse(line: bytes) -> Command:
     if parser is None:
         raise BadSyntax("that is no command of this server" if name else "an empty line")
     return parser(argument)
+
+
+def announces_octets(line: bytes) -> bool:
+    """Whether octets that are no commands follow the line, or its beginning, even where it can't be parsed."""
+    return _OCTETS_FOLLOW.match(line) is not None
 
 
 def _nothing(make: Callable[[], Command]) -> Callable[[str], Command]:
@@ -257,4 +269,5 @@ _PARSERS: Final[dict[str, Callable[[str], Command]]] = {
     "NOOP": lambda argument: Noop(),
     "VRFY": _vrfy,
     "QUIT": _nothing(Quit),
+    "STARTTLS": _nothing(Starttls),
 }

@@ -6,14 +6,14 @@ from zope.interface import implementer
 
 from twisted_duck.addresses import AddressRules
 from twisted_duck.errors import Cannot, Disabled, NonExistent, TooBig
+from twisted_duck.held import HeldMessage
 from twisted_duck.interfaces import IDelivery
 from twisted_duck.limits import Limits
-from twisted_duck.memory.account import MemoryAccount
 from twisted_duck.memory.addresses import MemoryAddresses
 from twisted_duck.memory.model import User
 from twisted_duck.names import INBOX
 from twisted_duck.spool import Spool
-from twisted_duck.values import AppendMessage, Recipient
+from twisted_duck.values import Recipient
 
 
 @implementer(IDelivery)
@@ -46,5 +46,9 @@ class MemoryDelivery:
         assert isinstance(user, User)
         junks = [name for name, each in user.mailboxes.items() if each.special_use == "\\Junk"]
         name = junks[0] if junk and junks else INBOX
-        await MemoryAccount(user).append(name, [AppendMessage(Spool.of(trace + message))])
+        mailbox = user.get(name)
+        data = trace + message
+        user.check_quota(len(data))
+        held = HeldMessage.of(data, user.clock(), self._limits)
+        mailbox.commit(arriving=[(held, frozenset())])
         return name

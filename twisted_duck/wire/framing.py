@@ -172,6 +172,11 @@ class LineFramer:
             return b""
         return self._take(min(limit, len(self._buffer)))
 
+    def put_back(self, octets: bytes) -> None:
+        """Octets of `next_octets` that were not meant by it: they are read again, before all that came after them."""
+        self._buffer[:0] = octets
+        self._searched = 0
+
     def _finish_skipping(self) -> bool:
         """Whether what is to be dropped has ended."""
         if self._skipping:

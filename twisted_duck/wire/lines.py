@@ -14,6 +14,29 @@ def one_line(message: str) -> bytes:
     return (_NOT_TEXT.sub(" ", message)[:_TEXT_LENGTH].strip() or "?").encode("ascii")
 
 
+class LineEnds:
+    """Looks whether a text that comes in pieces, cut anywhere, has line ends other than CRLF (RFC 5321 §2.3.8)."""
+
+    def __init__(self) -> None:
+        #: Whether there was an LF without CR before it, or a CR without LF behind it; of a CR at the end, ask `finish`.
+        self.bare = False
+        self._after_cr = False
+
+    def feed(self, data: bytes) -> None:
+        if not data:
+            return
+        if self._after_cr:
+            data = b"\r" + data
+        self._after_cr = data.endswith(b"\r")
+        lines = data.count(b"\r\n")
+        if data.count(b"\n") != lines or data.count(b"\r") - self._after_cr != lines:
+            self.bare = True
+
+    def finish(self) -> bool:
+        """Whether there were any, now that the text is at its end."""
+        return self.bare or self._after_cr
+
+
 class FirstLines:
     """The first `count` lines of a text that comes in pieces; a line ends with LF, as `DotStuffer` has it."""
 
