@@ -35,6 +35,9 @@ class EnableTests(IMAPCase):
             C: a1 ENABLE X-GOOD-IDEA condstore CONDSTORE
             S: * ENABLED CONDSTORE
             S: a1 OK ENABLE completed
+            C: a2 ENABLE QRESYNC
+            S: * ENABLED QRESYNC
+            S: a2 OK ENABLE completed
             C: a3 ENABLE MOVE STARTTLS
             S: * ENABLED
             S: a3 OK ENABLE completed

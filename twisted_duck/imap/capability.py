@@ -98,6 +98,7 @@ TABLE: tuple[Capability, ...] = (
     Capability("UIDPLUS", "RFC 4315", "after login", IUIDPlusAccount),
     Capability("ENABLE", "RFC 5161", "after login"),
     Capability("CONDSTORE", "RFC 7162 §3.1", "after login", ICondstoreAccount),
+    Capability("QRESYNC", "RFC 7162 §3.2", "after login", ICondstoreAccount),
     Capability("MOVE", "RFC 6851", "after login", IMoveAccount),
     Capability("SPECIAL-USE", "RFC 6154", "after login", ISpecialUseAccount),
     Capability("APPENDLIMIT", "RFC 7889", values=lambda now: (now.limits.message,)),

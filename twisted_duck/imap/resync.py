@@ -6,7 +6,7 @@ from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 
 from twisted_duck.imap.view import View
-from twisted_duck.index import MailboxIndex
+from twisted_duck.index import MailboxIndex, living
 from twisted_duck.sequence import SequenceSet
 from twisted_duck.values import UIDSet
 
@@ -17,9 +17,9 @@ LAST_UID = 0xFFFFFFFF
 def changed_since(
     view: View, index: MailboxIndex, numbers: SequenceSet, modseq: int, *, uid: bool
 ) -> list[int]:
-    """The UIDs of a set's messages whose modseq is above `modseq`, ascending."""
+    """The UIDs of a set's messages that live and whose modseq is above `modseq`, ascending."""
     named = numbers.against(view.last_uid if uid else len(view))
-    changed = sorted({each for _, each in index.changed_since(modseq)})
+    changed = living(index, sorted({each for _, each in index.changed_since(modseq)}))
     return [each for number, each in view.numbered(changed) if (each if uid else number) in named]
 
 
@@ -34,10 +34,10 @@ def vanished(view: View, index: MailboxIndex, asked: UIDSet, gone: UIDSet | None
     possible = asked.common(UIDSet(((1, index.uidnext - 1),))) if index.uidnext > 1 else UIDSet()
     if gone is not None:
         possible = possible.common(gone)
-    living: Sequence[int] = index.uids
+    there: Sequence[int] = index.uids
     if view.uids is not index.uids:
-        living = sorted({*index.uids, *view.uids[: view.count]})
-    return possible.without(living)
+        there = sorted({*index.uids, *view.uids[: view.count]})
+    return possible.without(there)
 
 
 def agreed(view: View, numbers: UIDSet, uids: UIDSet) -> int:
