@@ -9,6 +9,7 @@ import struct
 import subprocess
 import sys
 import termios
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +70,18 @@ class ProgramTests(TestCase):
             self.assertEqual((ended.status, ended.out), (2, ""), words)
             self.assertNotIn("Traceback", ended.err)
 
+    async def test_closed_standard_streams(self) -> None:
+        uri = await mongo.database(self)
+        for closed, words, status in (
+            ((0,), ("user", "add", "tim"), 1),
+            ((1, 2), ("user", "list"), 0),
+            ((0, 1, 2), ("user", "show", "nobody"), 1),
+        ):
+            process = self.start(*words, "--mongo", uri, preexec_fn=partial(_close, closed))
+            ended = await self.end(process)
+            self.assertEqual(ended.status, status, ended)
+            self.assertNotIn("fault", ended.err)
+
     async def test_a_user_on_an_embedded_store_that_nobody_runs(self) -> None:
         """It is started for each command, and has kept what the one before did."""
         words = ("--data-dir", self.mktemp())
@@ -108,6 +121,11 @@ class ProgramTests(TestCase):
         self.assertTrue(0 < messages < 20_000, messages)
         uids = (await account.select("INBOX", True)).index.uids
         self.assertEqual(list(uids), list(range(1, messages + 1)))
+
+
+def _close(numbers: tuple[int, ...]) -> None:
+    for number in numbers:
+        os.close(number)
 
 
 def _read(terminal: Any) -> str:

@@ -13,6 +13,7 @@ Results go to standard output, all else to standard error; `console` has the exi
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import traceback
 from collections.abc import Sequence
@@ -92,6 +93,13 @@ async def _react(reactor: Any, arguments: argparse.Namespace) -> NoReturn:
     raise SystemExit(status)
 
 
+def _have_streams() -> None:
+    """Where a standard stream is closed, Python has None for it."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115 - for good
+
+
 @provider(ILogObserver)
 def _ignore(event: LogEvent) -> None:
     """What goes wrong is said by the command itself."""
@@ -99,6 +107,7 @@ def _ignore(event: LogEvent) -> None:
 
 def main(argv: Sequence[str] | None = None) -> NoReturn:
     """The console script."""
+    _have_streams()
     arguments = parser().parse_args(argv)
     # Without an observer of its own, Twisted's log shows tracebacks on standard error.
     observer = textFileLogObserver(sys.stderr) if arguments.debug else _ignore
