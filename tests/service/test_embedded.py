@@ -308,3 +308,12 @@ class ExplainTests(SynchronousTestCase):
             '{"s":"I","msg":"Bye"}\n',
         )
         self.assertIn("ended with status 14: Failed to set up: no space left;", said)
+
+    def test_full_disk(self) -> None:
+        full = (
+            '{"s":"E","msg":"WiredTiger error message","attr":{"error":28,"message":'
+            '{"msg":"pwrite: failed","error_str":"No space left on device","error_code":28}}}\n'
+        )
+        self.assertIn("there is no room left for", self.explain(1, None, full))
+        again = full + '{"s":"I","msg":"***** SERVER RESTARTED *****"}\n{"s":"F","msg":"other"}\n'
+        self.assertIn("ended with status 1: other;", self.explain(1, None, again))

@@ -188,9 +188,25 @@ def explain(binary: Path, status: int | None, killed: int | None, output: str, l
         return f"{head} cannot run on this processor (MongoDB 5 and newer need AVX); name a server elsewhere with --mongo"
     if killed == signal.SIGKILL:
         return f"{head} was killed from outside (was memory short? see the kernel's log)"
+    if "No space left on device" in tail(log).rpartition(_RESTARTED)[2]:
+        return f"{head} ended: there is no room left for {log.parent}; make some, then start again"
     how = f"by signal {killed}" if killed is not None else f"with status {status}"
     reason = _EXITS.get(status or 0) or last_complaint(output, log)
     return f"{head} ended {how}" + (f": {reason}" if reason else "") + f"; its log is {log}"
+
+
+#: What its log says at the beginning of each run but the first.
+_RESTARTED = "***** SERVER RESTARTED *****"
+
+
+def tail(log: Path) -> str:
+    """The end of a server's log; nothing where there is none."""
+    try:
+        with open(log, "rb") as file:
+            file.seek(max(0, os.fstat(file.fileno()).st_size - 64 * 1024))
+            return file.read().decode("utf-8", "replace")
+    except OSError:
+        return ""
 
 
 _SEVERE = re.compile(r'"s":"[EF]"')
@@ -200,13 +216,7 @@ _ERROR = re.compile(r'"(?:error|reason|errmsg)":(?:\{[^{}]*?"errmsg":)?"((?:[^"\
 
 def last_complaint(output: str, log: Path) -> str:
     """The last error in a server's log, or the last thing it said at all, or nothing."""
-    try:
-        with open(log, "rb") as file:
-            file.seek(max(0, os.fstat(file.fileno()).st_size - 64 * 1024))
-            lines = file.read().decode("utf-8", "replace").splitlines()
-    except OSError:
-        lines = []
-    for line in reversed(lines):
+    for line in reversed(tail(log).splitlines()):
         if _SEVERE.search(line):
             found = [match[1] for match in (_MESSAGE.search(line), _ERROR.search(line)) if match]
             return ": ".join(found)
