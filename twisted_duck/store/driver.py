@@ -28,7 +28,7 @@ from twisted.internet.protocol import ReconnectingClientFactory
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.python.filepath import FilePath
-from txmongo.connection import ConnectionPool, _Connection
+from txmongo.connection import ConnectionPool, _Connection, _Pinger
 from txmongo.protocol import MongoDecoder, MongoProtocol, Msg
 from zope.interface import implementer
 
@@ -48,8 +48,8 @@ _RETRY_DELAY = 0.25
 
 log = Logger()
 
-# It logs its start before a pool has it in hands.
-_Connection.noisy = False
+# They log their starts and stops, the first one before a pool has it in hands.
+_Connection.noisy = _Pinger.noisy = False
 
 
 class Wire(MongoProtocol):  # type: ignore[misc]
