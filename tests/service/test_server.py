@@ -135,6 +135,14 @@ class ServerTests(ServerCase):
         await server.stopService()
         self.assertEqual((self.ends, server.ports), ([], []))
 
+    async def test_port_that_cannot_be(self) -> None:
+        for port in ("tcp:65536", "tcp:-1"):
+            self.ends.clear()
+            server = await self.running(self.settings(**{"listen.imap": [port]}))
+            [said] = self.ends
+            self.assertIn(f"cannot listen on {port} (--imap): ", said)
+            await server.stopService()
+
     async def test_port_in_use(self) -> None:
         with socket.create_server(("127.0.0.1", 0)) as other:
             taken = f"tcp:{other.getsockname()[1]}:interface=127.0.0.1"

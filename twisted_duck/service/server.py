@@ -169,7 +169,7 @@ class Server(Service):
                 factory.noisy = False
             try:
                 port = await endpoint.listen(factory)
-            except (CannotListenError, OSError) as error:
+            except (CannotListenError, OSError, OverflowError) as error:
                 raise Fault(_cannot_listen(listener, error)) from error
             self.ports.append(port)
             self._undo.push_async_callback(_call, port.stopListening)
