@@ -1,8 +1,10 @@
 """An IMAP client as small as can be, so that what is measured is the server.
 
-client = Client(host, port, tls=True)
-client.login("alice", "secret")
-lines, literals = client.command(b"UID FETCH 1:* (FLAGS)")
+    client = Client(host, port, tls=True)
+    client.login("alice", "secret")
+    lines, literals = client.command(b"UID FETCH 1:* (FLAGS)")
+
+Sockets of the standard library; nothing of what a response says is taken apart.
 """
 
 from __future__ import annotations
