@@ -79,6 +79,8 @@ class Limits:
     keywords_per_mailbox: int = 1_000
 
     # --- storage ------------------------------------------------------------------------------------------------------
+    #: Days that expunges are remembered: a client that comes back later is told all that is not there (RFC 7162 §3.2).
+    tombstone_days: int = 30
     #: Bytes of the indexes of mailboxes that nobody has open: four million messages.
     index_cache: int = 64 * MIB
 

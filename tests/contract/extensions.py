@@ -10,9 +10,11 @@ from twisted_duck.interfaces import (
     ICondstoreAccount,
     IMoveAccount,
     IMoveMailbox,
+    IQResyncMailbox,
     ISpecialUseAccount,
     IUIDPlusAccount,
 )
+from twisted_duck.search import And, HasFlag, ModSeq, Not
 from twisted_duck.spool import Spool
 from twisted_duck.values import DELETED, FLAGGED, SEEN, AppendMessage, FlagChange, UIDSet
 
@@ -217,3 +219,39 @@ class ExtensionsContract(Contract):
         result = await mailbox.store(uids, change)
         self.assertEqual((list(result.changed), list(result.modified)), ([], uids))
         self.assertEqual(self.flags(mailbox), {uids[0]: {FLAGGED}})
+
+    async def test_what_vanished_since(self) -> None:
+        account, mailbox, uids = await self.filled(6)
+        verifyObject(IQResyncMailbox, mailbox)
+        before = mailbox.index.highest_modseq
+        self.assertEqual(await mailbox.vanished_since(before), UIDSet())
+        await self.flag(mailbox, [uids[0], *uids[3:5]], "add", DELETED)
+        await mailbox.expunge(UIDSet.of(uids[3:5]))
+        between = mailbox.index.highest_modseq
+        await mailbox.expunge()
+        await mailbox.move(uids[1:2], "Trash")
+        after = mailbox.index.highest_modseq
+        again = await (await self.make_account("ada")).select("INBOX", True)
+        for each in (mailbox, again):
+            gone = [uids[0], uids[1], uids[3], uids[4]]
+            self.assertEqual(await each.vanished_since(before), UIDSet.of(gone))
+            self.assertEqual(await each.vanished_since(between), UIDSet.of(uids[:2]))
+            self.assertEqual(await each.vanished_since(after), UIDSet())
+            self.assertEqual(await each.vanished_since(2**63 - 1), UIDSet())
+        await account.rename("INBOX", "Old")
+        await again.refresh()
+        self.assertEqual(await again.vanished_since(before), UIDSet.of(uids))
+        old = await account.select("Old", True)
+        self.assertEqual(await old.vanished_since(old.index.highest_modseq), UIDSet())
+
+    async def test_search_by_modseq(self) -> None:
+        _, mailbox, uids = await self.filled(4)
+        await self.flag(mailbox, uids[:2], "add", SEEN)
+        latest = mailbox.index.highest_modseq
+        self.assertEqual(list(await mailbox.search(ModSeq(latest))), uids[:2])
+        self.assertEqual(list(await mailbox.search(Not(ModSeq(latest)))), uids[2:])
+        self.assertEqual(
+            list(await mailbox.search(And((ModSeq(latest - 1), HasFlag(SEEN))))), uids[:2]
+        )
+        self.assertEqual(list(await mailbox.search(ModSeq(latest + 1))), [])
+        self.assertEqual(list(await mailbox.search(ModSeq(0))), uids)

@@ -30,7 +30,7 @@ from twisted_duck.store.schema import BODIES, IMPORTS, MAILBOXES, MESSAGES, TOMB
 from twisted_duck.values import DELETED, SEEN, Change, Changes, Expunged, Flags, UIDSet
 
 #: Of a mailbox's document, what its index needs to know.
-LOG_FIELDS = dict.fromkeys(("path", "uidvalidity", "uidnext", "modseq", "recent", "box"), 1)
+LOG_FIELDS = dict.fromkeys(("path", "uidvalidity", "uidnext", "modseq", "recent", "box", "floor"), 1)
 
 #: Messages that a COPY reads and writes at a time.
 _COPIED_AT_ONCE = 500

@@ -12,7 +12,8 @@ Why it never takes what is in use:
   Before that a body has been without messages for a day (`orphan`), so that whoever is still reading it can go on.
 * **Blobs** that no body names, untouched for a day: see `blobs`.
 
-Users, tombstones, subscriptions and imports go with what they belong to.
+Users, tombstones, subscriptions and imports go with what they belong to.  Tombstones also go after some time: the mailbox
+says how far back they reach before the first one is removed.
 """
 
 from __future__ import annotations
@@ -58,16 +59,26 @@ class Collected:
 
     users: int = 0
     messages: int = 0
+    tombstones: int = 0
     bodies: int = 0
     blobs: int = 0
 
 
 class Collector:
-    """@param grace: how long garbage is left alone"""
+    """
+    @param grace: how long garbage is left alone
+    @param memory: how long expunges are remembered
+    """
 
-    def __init__(self, mongo: Mongo, grace: timedelta = timedelta(days=1)) -> None:
+    def __init__(
+        self,
+        mongo: Mongo,
+        grace: timedelta = timedelta(days=1),
+        memory: timedelta = timedelta(days=30),
+    ) -> None:
         self._mongo = mongo
         self._grace = grace
+        self._memory = memory
         self._busy: set[Deferred[Any]] = set()
 
     # --- in the background --------------------------------------------------------------------------------------------
@@ -139,6 +150,7 @@ class Collector:
                 user = document["_id"]
                 collected.messages += await self._messages(user)
                 await self._of_mailboxes(user)
+                collected.tombstones += await self._tombstones(user, started - self._memory)
                 collected.bodies += await self._bodies(user, started)
         collected.blobs = await self._blobs(started)
         return collected
@@ -188,6 +200,33 @@ class Collector:
             gone.difference_update([mailbox["_id"] for mailbox in await self._mailboxes(user)])
             for mailbox in gone:
                 await self._delete(collection, {"user": user, "mailbox": mailbox})
+
+    async def _tombstones(self, user: ObjectId, before: datetime) -> int:
+        """Forget expunges that were made before."""
+        oldest = await self._mongo.aggregate(
+            TOMBSTONES,
+            [
+                {"$match": {"user": user, "date": {"$lt": before}}},
+                {"$group": {"_id": "$mailbox", "modseq": {"$max": "$modseq"}}},
+            ],
+            time=_TIME,
+        )
+        removed = 0
+        for each in oldest:
+            mailbox, modseq = each["_id"], each["modseq"]
+            await self._mongo.run(
+                {
+                    "update": MAILBOXES,
+                    "updates": [
+                        {"q": {"user": user, "_id": mailbox}, "u": {"$max": {"floor": modseq}}}
+                    ],
+                    "writeConcern": MAJORITY,
+                }
+            )
+            removed += await self._delete(
+                TOMBSTONES, {"user": user, "mailbox": mailbox, "modseq": {"$lte": modseq}}
+            )
+        return removed
 
     async def _purge(self, user: ObjectId, box: ObjectId) -> int:
         """Remove the messages of a box, some at a time."""

@@ -11,7 +11,7 @@ from zope.interface import implementer
 
 from twisted_duck import errors
 from twisted_duck.index import MailboxIndex, living
-from twisted_duck.interfaces import IMoveMailbox
+from twisted_duck.interfaces import IMoveMailbox, IQResyncMailbox
 from twisted_duck.limits import Limits
 from twisted_duck.matching import match
 from twisted_duck.search import SearchKey
@@ -42,7 +42,7 @@ T = TypeVar("T")
 _ATTEMPTS = 20
 
 
-@implementer(IMoveMailbox)
+@implementer(IMoveMailbox, IQResyncMailbox)
 class StoreMailbox:
     """See L{twisted_duck.interfaces.IMailbox}; it fails with MailboxGone, Unavailable and Contention, too.
 
@@ -132,6 +132,9 @@ class StoreMailbox:
     async def search(self, key: SearchKey) -> list[int]:
         leaves = StoreLeaves(self._mongo, self._opened.place, len(self.index), self._limits)
         return await match(key, self.index, leaves)
+
+    async def vanished_since(self, modseq: int) -> UIDSet | None:
+        return await self._opened.vanished_since(modseq)
 
     # --- changing -----------------------------------------------------------------------------------------------------
 

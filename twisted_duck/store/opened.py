@@ -47,6 +47,11 @@ class Seen:
     time: Timestamp
 
 
+def _floor(document: Document) -> int:
+    """Above this modseq every expunge has its tombstone."""
+    return int(document.get("floor", 0))
+
+
 class Opened:
     """One mailbox.  `refresh` has to come first: until then the index is empty."""
 
@@ -170,16 +175,19 @@ class Opened:
             projection=_ROW,
             batchSize=_AT_ONCE,
         )
-        tombs = await self._mongo.snapshot(
-            TOMBSTONES,
-            {"user": self.user, "mailbox": self.id, "modseq": newer},
-            seen.time,
-            projection={"_id": 0, "modseq": 1, "uids": 1},
-        )
-        expunged = [
-            Expunged(tomb["modseq"], UIDSet(tuple((a, b) for a, b in tomb["uids"])))
-            for tomb in tombs.documents
-        ]
+        if known < _floor(document):
+            expunged = [await self._missing(seen)]
+        else:
+            tombs = await self._mongo.snapshot(
+                TOMBSTONES,
+                {"user": self.user, "mailbox": self.id, "modseq": newer},
+                seen.time,
+                projection={"_id": 0, "modseq": 1, "uids": 1},
+            )
+            expunged = [
+                Expunged(tomb["modseq"], UIDSet(tuple((a, b) for a, b in tomb["uids"])))
+                for tomb in tombs.documents
+            ]
         self.box = document["box"]
         self._apply(
             Changes(
@@ -190,6 +198,39 @@ class Opened:
                 expunged,
             )
         )
+
+    async def _missing(self, seen: Seen) -> Expunged:
+        """What the index has and the mailbox has not: for an index that is older than the tombstones."""
+        there: set[int] = set()
+        async for batch in self._mongo.batches(
+            MESSAGES,
+            {"user": self.user, "box": seen.document["box"]},
+            projection={"_id": 0, "uid": 1},
+            batchSize=_AT_ONCE,
+            readConcern={"level": "snapshot", "atClusterTime": seen.time},
+        ):
+            there.update(row["uid"] for row in batch)
+        gone = [uid for uid in self.index.uids if uid not in there]
+        return Expunged(seen.document["modseq"], UIDSet.of(gone))
+
+    async def vanished_since(self, modseq: int) -> UIDSet | None:
+        """What was expunged after `modseq`, None where that is not known any more; fails with MailboxGone, Unavailable."""
+        known = self.index.expunged_since(modseq)
+        if known is not None:
+            return UIDSet.of(known)
+        seen = await self._look()
+        if seen is None:
+            self.lose()
+            raise errors.MailboxGone("the mailbox was deleted")
+        if modseq < _floor(seen.document):
+            return None
+        tombs = await self._mongo.snapshot(
+            TOMBSTONES,
+            {"user": self.user, "mailbox": self.id, "modseq": {"$gt": modseq}},
+            seen.time,
+            projection={"_id": 0, "uids": 1},
+        )
+        return UIDSet.of_ranges((a, b) for tomb in tombs.documents for a, b in tomb["uids"])
 
     def _changed(self, rows: list[Document]) -> list[Change]:
         sets = self._flag_sets

@@ -7,7 +7,7 @@ Documents (a name with `?` is left out where it has nothing to say):
     users          _id, name, password?, disabled, quota?, used, uidvalidity, epoch, created
     addresses      _id: the address in its compared form, dotless: the same without its dots, user
     domains        _id: a domain that is an alias, in its compared form, target
-    mailboxes      _id, user, path, use?, uidvalidity, uidnext, modseq, recent, box,
+    mailboxes      _id, user, path, use?, uidvalidity, uidnext, modseq, floor?, recent, box,
                    messages, unseen, deleted, bytes, created
     subscriptions  user, path
     messages       _id, user, box, uid, modseq, flags, body, size, date, zone?, day, sent?,
@@ -21,7 +21,8 @@ Documents (a name with `?` is left out where it has nothing to say):
 
 `mailboxes._id` is the mailbox as sessions and tombstones know it, one UIDVALIDITY long; `box` is where its messages are
 (`messages.box`).  They differ so that RENAME of INBOX gives all its messages away by changing two documents.  `recent`
-is the lowest UID that no session was told of as \\Recent.
+is the lowest UID that no session was told of as \\Recent.  Above the modseq `floor` there is a tombstone for every expunge;
+it is left out as long as none was removed.
 
 A name that only exists because it has children (\\Noselect) has no document.  `users.uidvalidity` is the latest one given
 to a mailbox; `users.epoch` counts what has to conflict: changes of names, of what the mail takes, collections of bodies.

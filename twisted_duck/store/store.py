@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 from bson.objectid import ObjectId
@@ -55,7 +56,8 @@ class MailStore:
         self._registry = Registry(self._mongo, self.limits.index_cache)
         self._writers = Writers(self._mongo, self._registry)
         self._stream = ChangeStream(self._mongo, self._registry)
-        self.collector = Collector(self._mongo)
+        memory = timedelta(days=self.limits.tombstone_days)
+        self.collector = Collector(self._mongo, memory=memory)
         self.users = Accounts(self._mongo, self._removed)
         self.addresses = Addresses(self._mongo)
 
