@@ -37,7 +37,7 @@ def environment() -> dict[str, str]:
 
 
 class Server(ProcessProtocol):
-    """One process that serves; `imap` and `imaps` are its ports."""
+    """One process that serves; `ports` has them by the names of its options."""
 
     def __init__(self, listeners: int) -> None:
         self.said = b""
@@ -83,7 +83,6 @@ class ServerTestCase(TestCase):
 
     async def start(self, *more: str) -> Server:
         """Another server process on the same database."""
-        server = Server(listeners=2)
         arguments = (
             program("twistd"),
             *("-n", "--pidfile=", "duckmail", "--mongo", self.uri),
@@ -91,6 +90,8 @@ class ServerTestCase(TestCase):
             *("--imap", "tcp:0:interface=127.0.0.1", "--imaps", "tcp:0:interface=127.0.0.1"),
             *more,
         )
+        protocols = ("--imap", "--pop3", "--lmtp")
+        server = Server(listeners=sum(each.startswith(protocols) for each in arguments))
         reactor.spawnProcess(  # type: ignore[attr-defined]
             server, arguments[0], arguments, environment(), str(self.directory)
         )

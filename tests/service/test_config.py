@@ -48,6 +48,14 @@ class FileTests(Case):
             key = "/etc/key.pem"
             [auth]
             cleartext = "loopback"
+            [pop3]
+            delete = "trash"
+            retr_sets_seen = true
+            [lmtp]
+            starttls = true
+            hostname = "mx.example.org"
+            spam_header = "X-Spam: Yes"
+            ignore_dots = false
             [limits]
             message = 1000
             """
@@ -66,6 +74,12 @@ class FileTests(Case):
         self.assertEqual(settings.certificate, self.file.parent / "chain.pem")
         self.assertEqual(settings.key, Path("/etc/key.pem"))
         self.assertEqual(settings.cleartext_auth, "loopback")
+        self.assertEqual((settings.pop3_delete, settings.pop3_retr_sets_seen), ("trash", True))
+        self.assertEqual(
+            (settings.lmtp_starttls, settings.lmtp_ignore_dots, settings.lmtp_hostname),
+            (True, False, "mx.example.org"),
+        )
+        self.assertEqual(settings.lmtp_spam_header, "X-Spam: Yes")
         self.assertEqual(settings.limits, attrs.evolve(Limits(), message=1000))
 
     def test_nothing(self) -> None:
@@ -76,6 +90,8 @@ class FileTests(Case):
             [
                 ("--imap", "tcp:1143:interface=127.0.0.1"),
                 ("--imaps", "tcp:1993:interface=127.0.0.1"),
+                ("--pop3", "tcp:1110:interface=127.0.0.1"),
+                ("--pop3s", "tcp:1995:interface=127.0.0.1"),
             ],
         )
         self.assertIsNone(settings.mongo_uri)
@@ -114,6 +130,11 @@ class FileTests(Case):
             ("data_dir = 3", "data_dir must be the name of a file or directory"),
             ("mongo = 'mongodb://db'", "mongo must be a table, written [mongo]"),
             ("[limits]\nmessage = '1'", "limits.message must be a whole number above 0"),
+            ("[pop3]\ndelete = 'keep'", "pop3.delete must be one of 'delete', 'trash'"),
+            (
+                "[lmtp]\nspam_header = 'X Spam'",
+                "lmtp.spam_header must be the name of a header field and its value, as X-Spam-Flag: YES",
+            ),
             ("[limits]\nmessage = true", "limits.message must be a whole number above 0"),
             ("[limits]\nmessage = 0", "limits.message must be a whole number above 0"),
             (
@@ -194,4 +215,4 @@ class OptionsTests(SynchronousTestCase):
         example = "\n".join(lines[: lines.index("")])
         file = directory(self) / "duckmail.toml"
         file.write_text(example)
-        self.assertEqual(len(load(file, {}).listeners), 2)
+        self.assertEqual(len(load(file, {}).listeners), 4)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import imaplib
 import os
+import poplib
+import smtplib
 import socket
 import ssl
 import subprocess
@@ -21,6 +23,7 @@ from twisted.internet.threads import deferToThread
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from tests.service.support import directory
+from twisted_duck.addresses import AddressRules
 from twisted_duck.auth.interfaces import UserRecord
 from twisted_duck.auth.passwords import hash_password
 from twisted_duck.errors import Unavailable
@@ -42,6 +45,9 @@ class Memory:
     async def find(self, name: str) -> UserRecord | None:
         hashed = self._hashes.get(name)
         return UserRecord(name, name, hashed) if hashed else None
+
+    def delivery(self, rules: AddressRules) -> Any:
+        return self._store.delivery(rules)
 
     async def account(self, name: str) -> Any:
         return self._store.account(name)
@@ -107,6 +113,33 @@ class ServerTests(ServerCase):
             names = [part.get_filename() for part in parsed[2].iter_attachments()]
             self.assertEqual(names, ["squares.csv", "пятно.png"])
             self.assertTrue(all(not message.defects for message in parsed))
+
+    async def test_mail_in_and_out(self) -> None:
+        """By LMTP in, where its settings say; by POP3 out, and to where its settings say."""
+        settings = self.settings(
+            **{
+                "listen.imap": [],
+                "listen.imaps": [],
+                "listen.pop3": ["tcp:0:interface=127.0.0.1"],
+                "listen.pop3s": ["tcp:0:interface=127.0.0.1"],
+                "listen.lmtp": ["tcp:0:interface=127.0.0.1"],
+            }
+        )
+        settings = attrs.evolve(
+            settings, pop3_delete="trash", lmtp_spam_header="X-Spam", lmtp_hostname="mx.example.org"
+        )
+        await self.store.add_user("ada@example.org", "secret")
+        server = await self.running(settings)
+        self.assertEqual(self.ends, [])
+        clear, tls, lmtp = (port.getHost().port for port in server.ports)
+        await deferToThread(_deliver, lmtp)
+        messages = await deferToThread(_by_pop3, clear, tls)
+        self.assertEqual([each.split(b"\r\n")[2] for each in messages], [b"Subject: mail"])
+        account = await self.store.account("ada@example.org")
+        counts = {
+            name: (await account.status(name)).messages for name in ("INBOX", "Trash", "Junk")
+        }
+        self.assertEqual(counts, {"INBOX": 0, "Trash": 1, "Junk": 1})
 
     async def test_demo_again(self) -> None:
         """The second run with --demo makes nothing, and tells the same password."""
@@ -205,6 +238,29 @@ def _by_tls(port: int, password: str) -> list[bytes]:
     return _messages(
         imaplib.IMAP4_SSL("127.0.0.1", port, ssl_context=_unverified(), timeout=10), password
     )
+
+
+def _deliver(port: int) -> None:
+    with smtplib.LMTP("127.0.0.1", port, timeout=10) as client:
+        _, said = client.ehlo()
+        assert said.startswith(b"mx.example.org"), said
+        assert not client.has_extn("starttls")
+        for field in ("Subject: mail", "X-Spam: Yes"):
+            client.sendmail("", "a.da+x@example.org", f"{field}\r\n\r\ntext\r\n")
+
+
+def _by_pop3(clear: int, tls: int) -> list[bytes]:
+    """Over TLS, after it was asked for in clear."""
+    asked = poplib.POP3("127.0.0.1", clear, timeout=10)
+    assert "STLS" in asked.capa()
+    asked.quit()
+    client = poplib.POP3_SSL("127.0.0.1", tls, context=_unverified(), timeout=10)
+    client.user("ada@example.org")
+    client.pass_("secret")
+    found = [b"\r\n".join(client.retr(n + 1)[1]) for n in range(client.stat()[0])]
+    client.dele(1)
+    client.quit()
+    return found
 
 
 class AddressTests(SynchronousTestCase):

@@ -16,10 +16,12 @@ from typing import Any, Literal, get_args
 import attrs
 
 from twisted_duck.limits import Limits
+from twisted_duck.lmtp.spam import SpamMark
 from twisted_duck.service.fault import Fault
 from twisted_duck.service.protocols import PROTOCOLS, Protocol
 
 CleartextAuth = Literal["never", "loopback", "always"]
+DeleteAction = Literal["delete", "trash"]
 
 
 class ConfigError(Fault):
@@ -55,6 +57,15 @@ class Settings:
     #: PEM files; None for a certificate of our own making.
     certificate: Path | None = None
     key: Path | None = None
+    #: What QUIT does with messages that were deleted by POP3, and whether those that were fetched are \\Seen.
+    pop3_delete: DeleteAction = "delete"
+    pop3_retr_sets_seen: bool = False
+    lmtp_starttls: bool = False
+    #: None for the name of this machine.
+    lmtp_hostname: str | None = None
+    #: See `twisted_duck.lmtp.spam.SpamMark`.
+    lmtp_spam_header: str | None = None
+    lmtp_ignore_dots: bool = True
     limits: Limits = Limits()
 
 
@@ -91,11 +102,22 @@ def _uri(value: object, base: Path) -> str:
     raise ValueError("must be a MongoDB URI: mongodb://host:port/database?replicaSet=name")
 
 
-def _cleartext(value: object, base: Path) -> str:
-    choices = get_args(CleartextAuth)
-    if value in choices:
-        return str(value)
-    raise ValueError(f"must be one of {', '.join(map(repr, choices))}")
+def _one_of(literal: Any) -> Callable[[object, Path], str]:
+    """@param literal: a C{Literal} of text"""
+    choices = get_args(literal)
+
+    def read(value: object, base: Path) -> str:
+        if value in choices:
+            return str(value)
+        raise ValueError(f"must be one of {', '.join(map(repr, choices))}")
+
+    return read
+
+
+def _spam_header(value: object, base: Path) -> str:
+    text = _text(value, base)
+    SpamMark.parse(text)
+    return text
 
 
 def _endpoints(value: object, base: Path) -> tuple[str, ...]:
@@ -135,18 +157,17 @@ def _listen() -> Iterator[Setting]:
             f"listen.{protocol.name}",
             _endpoints,
             protocol.name,
-            f"Serve {protocol.title} on this Twisted endpoint, as tcp:143"
-            + (" (STARTTLS is offered). " if protocol.tls_port else ". ")
-            + "May be given several times.",
+            f"Serve {protocol.title} on this Twisted endpoint, as {protocol.usual}. {protocol.note} May be given"
+            " several times.",
             several=True,
         )
-        if protocol.tls_port:
+        if protocol.usual_tls:
             yield Setting(
                 f"listen.{protocol.name}s",
                 _endpoints,
                 f"{protocol.name}s",
-                f"Serve {protocol.title} with TLS from the first byte on this Twisted endpoint, as tcp:993. May be"
-                " given several times.",
+                f"Serve {protocol.title} with TLS from the first byte on this Twisted endpoint, as"
+                f" {protocol.usual_tls}. May be given several times.",
                 several=True,
             )
 
@@ -188,11 +209,17 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting(
         "auth.cleartext",
-        _cleartext,
+        _one_of(CleartextAuth),
         "allow-cleartext-auth",
         "Take passwords over connections without TLS, from anywhere.",
         flag="always",
     ),
+    Setting("pop3.delete", _one_of(DeleteAction)),
+    Setting("pop3.retr_sets_seen", _flag),
+    Setting("lmtp.starttls", _flag),
+    Setting("lmtp.hostname", _text),
+    Setting("lmtp.spam_header", _spam_header),
+    Setting("lmtp.ignore_dots", _flag),
     Setting(
         "demo",
         _flag,
@@ -296,13 +323,20 @@ def _settings(values: dict[str, Any]) -> Settings:
         cleartext_auth=values.get("auth.cleartext", "never"),
         certificate=certificate,
         key=key or certificate,
+        pop3_delete=values.get("pop3.delete", "delete"),
+        pop3_retr_sets_seen=values.get("pop3.retr_sets_seen", False),
+        lmtp_starttls=values.get("lmtp.starttls", False),
+        lmtp_hostname=values.get("lmtp.hostname"),
+        lmtp_spam_header=values.get("lmtp.spam_header"),
+        lmtp_ignore_dots=values.get("lmtp.ignore_dots", True),
         limits=Limits(**limits),
     )
 
 
 def _on_loopback() -> Iterator[Listener]:
     for protocol in PROTOCOLS:
-        yield Listener(protocol, f"tcp:{protocol.port}:interface=127.0.0.1")
+        if protocol.port:
+            yield Listener(protocol, f"tcp:{protocol.port}:interface=127.0.0.1")
         if protocol.tls_port:
             yield Listener(protocol, f"tcp:{protocol.tls_port}:interface=127.0.0.1", tls=True)
 

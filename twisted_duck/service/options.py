@@ -13,8 +13,9 @@ from twisted_duck.service.config import SETTINGS, Setting, Settings, load
 
 _MORE = """
 Endpoints are Twisted endpoint strings: tcp:143, tcp:1143:interface=127.0.0.1, tcp6:143,
-unix:/run/duckmail/imap, systemd:domain=INET:index=0. If none is given at all, IMAP listens on port
-1143 and, with TLS, on port 1993 of 127.0.0.1.
+unix:/run/duckmail/imap, systemd:domain=INET:index=0. If none is given at all, IMAP and POP3 listen on the
+ports 1143 and 1110 and, with TLS, 1993 and 1995 of 127.0.0.1. LMTP, by which mail comes in, listens where it
+is told to only; 'duckmail address' says which mail is for whom.
 
 Configuration file (TOML; what is given on the command line wins; file names are relative to it):
     data_dir = "/var/lib/duckmail"
@@ -23,11 +24,21 @@ Configuration file (TOML; what is given on the command line wins; file names are
     [listen]
     imap = ["tcp:143"]
     imaps = ["tcp:993"]
+    pop3s = ["tcp:995"]
+    lmtp = ["unix:/run/duckmail/lmtp:mode=660"]
     [tls]
     certificate = "fullchain.pem"
     key = "privkey.pem"
     [auth]
     cleartext = "never"      # without TLS: "never", "loopback" (from this machine), "always"
+    [pop3]
+    delete = "delete"        # what QUIT does with deleted messages: "delete", "trash" (move them there)
+    retr_sets_seen = false   # whether a message that was fetched is not new any more
+    [lmtp]
+    starttls = false         # whether STARTTLS is offered
+    hostname = "mx.example.org"
+    spam_header = "X-Spam-Flag: YES"   # mail with it goes to Junk; without a value it is Yes
+    ignore_dots = true       # whether a.b@example.org is ab@example.org
     [limits]                 # the names of twisted_duck/limits.py
     message = 67108864
 

@@ -24,6 +24,7 @@ from twisted.logger import Logger
 from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.python.failure import Failure
 
+from twisted_duck.addresses import AddressRules
 from twisted_duck.errors import DuckError
 from twisted_duck.limits import Limits
 from twisted_duck.service.certificate import ServerCertificate, self_signed
@@ -48,6 +49,9 @@ class Store(Protocol):
 
     async def add_user(self, name: str, password: str) -> None:
         """A new user with the default mailboxes; fails with AlreadyExists."""
+
+    def delivery(self, rules: AddressRules) -> Any:
+        """An `IDelivery` to its users."""
 
     async def account(self, name: str) -> Any:
         """The `IAccount` of a user; fails with NonExistent."""
@@ -156,7 +160,7 @@ class Server(Service):
 
         settings = self._settings
         portal = make_portal(store.directory, store.account, self._reactor, settings.limits)
-        parts = Parts(portal, tls, settings.limits, self._reactor, settings.cleartext_auth)
+        parts = Parts(portal, store.delivery, tls, self._reactor, settings)
         factories: dict[str, Any] = {}
         for listener, endpoint in self._endpoints:
             name = listener.protocol.name
