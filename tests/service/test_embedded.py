@@ -250,6 +250,17 @@ class EmbeddedMongoTests(TestCase):
         self.assertIn("ended with status 3: out of luck; its log is", said)
 
 
+class OwnerTests(SynchronousTestCase):
+    def test_root_keeps_out_of_what_another_user_runs(self) -> None:
+        path = directory(self) / "data"
+        DataDir(path).folder("mongo")
+        DataDir(path)
+        self.patch(os, "geteuid", lambda: os.getuid() + 4_000_000)
+        error = self.assertRaises(DataDirError, DataDir, path)
+        self.assertIn(f"and this is {os.getuid() + 4_000_000}; run it as ", str(error))
+        self.assertNotIn("guests", os.listdir(path))
+
+
 class FindTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.tmp = directory(self)

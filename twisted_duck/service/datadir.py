@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import fcntl
 import os
+import pwd
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
@@ -37,6 +38,19 @@ class DataDir:
         self.folder(".")
         if not os.access(self.path, os.R_OK | os.W_OK | os.X_OK):
             raise DataDirError(f"the data directory {path} is not writable by this user")
+        self._check_owner()
+
+    def _check_owner(self) -> None:
+        """What root would leave in another's directory, that one could not use any more: the database's files first."""
+        for name in ("mongo", "tls", "lock"):
+            with suppress(FileNotFoundError):
+                owner = (self.path / name).stat().st_uid
+                if owner != os.geteuid():
+                    who = _user(owner)
+                    raise DataDirError(
+                        f"the data directory {self.path} is used by the user {who}, and this is"
+                        f" {_user(os.geteuid())}; run it as {who}"
+                    )
 
     def folder(self, name: str) -> Path:
         """The directory `name` in it, made if there is none."""
@@ -159,3 +173,10 @@ def is_locked(path: Path) -> bool:
             return not _locked(file)
     except FileNotFoundError:
         return False
+
+
+def _user(number: int) -> str:
+    try:
+        return pwd.getpwuid(number).pw_name
+    except KeyError:
+        return str(number)
