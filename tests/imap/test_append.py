@@ -83,7 +83,7 @@ class AppendTests(IMAPCase):
         client = self.client()
         client.send(b"a1 APPEND INBOX {3+}\r\na\0b\r\na2 NOOP\r\n")
         self.transcript("""
-            S: a1 NO [CANNOT] the message has a NUL byte in it...
+            S: a1 NO [CANNOT] the message has a NUL byte in it, which IMAP does not allow (RFC 3501 section 4.3)
             S: a2 OK NOOP completed
         """)
 

@@ -120,7 +120,7 @@ def identification(cursor: Cursor) -> Id:
         cursor.space("a value")
         value = cursor.nstring("a value")
         if len(fields) == ID_PAIRS or len(name) > ID_FIELD or len(value or b"") > ID_VALUE:
-            cursor.refuse("that is more than an identification may have (RFC 2971 §3.3)")
+            cursor.refuse("that is more than an identification may have (RFC 2971 section 3.3)")
         fields.append((_readable(name).lower(), None if value is None else _readable(value)))
     return Id(tuple(fields))
 
