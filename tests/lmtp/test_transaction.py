@@ -485,6 +485,46 @@ class DeliveryTests(LMTPCase):
         self.successResultOf(done)
 
 
+class StreamTests(LMTPCase):
+    def test_what_is_held_in_memory_does_not_grow_with_the_message(self) -> None:
+        client = self.begin()
+        client.say("DATA")
+        line = b"." * 100 + b"\r\n"
+        for _ in range(64):
+            client.send(line * 600)
+            self.assertEqual(client.protocol._framer.buffered, 0)
+        self.assertEqual(client.protocol.transaction.intake._spool._memory, b"")
+        client.send(b".\r\n")
+        self.assertEqual(client.heard()[:9], b"250 2.0.0")
+        [message] = self.mail()
+        self.assertEqual(len(message), len(self.trace()) + 64 * 600 * (len(line) - 1))
+
+    def test_a_chunk_that_never_comes(self) -> None:
+        client = self.begin()
+        client.send(b"BDAT 999999999999999999 LAST\r\n")
+        for _ in range(100):
+            client.send(b"x" * 60_000)
+            self.assertEqual(client.protocol._framer.buffered, 0)
+        intake = client.protocol.transaction.intake
+        self.assertEqual((intake._spool.size, intake._spool._file), (0, None))
+        client.disconnect()
+        self.successResultOf(self.factory.shutDown())
+
+    def test_many_messages_sent_ahead(self) -> None:
+        client = self.client()
+        one = (
+            b"MAIL FROM:<sender@example.net>\r\nRCPT TO:<alice@example.org>\r\n"
+            b"BDAT 3 LAST\r\na\r\nMAIL FROM:<sender@example.net>\r\nRCPT TO:<alice@example.org>\r\nDATA\r\n"
+        )
+        client.send((one + b"b\r\n.\r\n") * 100)
+        for _ in range(1000):
+            self.clock.advance(0)
+        said = [line[:3] for line in client.heard().splitlines()]
+        self.assertEqual(said, [b"250", b"250", b"250", b"250", b"250", b"354", b"250"] * 100)
+        trace = self.trace()
+        self.assertEqual(self.mail(), [trace + b"a\r\n", trace + b"b\r\n"] * 100)
+
+
 class SpamTests(LMTPCase):
     options: ClassVar[dict[str, Any]] = {"spamHeader": "X-Spam-Flag: YES"}
 

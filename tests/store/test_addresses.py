@@ -10,6 +10,7 @@ from tests.store.base import StoreTestCase
 from twisted_duck import errors
 from twisted_duck.addresses import AddressRules
 from twisted_duck.memory import MemoryStore
+from twisted_duck.store.checker import Finding, check
 
 if TYPE_CHECKING:
     from twisted.trial.unittest import TestCase as _TestCase
@@ -111,6 +112,16 @@ class MongoAddressesTests(AddressesContract, StoreTestCase):
         self.assertIsNone(await self.whose("z", "example.org"))
         await self.addresses.add("ada@example.org", "z@example.org")
         self.assertEqual(await self.whose("z", "example.org"), "ada@example.org")
+
+    async def test_a_dotless_form_that_is_wrong_is_found_and_repaired(self) -> None:
+        await self.addresses.add("bob", "r.b@example.org")
+        change = {"q": {"_id": "r.b@example.org"}, "u": {"$set": {"dotless": "x"}}}
+        await self.store.mongo.run({"update": "addresses", "updates": [change]})
+        self.assertIsNone(await self.whose("rb", "example.org"))
+        for kinds in (["address"], []):
+            found = [each async for each in check(self.store.mongo, repair=True)]
+            self.assertEqual([each.kind for each in found if isinstance(each, Finding)], kinds)
+        self.assertEqual(await self.whose("rb", "example.org"), "bob")
 
     async def test_nobody_is_made_with_the_address_of_another(self) -> None:
         await self.addresses.add("bob", "z@example.org")

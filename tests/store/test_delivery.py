@@ -10,6 +10,7 @@ from twisted.trial.unittest import TestCase
 from zope.interface.verify import verifyObject
 
 from tests.store.base import StoreTestCase
+from tests.store.recorder import Recorder
 from twisted_duck import errors
 from twisted_duck.addresses import AddressRules
 from twisted_duck.interfaces import IDelivery
@@ -185,6 +186,39 @@ class MongoDeliveryTests(DeliveryContract, StoreTestCase):
             f async for f in check(self.store.mongo, contents=True) if isinstance(f, Finding)
         ]
         self.assertEqual(findings, [])
+
+    async def test_every_command_names_its_user_and_has_an_index(self) -> None:
+        recorder = Recorder()
+        store = await self.make_store(limits=LIMITS, on_command=recorder)
+        await store.addresses.add(ADA, "*@example.net")
+        await store.addresses.add_alias("example.com", "example.org")
+        delivery = store.delivery()
+        ada = await delivery.resolve("a.da+x", "example.com", 0)
+        prepared = await delivery.prepare(Spool.of(LARGE))
+        for junk in (False, True):
+            await delivery.deliver(ada, prepared, b"", junk)
+        async for _ in store.addresses.all(ADA):
+            pass
+        await store.addresses.remove("*@example.net")
+        await store.addresses.remove_alias("example.com")
+        self.assertEqual(await recorder.problems(store.mongo), [])
+
+    async def test_what_a_recipient_costs(self) -> None:
+        """Four finds for an address, and the commands of one transaction; nothing depends on the attachment."""
+        recorder = Recorder()
+        store = await self.make_store(limits=LIMITS, on_command=recorder)
+        delivery = store.delivery()
+        prepared = await delivery.prepare(Spool.of(LARGE))
+        recorder.clear()
+        ada = await delivery.resolve("ada", "example.org", 0)
+        self.assertEqual(
+            recorder.names, ["find domains", "find addresses", "find addresses", "find users"]
+        )
+        recorder.clear()
+        await delivery.deliver(ada, prepared, b"", False)
+        mine = [name for name in recorder.names if not name.startswith("getMore")]
+        self.assertLessEqual(len(mine), 7, mine)
+        self.assertNotIn("update blobs", mine)
 
     async def test_a_user_who_is_deleted_in_between(self) -> None:
         delivery = self.store.delivery()
