@@ -100,6 +100,12 @@ class Limits:
     #: Seconds that live connections have at shutdown to finish what they are at; then they are cut.
     shut_down: int = 10
 
+    # --- policies -----------------------------------------------------------------------------------------------------
+    #: Networks whose rate of connections is remembered, for each mask: 220 bytes each, 32 MiB for three masks.
+    rate_entries: int = 50_000
+    #: Networks from which wrong passwords came, and as many bans: 500 bytes each, 10 MiB together.
+    ban_entries: int = 10_000
+
     # --- sessions -----------------------------------------------------------------------------------------------------
     #: Seconds without a command after login (RFC 3501 §5.4: at least 30 minutes).
     idle_after_login: int = 30 * 60
@@ -109,12 +115,6 @@ class Limits:
     pop3_line: int = 255
     #: Messages of INBOX that a POP3 client is shown, the newest ones: their sizes are read at every login.
     pop3_messages: int = 100_000
-    #: Seconds in which a client must take something of an answer that waits for it.
-    reading: int = 5 * 60
-    #: Seconds for the last words to reach a client; then the connection is cut.
-    farewell: int = 10
-    #: Seconds from connection to login, counted absolutely.
-    login: int = 60
     #: Seconds without a command or mail data in LMTP (RFC 5321 §4.5.3.2.7: at least 5 minutes).
     lmtp_idle: int = 5 * 60
     #: Octets of an LMTP command without its line end: 512 (RFC 5321 §4.5.3.1.4), and long paths in UTF-8.
@@ -125,6 +125,12 @@ class Limits:
     lmtp_deliveries: int = 10
     #: Bytes of a message's header in which the mark of spam is looked for; real ones have less.
     lmtp_header: int = 256 * KIB
+    #: Seconds in which a client must take something of an answer that waits for it.
+    reading: int = 5 * 60
+    #: Seconds for the last words to reach a client; then the connection is cut.
+    farewell: int = 10
+    #: Seconds from connection to login, counted absolutely.
+    login: int = 60
     #: Bad commands in a row before the connection is ended.
     bad_commands: int = 50
     #: Wrong passwords on one connection before it is ended.
