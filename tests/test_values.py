@@ -57,9 +57,7 @@ class UIDSetTests(SynchronousTestCase):
         self.assertEqual(list(common), sorted(set(mine) & set(theirs)))
 
     @given(ranges, st.sets(st.integers(1, 62)))
-    def test_what_is_left_without_some(
-        self, given: list[tuple[int, int]], taken: set[int]
-    ) -> None:
+    def test_what_is_left_without_some(self, given: list[tuple[int, int]], taken: set[int]) -> None:
         uids = UIDSet.of_ranges(given)
         left = uids.without(sorted(taken))
         self.canonical(left)

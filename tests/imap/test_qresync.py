@@ -187,7 +187,9 @@ class VanishedTests(QResyncCase):
             S: a2 OK CLOSE completed
         """)
 
-    def test_not_during_fetch_store_and_search_and_then_the_client_is_told_what_it_knows(self) -> None:
+    def test_not_during_fetch_store_and_search_and_then_the_client_is_told_what_it_knows(
+        self,
+    ) -> None:
         self.expunge("2")
         self.client("2").say(r"b1 UID STORE 3 +FLAGS (\Seen)")
         self.transcript(r"""
@@ -219,9 +221,7 @@ class VanishedTests(QResyncCase):
         self.say("2", "b3 EXPUNGE")
         told = [line for line in self.say("", "a1 NOOP") if "VANISHED" in line]
         self.assertEqual(len(told), 2)
-        self.assertEqual(
-            ",".join(line.removeprefix("* VANISHED ") for line in told), numbers
-        )
+        self.assertEqual(",".join(line.removeprefix("* VANISHED ") for line in told), numbers)
 
 
 class SelectTests(QResyncCase):

@@ -70,9 +70,7 @@ class Selection:
         except DuckError:
             await mailbox.close()
             raise
-        selection = cls(
-            mailbox, session, enabled, modseqs=modseqs, send=send, breathe=breathe
-        )
+        selection = cls(mailbox, session, enabled, modseqs=modseqs, send=send, breathe=breathe)
         selection.view.add_recent(*recent)
         return selection
 

@@ -185,7 +185,9 @@ class Collector:
         return list(seen - known)
 
     async def _mailboxes(self, user: ObjectId) -> list[Document]:
-        found = await self._mongo.snapshot(MAILBOXES, {"user": user}, projection={"_id": 1, "box": 1})
+        found = await self._mongo.snapshot(
+            MAILBOXES, {"user": user}, projection={"_id": 1, "box": 1}
+        )
         return found.documents
 
     async def _messages(self, user: ObjectId) -> int:

@@ -200,9 +200,9 @@ values = st.one_of(
     st.builds(grammar.Move, sets, mailboxes, st.just(True)).map(lambda value: ("UID MOVE", value)),
     st.builds(grammar.Expunge, sets).map(lambda value: ("UID EXPUNGE", value)),
     st.builds(grammar.Fetch, sets, items.map(tuple)).map(lambda value: ("FETCH", value)),
-    st.builds(
-        grammar.Fetch, sets, items.map(tuple), st.just(True), modseqs, st.booleans()
-    ).map(lambda value: ("UID FETCH", value)),
+    st.builds(grammar.Fetch, sets, items.map(tuple), st.just(True), modseqs, st.booleans()).map(
+        lambda value: ("UID FETCH", value)
+    ),
     st.builds(grammar.Search, trees, st.sampled_from([None, "UTF-8"])).map(
         lambda value: ("SEARCH", value)
     ),

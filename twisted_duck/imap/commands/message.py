@@ -88,7 +88,9 @@ async def store(connection: Connection, command: grammar.Store) -> Done:
     if failed and gone and not command.uid:
         raise Modified("some of the messages do not exist any more", str(failed))
     if failed:
-        return Done("STORE completed, but for messages that were changed", responses.modified(failed))
+        return Done(
+            "STORE completed, but for messages that were changed", responses.modified(failed)
+        )
     return Done("STORE completed", EXPUNGE_ISSUED if gone else None)
 
 
@@ -107,7 +109,11 @@ async def _tell_stored(
         for each, modseq, flags in index.rows(uids[start : start + BATCH]):
             number = view.number(each)
             assert number is not None  # `uids` came from this view
-            items = () if command.silent else (b"FLAGS " + responses.flags_of(flags, view.is_recent(each)),)
+            items = (
+                ()
+                if command.silent
+                else (b"FLAGS " + responses.flags_of(flags, view.is_recent(each)),)
+            )
             said = selection.say_fetch(number, each, modseq, *items, with_uid=command.uid)
             connection.send(said)
         await connection.breathe()
