@@ -413,13 +413,25 @@ class DeliveryTests(LMTPCase):
             mend()
             self.begin("alice", "bob")
         client.say("RSET")
-        self.break_(MemoryDelivery, "resolve", away)
+        held = self.hold(MemoryDelivery, "resolve")
+        mend = self.break_(MemoryDelivery, "resolve", away)
         self.transcript("""
             C: MAIL FROM:<>
             S: 250 2.1.0 ...
             C: RCPT TO:<alice@example.org>
             S: 451 4.3.0 ...
         """)
+        mend()
+        # The next one is not asked for: it would have to wait as long.
+        self.transcript("""
+            C: RCPT TO:<bob@example.org>
+            S: 451 4.3.0 ...
+            C: DATA
+            S: 503 5.5.1 ...
+            C: RSET
+            S: 250 2.0.0 ...
+        """)
+        self.assertEqual(held.count, 0)
 
     def test_a_fault_of_ours_is_temporary_and_logged(self) -> None:
         self.break_(MemoryDelivery, "deliver", KeyError("secret"))

@@ -58,6 +58,8 @@ class Transaction:
     mail: grammar.Mail
     #: Those that were accepted, in their order; each gets a reply.
     recipients: list[tuple[Address, Recipient]] = attrs.field(factory=list)
+    #: Nobody could be looked up for one recipient, which took its time: the others need not wait for it, too.
+    away: Unavailable | None = None
     #: What has come of the message.
     intake: Intake | None = None
     #: Whether chunks had other line ends than CRLF.
@@ -134,7 +136,13 @@ async def rcpt(connection: LMTPProtocol, command: grammar.Rcpt) -> None:
     if len(transaction.recipients) >= most:
         raise TooManyRecipients(f"a message may have {most} recipients at a time")
     size = transaction.mail.size or 0
-    found = await connection.settings.delivery.resolve(address.local, address.domain, size)
+    if transaction.away is not None:
+        raise transaction.away
+    try:
+        found = await connection.settings.delivery.resolve(address.local, address.domain, size)
+    except Unavailable as error:
+        transaction.away = error
+        raise
     transaction.recipients.append((address, found))
     connection.send(responses.reply("250 2.1.5", f"<{address}> is fine"))
 
