@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from twisted.cred.portal import Portal
+from twisted.internet.defer import fail
 from twisted.mail import imap4, pop3, smtp
 
 from tests.guard.support import GuardCase, Socket
 from twisted_duck.errors import TooManyConnections
 from twisted_duck.imap.factory import IMAP4Factory
+from twisted_duck.lmtp.factory import LMTPFactory
 from twisted_duck.memory import MemoryStore
 from twisted_duck.pop3.factory import POP3Factory
 from twisted_duck.session import Session
@@ -129,6 +131,16 @@ class OwnTests(OwnCase):
         self.assertEqual((session.state, session.user), ("TRANSACTION", "alice"))
         self.say(socket, b"QUIT")
         self.assertEqual((socket.lost, self.hooks.closed), (1, [session]))
+
+    def test_LMTP_likewise(self) -> None:
+        factory = LMTPFactory(object(), hostname="mx.example", clock=self.clock)
+        socket = self.connect(self.guard(factory))
+        [session] = self.hooks.connected
+        self.assertTrue(socket.heard().startswith(b"220 mx.example"))
+        self.say(socket, b"LHLO client.example")
+        self.assertEqual((session.protocol, session.commands), ("LMTP", 1))
+        self.hooks.answer = lambda session: fail(SORRY)
+        self.assertEqual(self.connect(self.guard(factory)).heard(), b"421 4.7.0 ten are enough\r\n")
 
     def test_refused(self) -> None:
         for kind, refusal in (

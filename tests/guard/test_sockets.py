@@ -10,7 +10,7 @@ from typing import Any
 from twisted.cred.portal import Portal
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
-from twisted.internet.endpoints import TCP4ClientEndpoint, connectProtocol
+from twisted.internet.endpoints import TCP4ClientEndpoint, UNIXClientEndpoint, connectProtocol
 from twisted.internet.protocol import Factory
 from twisted.internet.ssl import optionsForClientTLS
 from twisted.internet.task import deferLater
@@ -271,6 +271,19 @@ class SocketsTests(TestCase):
         await client.lost
         self.assertEqual(session.bytesIn, 900_011)
         self.assertEqual(client.lines.count(b"a1 OK NOOP completed"), 100_000)
+
+    async def test_a_UNIX_socket(self) -> None:
+        path = self.mktemp()
+        port = reactor.listenUNIX(path, self.guard(self.imap))  # type: ignore[attr-defined]
+        self.addCleanup(port.stopListening)
+        client = Client(proxied=False)
+        await connectProtocol(UNIXClientEndpoint(reactor, path), client)
+        await client.line()
+        [session] = self.connected
+        self.assertEqual((session.remoteAddress, session.remotePort), ("", 0))
+        await client.say(b"a1 LOGOUT", b"a1 OK")
+        await client.lost
+        self.assertIs(await self.seen, session)
 
     async def test_shutdown(self) -> None:
         for factory in (Factory.forProtocol(IMAP4Server), self.imap):
