@@ -117,6 +117,27 @@ class IndexAgainstModelTests(SynchronousTestCase):
                 index.apply(model.changes(index.highest_modseq))
                 self.alike(index, model)
 
+    @given(
+        st.dictionaries(st.integers(1, 3000), st.integers(1, 50), min_size=1),
+        st.lists(st.integers(1, 3000), max_size=5),
+        st.integers(-1, 60),
+    )
+    def test_old_changes_far_apart(
+        self, messages: dict[int, int], again: list[int], since: int
+    ) -> None:
+        """Changes that are older than the index, and some that are not, among many UIDs."""
+        index = MailboxIndex(1, history=2)
+        first = [Change(uid, modseq, frozenset()) for uid, modseq in messages.items()]
+        index.apply(Changes(50, 3001, 1, first))
+        gone = min(messages)
+        index.apply(Changes(51, 3001, 1, (), [Expunged(51, UIDSet.of([gone]))]))
+        del messages[gone]
+        for modseq, uid in enumerate(sorted(messages.keys() & set(again)), 52):
+            messages[uid] = modseq
+            index.apply(Changes(modseq, 3001, 1, [Change(uid, modseq, frozenset({SEEN}))]))
+        expected = {(modseq, uid) for uid, modseq in messages.items() if modseq > since}
+        self.assertEqual(set(index.changed_since(since)), expected)
+
     @given(steps, st.integers(2, 30))
     def test_what_a_view_has_missed(self, given: list[Step], history: int) -> None:
         index, model = MailboxIndex(1, history), Model()

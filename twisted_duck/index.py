@@ -22,6 +22,8 @@ from twisted_duck.values import DELETED, SEEN, Changes, Flags
 
 #: Steps remembered; a view that has missed more gets the answer from the arrays.
 HISTORY = 10_000
+#: Binary digits of the UIDs that are passed by together when old changes are looked for.
+_BLOCK = 8
 
 
 class MailboxIndex:
@@ -36,6 +38,8 @@ class MailboxIndex:
         #: Living UIDs, ascending.  See the module's promises; read it, never write it.
         self.uids: array[int] = array("I")
         self._modseqs: array[int] = array("Q")
+        #: The highest modseq among each `1 << _BLOCK` UIDs, or one that was: who looks for later ones passes by.
+        self._peaks: dict[int, int] = {}
         self._flags: array[int] = array("I")
         self._flag_sets: list[Flags] = []
         self._flag_numbers: dict[Flags, int] = {}
@@ -140,7 +144,8 @@ class MailboxIndex:
 
     def memory(self) -> int:
         """Bytes this index takes, roughly: for the owner's budget."""
-        return 16 * len(self.uids) + 100 * (len(self._changes) + len(self._expunges)) + 400 * len(self._flag_sets)
+        steps = len(self._changes) + len(self._expunges) + len(self._peaks)
+        return 16 * len(self.uids) + 100 * steps + 400 * len(self._flag_sets)
 
     # --- what a view has missed ---------------------------------------------------------------------------------------
 
@@ -158,7 +163,14 @@ class MailboxIndex:
             return []
         if modseq >= self._changes_floor:
             return self._changes[bisect_right(self._changes, (modseq, 0xFFFFFFFF)) :]
-        return sorted((m, uid) for uid, m in zip(self.uids, self._modseqs, strict=True) if m > modseq)
+        found: list[tuple[int, int]] = []
+        for block, peak in self._peaks.items():
+            if peak > modseq:
+                start = bisect_left(self.uids, block << _BLOCK)
+                stop = bisect_left(self.uids, (block + 1) << _BLOCK, start)
+                there = zip(self._modseqs[start:stop], self.uids[start:stop], strict=True)
+                found.extend(each for each in there if each[0] > modseq)
+        return sorted(found)
 
     def expunged_since(self, modseq: int) -> list[int] | None:
         """The UIDs expunged after `modseq`, in order of their going, or None when that is not remembered any more."""
@@ -210,6 +222,8 @@ class MailboxIndex:
         return floor
 
     def _put(self, uid: int, modseq: int, flags: Flags) -> None:
+        if modseq > self._peaks.get(uid >> _BLOCK, 0):
+            self._peaks[uid >> _BLOCK] = modseq
         if not self.uids or uid > self.uids[-1]:
             self.uids.append(uid)
             self._modseqs.append(modseq)

@@ -38,10 +38,17 @@ COMMANDS = (
     b"AUTHENTICATE PLAIN",
     b"LOGIN {3+}\r\nabc {3}\r\ndef",
     b"STARTTLS",
+    b"ENABLE QRESYNC CONDSTORE",
+    b"SELECT INBOX (CONDSTORE)",
+    b"SELECT INBOX (QRESYNC (1 1 1:9,11 (1:2 1,3)))",
+    b"STATUS INBOX (HIGHESTMODSEQ)",
+    b"STORE 1:* (UNCHANGEDSINCE 9) -FLAGS.SILENT (\\Deleted)",
+    b"UID FETCH 1:* (FLAGS MODSEQ) (CHANGEDSINCE 1 VANISHED)",
+    b'SEARCH OR MODSEQ 3 MODSEQ "/flags/\\\\Seen" all 1',
 )
 _LITERAL = re.compile(rb"\{(\d+)\}\r\n")
 _LINE = re.compile(
-    rb"(?:\* (?:OK|NO|BAD|BYE|CAPABILITY|ID|NAMESPACE|LIST|LSUB|STATUS|SEARCH|FLAGS|\d+ [A-Z]+)\b|\+ "
+    rb"(?:\* (?:OK|NO|BAD|BYE|CAPABILITY|ID|NAMESPACE|LIST|LSUB|STATUS|SEARCH|FLAGS|ENABLED|VANISHED|\d+ [A-Z]+)\b|\+ "
     rb"|[!-~]+ (?:OK|NO|BAD) )[\x20-\x7e]*"
 )
 
