@@ -218,7 +218,7 @@ class LivesTests(SynchronousTestCase):
         self.assertEqual(self.hooks.waiting, [])
         self.assertEqual([list(factory.connections) for factory in self.factories], [[]] * 5)
         # It was worth the trouble.
-        self.assertTrue(len(sessions) > len(self.sockets) // 4, len(sessions))
+        self.assertTrue(len(sessions) > len(self.sockets) // 8, len(sessions))
         self.hooks.calls.clear()
         self.sockets.clear()
         for factory in self.factories:
