@@ -46,7 +46,9 @@ class Spool:
             return
         self._memory += data
         if len(self._memory) > self._limit:
-            self._file = tempfile.TemporaryFile(prefix="duckmail-", dir=self._directory)
+            self._file = tempfile.TemporaryFile(  # noqa: SIM115 - `close` closes it
+                prefix="duckmail-", dir=self._directory
+            )
             self._file.write(self._memory)
             self._memory = bytearray()
 
