@@ -1,4 +1,4 @@
-"""Conditional STORE by many at once, in two processes (RFC 7162 §3.1.3): one wins."""
+"""Conditional STORE by many at once, through two stores (RFC 7162 §3.1.3): one wins."""
 
 from __future__ import annotations
 

@@ -92,11 +92,12 @@ TABLE: tuple[Capability, ...] = (
     Capability("LITERAL+", "RFC 7888", "after login"),
     Capability("ID", "RFC 2971"),
     Capability("IDLE", "RFC 2177"),
+    # Some clients ask what there is before login, and never again.
+    Capability("ENABLE", "RFC 5161"),
     Capability("NAMESPACE", "RFC 2342", "after login"),
     Capability("CHILDREN", "RFC 3348", "after login"),
     Capability("UNSELECT", "RFC 3691", "after login"),
     Capability("UIDPLUS", "RFC 4315", "after login", IUIDPlusAccount),
-    Capability("ENABLE", "RFC 5161", "after login"),
     Capability("CONDSTORE", "RFC 7162 §3.1", "after login", ICondstoreAccount),
     Capability("QRESYNC", "RFC 7162 §3.2", "after login", ICondstoreAccount),
     Capability("MOVE", "RFC 6851", "after login", IMoveAccount),
