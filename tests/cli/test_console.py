@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import io
+import os
+import struct
 import sys
+import termios
 
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -41,6 +45,27 @@ class ComplainTests(SynchronousTestCase):
 
 
 class ProgressTests(SynchronousTestCase):
+    def drawn(self, columns: int) -> str:
+        """What a terminal of that width sees of a bar."""
+        terminal, child = os.openpty()
+        self.addCleanup(os.close, terminal)
+        fcntl.ioctl(child, termios.TIOCSWINSZ, struct.pack("HHHH", 24 if columns else 0, columns, 0, 0))
+        with open(child, "w", encoding="utf-8") as stderr:
+            self.patch(sys, "stderr", stderr)
+            with Progress(2) as progress:
+                progress.at("INBOX")
+                progress.step(1)
+                progress.step(1)
+            stderr.flush()
+            return os.read(terminal, 65536).decode()
+
+    def test_bar_with_rate_and_time_left(self) -> None:
+        """Also where the terminal does not know how large it is."""
+        for columns in (0, 60, 100):
+            with self.subTest(columns=columns):
+                bar = self.drawn(columns)
+                self.assertRegex(bar, r"INBOX: 100%\|\S+\| 2/2 \[\d\d:\d\d<\d\d:\d\d, .*messages/s\]")
+
     def test_nothing_is_drawn_where_there_is_no_terminal(self) -> None:
         said = Said()
         with said.listening(), Progress(2) as progress:

@@ -85,6 +85,7 @@ class Progress:
 
     def __init__(self, total: int, unit: str = "messages") -> None:
         width = os.get_terminal_size(sys.stderr.fileno()).columns if sys.stderr.isatty() else 0
+        usual = get_terminal_size()
         # No thread that looks whether the bar stands still.
         tqdm.monitor_interval = 0
         self._bar = tqdm(
@@ -92,8 +93,9 @@ class Progress:
             unit=" " + unit,
             file=sys.stderr,
             disable=not sys.stderr.isatty(),
-            # A terminal that does not know how wide it is says 0.
-            ncols=None if width else get_terminal_size().columns,
+            # A terminal that does not know how large it is says 0.
+            ncols=None if width else usual.columns,
+            nrows=None if width else usual.lines,
             dynamic_ncols=bool(width),
             ascii=not (sys.stderr.encoding or "").lower().startswith("utf"),
         )
