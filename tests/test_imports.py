@@ -53,12 +53,15 @@ RULES: dict[str, tuple[set[str], set[str]]] = {
     "policies": (GROUND | {"session", "clock"}, {"attrs", "zope", "twisted"}),
     **{name: (GROUND | SESSION, {"attrs", "zope", "twisted"}) for name in SESSION - {"spool"}},
     **{
-        name: (GROUND | LANGUAGE | SESSION | CONNECTION | {"auth"}, {"attrs", "zope", "twisted"})
+        name: (
+            GROUND | LANGUAGE | SESSION | CONNECTION | {"auth", "guard"},
+            {"attrs", "zope", "twisted"},
+        )
         for name in CONNECTION
     },
     **{
         name: (
-            GROUND | LANGUAGE | SESSION | CONNECTION | {"auth", "adapters"},
+            GROUND | LANGUAGE | SESSION | CONNECTION | {"auth", "adapters", "guard"},
             {"attrs", "zope", "twisted"},
         )
         for name in ("imap", "pop3", "lmtp")

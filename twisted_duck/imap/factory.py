@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from twisted.cred.portal import Portal
-from twisted.internet.interfaces import IAddress, IReactorTime
+from twisted.internet.interfaces import IReactorTime
 
 import twisted_duck.adapters  # noqa: F401  (registers the adapter for avatars that provide IAccountIMAP)
 from twisted_duck.clock import reactor_clock
 from twisted_duck.connection import CleartextAuth
 from twisted_duck.factory import ConnectionFactory
+from twisted_duck.guard.guarded import Hook, OnDeadline
 from twisted_duck.imap.protocol import IMAP4Protocol, Settings
 from twisted_duck.limits import Limits
 
@@ -27,6 +28,8 @@ class IMAP4Factory(ConnectionFactory):
     @param cleartextAuth: on which connections without TLS a password may be sent: C{"never"}, C{"loopback"} (those
         that come from this machine) or C{"always"}
     @param spoolDirectory: where messages above C{limits.spool_memory} are kept while they arrive
+    @param onConnect, onClose: told of each client that comes and goes, see L{twisted_duck.guard.GuardedFactory}
+    @param onDeadline: what becomes of a client for whom C{onConnect} has not answered in time: C{"refuse"} or C{"admit"}
     """
 
     protocol = IMAP4Protocol
@@ -40,12 +43,17 @@ class IMAP4Factory(ConnectionFactory):
         clock: IReactorTime | None = None,
         cleartextAuth: CleartextAuth = "never",
         spoolDirectory: str | None = None,
+        onConnect: Hook | None = None,
+        onClose: Hook | None = None,
+        onDeadline: OnDeadline = "refuse",
     ) -> None:
-        super().__init__()
+        limits = limits or Limits()
+        clock = clock or reactor_clock()
+        super().__init__(onConnect, onClose, onDeadline, limits=limits, clock=clock)
         self._settings = Settings(
             portal=portal,
-            clock=clock or reactor_clock(),
-            limits=limits or Limits(),
+            clock=clock,
+            limits=limits,
             tls=tls,
             cleartext_auth=cleartextAuth,
             opened=self._opened,
@@ -53,7 +61,7 @@ class IMAP4Factory(ConnectionFactory):
             spool_directory=spoolDirectory,
         )
 
-    def buildProtocol(self, addr: IAddress | None) -> IMAP4Protocol:
+    def make_protocol(self) -> IMAP4Protocol:
         protocol = IMAP4Protocol(self._settings)
         protocol.factory = self
         return protocol

@@ -5,10 +5,11 @@ from __future__ import annotations
 import socket
 from typing import Any
 
-from twisted.internet.interfaces import IAddress, IReactorTime
+from twisted.internet.interfaces import IReactorTime
 
 from twisted_duck.clock import reactor_clock
 from twisted_duck.factory import ConnectionFactory
+from twisted_duck.guard.guarded import Hook, OnDeadline
 from twisted_duck.limits import Limits
 from twisted_duck.lmtp.protocol import LMTPProtocol, Settings
 from twisted_duck.lmtp.spam import SpamMark
@@ -26,6 +27,8 @@ class LMTPFactory(ConnectionFactory):
     @param hostname: what the server calls itself; the name of this machine by default
     @param spamHeader: the header field that marks spam, as C{"X-Spam-Flag: YES"}, see
         L{twisted_duck.lmtp.spam.SpamMark}; None if nothing does.  Raises ValueError where it is no field
+    @param onConnect, onClose: told of each client that comes and goes, see L{twisted_duck.guard.GuardedFactory}
+    @param onDeadline: what becomes of a client for whom C{onConnect} has not answered in time: C{"refuse"} or C{"admit"}
     """
 
     protocol = LMTPProtocol
@@ -39,12 +42,17 @@ class LMTPFactory(ConnectionFactory):
         clock: IReactorTime | None = None,
         hostname: str | None = None,
         spamHeader: str | None = None,
+        onConnect: Hook | None = None,
+        onClose: Hook | None = None,
+        onDeadline: OnDeadline = "refuse",
     ) -> None:
-        super().__init__()
+        limits = limits or Limits()
+        clock = clock or reactor_clock()
+        super().__init__(onConnect, onClose, onDeadline, limits=limits, clock=clock)
         self._settings = Settings(
             portal=None,
-            clock=clock or reactor_clock(),
-            limits=limits or Limits(),
+            clock=clock,
+            limits=limits,
             tls=tls,
             opened=self._opened,
             closed=self._closed,
@@ -53,7 +61,7 @@ class LMTPFactory(ConnectionFactory):
             spam=None if spamHeader is None else SpamMark.parse(spamHeader),
         )
 
-    def buildProtocol(self, addr: IAddress | None) -> LMTPProtocol:
+    def make_protocol(self) -> LMTPProtocol:
         protocol = LMTPProtocol(self._settings)
         protocol.factory = self
         return protocol

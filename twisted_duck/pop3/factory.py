@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from twisted.cred.portal import Portal
-from twisted.internet.interfaces import IAddress, IReactorTime
+from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 import twisted_duck.adapters  # noqa: F401  (registers the adapter for avatars that provide IAccountIMAP)
 from twisted_duck.clock import reactor_clock
 from twisted_duck.connection import CleartextAuth
 from twisted_duck.factory import ConnectionFactory
+from twisted_duck.guard.guarded import Hook, OnDeadline
 from twisted_duck.limits import Limits
 from twisted_duck.pop3.inbox import DeleteAction
 from twisted_duck.pop3.protocol import POP3Protocol, Settings
@@ -34,6 +35,8 @@ class POP3Factory(ConnectionFactory):
     @param deleteAction: what QUIT does with messages marked by DELE: C{"delete"}, or C{"trash"} to move them to the
         mailbox that is \\Trash
     @param retrSetsSeen: whether RETR sets \\Seen
+    @param onConnect, onClose: told of each client that comes and goes, see L{twisted_duck.guard.GuardedFactory}
+    @param onDeadline: what becomes of a client for whom C{onConnect} has not answered in time: C{"refuse"} or C{"admit"}
     """
 
     log = Logger()
@@ -49,9 +52,13 @@ class POP3Factory(ConnectionFactory):
         cleartextAuth: CleartextAuth = "never",
         deleteAction: DeleteAction = "delete",
         retrSetsSeen: bool = False,
+        onConnect: Hook | None = None,
+        onClose: Hook | None = None,
+        onDeadline: OnDeadline = "refuse",
     ) -> None:
-        super().__init__()
         limits = limits or Limits()
+        clock = clock or reactor_clock()
+        super().__init__(onConnect, onClose, onDeadline, limits=limits, clock=clock)
         if limits.pop3_idle < _SHORTEST_IDLE:
             self.log.warn(
                 "a POP3 client may be idle for {least} s (RFC 1939), and {seconds} s are set",
@@ -60,7 +67,7 @@ class POP3Factory(ConnectionFactory):
             )
         self._settings = Settings(
             portal=portal,
-            clock=clock or reactor_clock(),
+            clock=clock,
             limits=limits,
             tls=tls,
             cleartext_auth=cleartextAuth,
@@ -70,7 +77,7 @@ class POP3Factory(ConnectionFactory):
             retr_sets_seen=retrSetsSeen,
         )
 
-    def buildProtocol(self, addr: IAddress | None) -> POP3Protocol:
+    def make_protocol(self) -> POP3Protocol:
         protocol = POP3Protocol(self._settings)
         protocol.factory = self
         return protocol
