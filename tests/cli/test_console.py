@@ -49,7 +49,9 @@ class ProgressTests(SynchronousTestCase):
         """What a terminal of that width sees of a bar."""
         terminal, child = os.openpty()
         self.addCleanup(os.close, terminal)
-        fcntl.ioctl(child, termios.TIOCSWINSZ, struct.pack("HHHH", 24 if columns else 0, columns, 0, 0))
+        fcntl.ioctl(
+            child, termios.TIOCSWINSZ, struct.pack("HHHH", 24 if columns else 0, columns, 0, 0)
+        )
         with open(child, "w", encoding="utf-8") as stderr:
             self.patch(sys, "stderr", stderr)
             with Progress(2) as progress:
@@ -64,7 +66,9 @@ class ProgressTests(SynchronousTestCase):
         for columns in (0, 60, 100):
             with self.subTest(columns=columns):
                 bar = self.drawn(columns)
-                self.assertRegex(bar, r"INBOX: 100%\|\S+\| 2/2 \[\d\d:\d\d<\d\d:\d\d, .*messages/s\]")
+                self.assertRegex(
+                    bar, r"INBOX: 100%\|\S+\| 2/2 \[\d\d:\d\d<\d\d:\d\d, .*messages/s\]"
+                )
 
     def test_nothing_is_drawn_where_there_is_no_terminal(self) -> None:
         said = Said()
