@@ -102,7 +102,9 @@ class MailboxIndex:
         numbers = {n for n, s in enumerate(self._flag_sets) if any(f.lower() == key for f in s)}
         if not any(self._flag_counts[n] for n in numbers):
             return []
-        return [uid for uid, number in zip(self.uids, self._flags, strict=True) if number in numbers]
+        return [
+            uid for uid, number in zip(self.uids, self._flags, strict=True) if number in numbers
+        ]
 
     def count_with(self, flag: str) -> int:
         """How many messages have a system flag."""
@@ -178,14 +180,18 @@ class MailboxIndex:
             return []
         if modseq < self._expunges_floor:
             return None
-        return [uid for _, uid in self._expunges[bisect_right(self._expunges, (modseq, 0xFFFFFFFF)) :]]
+        return [
+            uid for _, uid in self._expunges[bisect_right(self._expunges, (modseq, 0xFFFFFFFF)) :]
+        ]
 
     # --- moving -------------------------------------------------------------------------------------------------------
 
     def apply(self, changes: Changes) -> None:
         """Move to `changes.highest_modseq`.  The changes are all that happened since `highest_modseq`."""
         if changes.highest_modseq < self.highest_modseq:
-            raise ValueError(f"changes up to {changes.highest_modseq} are older than {self.highest_modseq}")
+            raise ValueError(
+                f"changes up to {changes.highest_modseq} are older than {self.highest_modseq}"
+            )
         floor = self.highest_modseq
         gone = {uid for step in changes.expunged for uid in step.uids}
         steps: list[tuple[int, int]] = []
@@ -196,7 +202,9 @@ class MailboxIndex:
         steps.sort()
         if gone:
             self._remove(gone)
-        self._expunges.extend(sorted((step.modseq, uid) for step in changes.expunged for uid in step.uids))
+        self._expunges.extend(
+            sorted((step.modseq, uid) for step in changes.expunged for uid in step.uids)
+        )
         self._changes.extend(steps)
         if floor == 0:
             # The first load: nobody can have missed anything.
@@ -286,5 +294,3 @@ class MailboxIndex:
 def living(index: MailboxIndex, uids: Sequence[int]) -> list[int]:
     """Those of the ascending `uids` that live."""
     return [uid for uid, _, _ in index.rows(uids)]
-
-

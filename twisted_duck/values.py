@@ -10,7 +10,13 @@ from typing import Literal
 import attrs
 
 #: The system flags a client may set (RFC 3501 §2.3.2).  \Recent is the server's own and never stored.
-SEEN, ANSWERED, FLAGGED, DELETED, DRAFT = "\\Seen", "\\Answered", "\\Flagged", "\\Deleted", "\\Draft"
+SEEN, ANSWERED, FLAGGED, DELETED, DRAFT = (
+    "\\Seen",
+    "\\Answered",
+    "\\Flagged",
+    "\\Deleted",
+    "\\Draft",
+)
 SYSTEM_FLAGS = (ANSWERED, FLAGGED, DELETED, SEEN, DRAFT)
 RECENT = "\\Recent"
 

@@ -1,9 +1,9 @@
 """Records every command a store sends, and says which of them would not do in a large or sharded database.
 
-    recorder = Recorder()
-    store = MailStore(uri, on_command=recorder)
-    ...
-    self.assertEqual(await recorder.problems(store.mongo), [])
+recorder = Recorder()
+store = MailStore(uri, on_command=recorder)
+...
+self.assertEqual(await recorder.problems(store.mongo), [])
 """
 
 from __future__ import annotations

@@ -101,7 +101,14 @@ class AccountsTests(StoreTestCase):
             await self.put(account, "INBOX", simple())
         with self.assertRaises(errors.NonExistent):
             await account.create("x")
-        for collection in ("users", "addresses", "mailboxes", "messages", "bodies", "subscriptions"):
+        for collection in (
+            "users",
+            "addresses",
+            "mailboxes",
+            "messages",
+            "bodies",
+            "subscriptions",
+        ):
             self.assertIsNone(await self.store.mongo.find_one(collection, {}), collection)
         await self.users.add("ada", None)
         self.assertEqual((await (await self.store.account("ada")).status("INBOX")).messages, 0)

@@ -124,7 +124,9 @@ class SchemaTests(StoreTestCase):
     async def test_a_newer_schema_is_left_alone(self) -> None:
         store = await self.make_store()
         newer = {"$set": {"version": schema.VERSION + 1}}
-        await store.mongo.run({"update": "schema", "updates": [{"q": {"_id": "schema"}, "u": newer}]})
+        await store.mongo.run(
+            {"update": "schema", "updates": [{"q": {"_id": "schema"}, "u": newer}]}
+        )
         with self.assertRaises(errors.Unavailable) as caught:
             await MailStore(self.uri).open()
         self.assertIn("upgrade", str(caught.exception))
@@ -292,7 +294,9 @@ class TLSTests(TestCase):
                 await MailStore(self.server.uri + options, times=QUICK).open()
 
     async def test_files_that_can_not_be_read(self) -> None:
-        broken = self.write("broken.pem", b"-----BEGIN CERTIFICATE-----\nAA\n-----END CERTIFICATE-----\n")
+        broken = self.write(
+            "broken.pem", b"-----BEGIN CERTIFICATE-----\nAA\n-----END CERTIFICATE-----\n"
+        )
         for options in (
             f"tlsCAFile={quote(broken)}",
             "tlsCAFile=/nowhere",
@@ -326,7 +330,9 @@ class OutageTests(TestCase):
 
     async def append(self) -> int | None:
         try:
-            message = AppendMessage(Spool.of(b"Subject: x\r\n\r\n" + bytes(ObjectId().binary.hex(), "ascii")))
+            message = AppendMessage(
+                Spool.of(b"Subject: x\r\n\r\n" + bytes(ObjectId().binary.hex(), "ascii"))
+            )
             return (await self.account.append("INBOX", [message])).uids[0]
         except errors.Unavailable:
             return None

@@ -20,9 +20,7 @@ class MailStoreTests(StoreContract, TestCase):
 
     async def setUp(self) -> None:
         self.recorder = Recorder(self.fine)
-        self.store = MailStore(
-            await mongo.database(self), limits=LIMITS, on_command=self.recorder
-        )
+        self.store = MailStore(await mongo.database(self), limits=LIMITS, on_command=self.recorder)
         await self.store.open()
         self.addCleanup(self.store.close)
         self.addCleanup(self.look_at_commands)

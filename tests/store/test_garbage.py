@@ -107,7 +107,9 @@ class SharingTests(GarbageTestCase):
         self.patch(work, "append", append)
         messages = [simple(n) for n in range(20)]
         await gatherResults(
-            together(*(self.put(self.ada, "INBOX", each) for each in [*messages, SHARED, *messages]))
+            together(
+                *(self.put(self.ada, "INBOX", each) for each in [*messages, SHARED, *messages])
+            )
         )
         self.assertEqual(
             sorted(await self.contents(self.ada, "INBOX")), sorted([*messages, SHARED, *messages])
@@ -119,7 +121,9 @@ class SharingTests(GarbageTestCase):
 
         async def append(path: str, arrivals: Any) -> Any:
             old = {"$set": {"touched": (await self.store.collector._now()) - timedelta(hours=13)}}
-            await self.mongo.run({"update": "blobs", "updates": [{"q": {}, "u": old, "multi": True}]})
+            await self.mongo.run(
+                {"update": "blobs", "updates": [{"q": {}, "u": old, "multi": True}]}
+            )
             return await original(path, arrivals)
 
         self.patch(work, "append", append)
@@ -137,9 +141,7 @@ class CollectorTests(GarbageTestCase):
         await self.ada.rename("INBOX", "Old")
         collected = await self.collect()
         self.assertEqual((collected.messages, collected.bodies, collected.blobs), (0, 3, 0))
-        self.assertEqual(
-            await self.contents(self.ada, "Archive"), [SHARED, simple(0), simple(1)]
-        )
+        self.assertEqual(await self.contents(self.ada, "Archive"), [SHARED, simple(0), simple(1)])
         self.assertEqual(await self.findings(), [])
 
     async def test_all_goes_in_the_end(self) -> None:
@@ -188,7 +190,10 @@ class CollectorTests(GarbageTestCase):
         mailbox = await self.ada.select("INBOX", False)
         body = (await self.mongo.find_one("bodies", {}) or {})["_id"]
         await self.mongo.run(
-            {"update": "bodies", "updates": [{"q": {"_id": body}, "u": {"$currentDate": {"orphan": True}}}]}
+            {
+                "update": "bodies",
+                "updates": [{"q": {"_id": body}, "u": {"$currentDate": {"orphan": True}}}],
+            }
         )
         await mailbox.refresh()
         self.assertEqual((await self.collect()).bodies, 0)
@@ -392,5 +397,12 @@ class CheckerTests(GarbageTestCase):
         findings = await self.findings()
         self.assertEqual({f.kind for f in findings if f.garbage}, {"user-gone"})
         await self.collect()
-        for collection in ("messages", "bodies", "mailboxes", "subscriptions", "blobs", "tombstones"):
+        for collection in (
+            "messages",
+            "bodies",
+            "mailboxes",
+            "subscriptions",
+            "blobs",
+            "tombstones",
+        ):
             self.assertEqual(await self.count(collection), 0, collection)

@@ -56,9 +56,7 @@ class AppendTests(MessagesTestCase):
 
     async def test_each_append_has_its_own_uids(self) -> None:
         results = await gatherResults(
-            together(
-                *(self.put(self.account, "INBOX", simple(n), simple(n)) for n in range(20))
-            )
+            together(*(self.put(self.account, "INBOX", simple(n), simple(n)) for n in range(20)))
         )
         contents = await self.contents(self.account, "INBOX")
         for number, uids in enumerate(results):
@@ -93,7 +91,9 @@ class AppendTests(MessagesTestCase):
             with self.assertRaises(errors.AlreadyExists):
                 await self.account.append("INBOX", again)
         await self.account.append("Sent", keyed(b"a"))
-        self.assertEqual(await self.account.imported("INBOX", [b"a", b"b", b"c", b"d"]), {b"a", b"b"})
+        self.assertEqual(
+            await self.account.imported("INBOX", [b"a", b"b", b"c", b"d"]), {b"a", b"b"}
+        )
         self.assertEqual((await self.account.status("INBOX")).messages, 3)
         with self.assertRaises(errors.NonExistent):
             await self.account.imported("Nothing", [b"a"])

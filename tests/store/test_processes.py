@@ -83,7 +83,10 @@ class TwoProcesses(StoreTestCase):
 
     async def test_a_change_computed_from_an_old_index_is_computed_again(self) -> None:
         await self.put(self.here, "INBOX", *map(simple, range(10)))
-        mine, mailbox = await self.here.select("INBOX", False), await self.there.select("INBOX", False)
+        mine, mailbox = (
+            await self.here.select("INBOX", False),
+            await self.there.select("INBOX", False),
+        )
         everything = list(mine.index.uids)
         for _ in range(5):
             await gatherResults(
@@ -100,7 +103,10 @@ class TwoProcesses(StoreTestCase):
 
     async def test_one_of_two_conditional_stores_wins(self) -> None:
         await self.put(self.here, "INBOX", simple())
-        mine, mailbox = await self.here.select("INBOX", False), await self.there.select("INBOX", False)
+        mine, mailbox = (
+            await self.here.select("INBOX", False),
+            await self.there.select("INBOX", False),
+        )
         for number in range(20):
             await mine.refresh()
             known = mine.index.modseq(1)

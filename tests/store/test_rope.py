@@ -23,7 +23,10 @@ def cut_base64(content: bytes, line: int, end: bytes) -> bytes:
 def attachment(body: bytes, encoding: bytes = b"base64") -> bytes:
     return (
         b"Subject: x\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\nbefore\r\n--b\r\n\r\ntext\r\n--b\r\n"
-        b"Content-Type: application/octet-stream\r\nContent-Transfer-Encoding: " + encoding + b"\r\n\r\n" + body
+        b"Content-Type: application/octet-stream\r\nContent-Transfer-Encoding: "
+        + encoding
+        + b"\r\n\r\n"
+        + body
         + b"\r\n--b--\r\nafter"
     )
 
@@ -89,7 +92,9 @@ class RopeTests(SynchronousTestCase):
 
     @settings(max_examples=150, deadline=None)
     @given(st.binary(max_size=1500), ranges)
-    def test_any_range_of_anything_is_exact(self, data: bytes, ranges: list[tuple[int, int]]) -> None:
+    def test_any_range_of_anything_is_exact(
+        self, data: bytes, ranges: list[tuple[int, int]]
+    ) -> None:
         self.check(data, ranges)
         self.check(attachment(data, b"8bit"), ranges)
         self.check(attachment(data), ranges)

@@ -37,9 +37,7 @@ from twisted_duck.values import (
 )
 
 
-@implementer(
-    ISpecialUseAccount, IUIDPlusAccount, IMoveAccount, ICondstoreAccount, IImportAccount
-)
+@implementer(ISpecialUseAccount, IUIDPlusAccount, IMoveAccount, ICondstoreAccount, IImportAccount)
 class MemoryAccount:
     """A session of one user."""
 

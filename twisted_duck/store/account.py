@@ -41,9 +41,7 @@ from twisted_duck.values import (
 )
 
 
-@implementer(
-    ISpecialUseAccount, IUIDPlusAccount, IMoveAccount, ICondstoreAccount, IImportAccount
-)
+@implementer(ISpecialUseAccount, IUIDPlusAccount, IMoveAccount, ICondstoreAccount, IImportAccount)
 class StoreAccount:
     """See L{twisted_duck.interfaces.IAccount}; everything fails with Unavailable, too."""
 

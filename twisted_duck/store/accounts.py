@@ -198,7 +198,11 @@ async def erase(mongo: Mongo, user: ObjectId) -> None:
     for collection in sorted(OF_A_USER):
         while True:
             some = await mongo.find(
-                collection, {"user": user}, projection={"_id": 1}, limit=_AT_ONCE, batchSize=_AT_ONCE
+                collection,
+                {"user": user},
+                projection={"_id": 1},
+                limit=_AT_ONCE,
+                batchSize=_AT_ONCE,
             )
             if not some:
                 break

@@ -30,7 +30,9 @@ from twisted_duck.store.schema import BODIES, IMPORTS, MAILBOXES, MESSAGES, TOMB
 from twisted_duck.values import DELETED, SEEN, Change, Changes, Expunged, Flags, UIDSet
 
 #: Of a mailbox's document, what its index needs to know.
-LOG_FIELDS = dict.fromkeys(("path", "uidvalidity", "uidnext", "modseq", "recent", "box", "floor"), 1)
+LOG_FIELDS = dict.fromkeys(
+    ("path", "uidvalidity", "uidnext", "modseq", "recent", "box", "floor"), 1
+)
 
 #: Messages that a COPY reads and writes at a time.
 _COPIED_AT_ONCE = 500
@@ -147,9 +149,13 @@ async def charge(transaction: Transaction, user: ObjectId, size: int) -> None:
     """
     filter: Document = {"_id": user}
     if size > 0:
-        room = {"$lte": [{"$add": ["$used", size]}, {"$ifNull": ["$quota", {"$add": ["$used", size]}]}]}
+        room = {
+            "$lte": [{"$add": ["$used", size]}, {"$ifNull": ["$quota", {"$add": ["$used", size]}]}]
+        }
         filter["$expr"] = room
-    if not await transaction.update(USERS, [{"q": filter, "u": {"$inc": {"used": size, "epoch": 1}}}]):
+    if not await transaction.update(
+        USERS, [{"q": filter, "u": {"$inc": {"used": size, "epoch": 1}}}]
+    ):
         raise errors.OverQuota("there is not enough room left")
 
 
@@ -170,7 +176,9 @@ async def bury(transaction: Transaction, place: Place, modseq: int, uids: UIDSet
     )
 
 
-async def _remove(transaction: Transaction, place: Place, filters: Sequence[Document], count: int) -> None:
+async def _remove(
+    transaction: Transaction, place: Place, filters: Sequence[Document], count: int
+) -> None:
     within = {"user": place.user, "box": place.box}
     if await transaction.delete(MESSAGES, [{**within, **each} for each in filters]) != count:
         raise errors.Corruption("messages of the mailbox are missing in the store")
@@ -393,5 +401,3 @@ async def _copy_rows(
             uid += 1
         await transaction.insert(MESSAGES, copies, weigh_message)
     return new
-
-

@@ -147,7 +147,9 @@ class _Checker:
             elif address.get("dotless") != (dotless := without_dots(address["_id"])):
                 yield (
                     Finding("address", f"address {address['_id']!r} has another one without dots"),
-                    self._updating(ADDRESSES, {"_id": address["_id"]}, {"$set": {"dotless": dotless}}),
+                    self._updating(
+                        ADDRESSES, {"_id": address["_id"]}, {"$set": {"dotless": dotless}}
+                    ),
                 )
         for id, name in known.items():
             if id not in has_address:
@@ -260,7 +262,10 @@ class _Checker:
             yield Finding("modseq", text), mend
         used = max([real["uid"], *(last for tomb in tombstones for _, last in tomb["uids"])])
         if mailbox["uidnext"] <= used:
-            yield Finding("uidnext", f"{where}: UIDNEXT is {mailbox['uidnext']}, {used} was given"), mend
+            yield (
+                Finding("uidnext", f"{where}: UIDNEXT is {mailbox['uidnext']}, {used} was given"),
+                mend,
+            )
         if mailbox["recent"] > mailbox["uidnext"]:
             yield Finding("recent", f"{where}: \\Recent begins above UIDNEXT"), mend
         async for finding in self._messages(where, within, tombstones):
@@ -375,7 +380,10 @@ class _Checker:
         segments = load(body["rope"])
         length = sum(segment.length for segment in segments)
         if length != body["size"]:
-            yield Finding("rope", f"{where} is said to have {body['size']} bytes and has {length}"), None
+            yield (
+                Finding("rope", f"{where} is said to have {body['size']} bytes and has {length}"),
+                None,
+            )
         refs = {segment.hash: segment for segment in segments if isinstance(segment, BlobRef)}
         if set(refs) != set(body.get("blobs", ())):
             # The collector would take away what it does not find there.

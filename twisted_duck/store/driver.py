@@ -187,7 +187,9 @@ class _Verifier:
                 pem = FilePath(target.certificate_file).getContent()
                 self._own = ssl.PrivateCertificate.loadPEM(pem)
         except OSError as error:
-            raise BadURI(f"a certificate that the MongoDB URI names can't be read: {error}") from None
+            raise BadURI(
+                f"a certificate that the MongoDB URI names can't be read: {error}"
+            ) from None
         except (SSL.Error, crypto.Error):
             raise BadURI("a certificate or key that the MongoDB URI names is broken") from None
 

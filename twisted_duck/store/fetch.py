@@ -47,7 +47,11 @@ _LISTS: Final[dict[FetchWant, str]] = {
 
 
 async def fetch(
-    mongo: Mongo, place: Place, living: array[int], uids: Sequence[int], wanted: frozenset[FetchWant]
+    mongo: Mongo,
+    place: Place,
+    living: array[int],
+    uids: Sequence[int],
+    wanted: frozenset[FetchWant],
 ) -> AsyncIterator[list[MessageData]]:
     """The messages of `uids` (ascending, all in `living`) that are still there, in order."""
     async for batch in _ahead(_read(mongo, place, living, uids, wanted)):
@@ -55,7 +59,11 @@ async def fetch(
 
 
 async def _read(
-    mongo: Mongo, place: Place, living: array[int], uids: Sequence[int], wanted: frozenset[FetchWant]
+    mongo: Mongo,
+    place: Place,
+    living: array[int],
+    uids: Sequence[int],
+    wanted: frozenset[FetchWant],
 ) -> AsyncIterator[list[MessageData]]:
     lists = [field for want, field in _LISTS.items() if want in wanted]
     at, guess = 0, _FIRST_GUESS
@@ -74,13 +82,19 @@ async def _read(
         for group in _groups(rows):
             bodies = await _bodies(mongo, place.user, group, {"tree": 1, "rope": 1})
             yield [
-                attrs.evolve(_message(row, wanted), content=StoredContent(mongo, bodies[row["body"]]))
+                attrs.evolve(
+                    _message(row, wanted), content=StoredContent(mongo, bodies[row["body"]])
+                )
                 for row in group
             ]
 
 
 async def _rows(
-    mongo: Mongo, place: Place, living: array[int], uids: Sequence[int], wanted: frozenset[FetchWant]
+    mongo: Mongo,
+    place: Place,
+    living: array[int],
+    uids: Sequence[int],
+    wanted: frozenset[FetchWant],
 ) -> list[Document]:
     filters = uid_filters(living, uids)
     which = filters[0] if len(filters) == 1 else {"uid": {"$in": list(uids)}}

@@ -193,9 +193,7 @@ class StoreMailbox:
             if not gone:
                 return UIDSet()
             unseen = sum(SEEN not in flags for _, _, flags in index.rows(gone))
-            done = await changes.expunge(
-                self._mongo, self._opened.place, index.uids, gone, unseen
-            )
+            done = await changes.expunge(self._mongo, self._opened.place, index.uids, gone, unseen)
             await self._learn(done)
             return done.expunged
 

@@ -94,7 +94,10 @@ class BlobRef:
             lines, column = lines - 1, self.line
         origin = lines * (self.line + len(self.end)) + column
         rest = self.line - column
-        pieces = [text[:rest], *(text[i : i + self.line] for i in range(rest, len(text), self.line))]
+        pieces = [
+            text[:rest],
+            *(text[i : i + self.line] for i in range(rest, len(text), self.line)),
+        ]
         joined = self.end.join(pieces) + self.end
         return joined[start - origin : stop - origin]
 

@@ -60,9 +60,7 @@ BLOBS: Final = "blobs"
 SCHEMA: Final = "schema"
 
 #: Collections whose documents belong to one user: every query on them names `user`.
-OF_A_USER: Final = frozenset(
-    {MAILBOXES, SUBSCRIPTIONS, MESSAGES, TOMBSTONES, IMPORTS, BODIES}
-)
+OF_A_USER: Final = frozenset({MAILBOXES, SUBSCRIPTIONS, MESSAGES, TOMBSTONES, IMPORTS, BODIES})
 
 
 def _index(*fields: str, unique: bool = False, sparse: bool = False) -> Document:
@@ -119,7 +117,11 @@ async def ensure(mongo: Mongo) -> None:
             {
                 "update": SCHEMA,
                 "updates": [
-                    {"q": {"_id": "schema"}, "u": {"$setOnInsert": {"version": VERSION}}, "upsert": True}
+                    {
+                        "q": {"_id": "schema"},
+                        "u": {"$setOnInsert": {"version": VERSION}},
+                        "upsert": True,
+                    }
                 ],
                 "writeConcern": MAJORITY,
             }

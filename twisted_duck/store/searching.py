@@ -155,7 +155,10 @@ class StoreLeaves:
             row["uid"]
             for which in self._conditions(uids)
             async for batch in self.mongo.batches(
-                MESSAGES, {**which, **condition}, projection={"_id": 0, "uid": 1}, batchSize=_AT_ONCE
+                MESSAGES,
+                {**which, **condition},
+                projection={"_id": 0, "uid": 1},
+                batchSize=_AT_ONCE,
             )
             for row in batch
             if row["uid"] in wanted
@@ -206,7 +209,12 @@ class StoreLeaves:
             spool.finish()
             reactor: Any = self.mongo.reactor
             return await deferToThreadPool(
-                reactor, reactor.getThreadPool(), text.in_message, spool.data, content.tree, self.limits
+                reactor,
+                reactor.getThreadPool(),
+                text.in_message,
+                spool.data,
+                content.tree,
+                self.limits,
             )
         finally:
             spool.close()

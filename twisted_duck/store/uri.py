@@ -106,7 +106,9 @@ def parse(uri: str, database: str | None = None) -> Target:
         raise BadURI("the MongoDB URI names a socket file; give a host and a port")
     mechanism = str(options.get("authmechanism", "DEFAULT")).upper()
     if mechanism not in _MECHANISMS:
-        raise BadURI(f"the MongoDB URI asks for {mechanism}; SCRAM-SHA-1 and MONGODB-X509 can be used")
+        raise BadURI(
+            f"the MongoDB URI asks for {mechanism}; SCRAM-SHA-1 and MONGODB-X509 can be used"
+        )
     username = parsed["username"]
     if username is not None and not parsed["password"] and mechanism != "MONGODB-X509":
         raise BadURI("the MongoDB URI names a user without a password")

@@ -99,9 +99,7 @@ class Writer:
         finally:
             self._lock.release()
 
-    async def _together(
-        self, path: str, group: Sequence[_Append], again: bool = False
-    ) -> None:
+    async def _together(self, path: str, group: Sequence[_Append], again: bool = False) -> None:
         try:
             await self._append(path, group)
         except (errors.ClientError, BlobsLost) as error:

@@ -27,5 +27,7 @@ def _message(argument: grammar.AppendArgument) -> AppendMessage:
     if not isinstance(spool, Spool):
         raise BadSyntax("a message is given as a literal")
     if spool.has_nul:
-        raise Cannot("the message has a NUL byte in it, which IMAP does not allow (RFC 3501 section 4.3)")
+        raise Cannot(
+            "the message has a NUL byte in it, which IMAP does not allow (RFC 3501 section 4.3)"
+        )
     return AppendMessage(spool, argument.flags, argument.date)
