@@ -32,7 +32,7 @@ GROUND = {
 LANGUAGE = {"wire", "mime", "sasl", "predicates", "held", "addresses"}
 SESSION = {"session", "clock", "inactivity", "outflow", "spool"}
 #: What the protocols share that speak to one client each.
-CONNECTION = {"connection", "factory"}
+CONNECTION = {"authorization", "connection", "factory"}
 
 #: Package or module -> what it may import of the project, what of others.
 RULES: dict[str, tuple[set[str], set[str]]] = {

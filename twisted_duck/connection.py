@@ -40,7 +40,7 @@ from typing import Protocol as Shape
 import attrs
 from twisted.cred.portal import Portal
 from twisted.internet import error as internet_error
-from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.defer import CancelledError, Deferred, maybeDeferred
 from twisted.internet.interfaces import (
     IDelayedCall,
     IHandshakeListener,
@@ -56,6 +56,8 @@ from zope.interface import implementer
 
 from twisted_duck import errors
 from twisted_duck.auth import log_in
+from twisted_duck.authorization import Authorization
+from twisted_duck.guard.guarded import Hook
 from twisted_duck.inactivity import Inactivity
 from twisted_duck.interfaces import IAccount
 from twisted_duck.limits import Limits
@@ -87,6 +89,8 @@ class Settings:
     tls: Any = None
     #: On which clear connections passwords may be sent: none, those from this machine, or all.
     cleartext_auth: CleartextAuth = "never"
+    #: Asked about each user whose credentials are good, before that is said; fails if the user may not log in.
+    on_authenticated: Hook | None = None
     #: Told of each connection when it begins, and when it is over and has given everything back.
     opened: Callable[[Connection], None] = _nobody
     closed: Callable[[Connection], None] = _nobody
@@ -135,6 +139,8 @@ class Connection(Protocol):
         #: Whether the last thing said is the beginning of something that has not been said to its end.
         self.mid_answer = False
         self._logout: Callable[[], Any] | None = None
+        #: What `onAuthenticated` has not answered yet.
+        self._asking: Deferred[None] | None = None
         self._inbox = inbox
         self._idle = idle
         self._paused = False
@@ -233,6 +239,7 @@ class Connection(Protocol):
         self.out.end(lost=True)
         self._timer.stop()
         self._wake()
+        self._stop_asking()
         self._check_over()
 
     def handshakeCompleted(self) -> None:
@@ -271,18 +278,25 @@ class Connection(Protocol):
 
     async def _give_back(self) -> None:
         """However it ended: whatever is still open is closed, each thing whether or not the one before it could be."""
-        leave_account = self.account.logout if self.account is not None else None
-        for leave in (self.leave, leave_account, self._logout):
-            if leave is None:
-                continue
-            try:
-                await maybeDeferred(leave)
-            except errors.DuckError as error:
-                self.log.warn(
-                    "{session.id} left behind: {error}", session=self.session, error=error
-                )
-            except Exception:  # noqa: BLE001 - what comes next must be given back as well
-                self.log.failure("{session.id} left something behind", session=self.session)
+        await self._release(self.leave)
+        await self._leave_account()
+
+    async def _leave_account(self) -> None:
+        """Nobody is logged in any more."""
+        account, self.account = self.account, None
+        logout, self._logout = self._logout, None
+        if account is not None:
+            await self._release(account.logout)
+        if logout is not None:
+            await self._release(logout)
+
+    async def _release(self, leave: Callable[[], Any]) -> None:
+        try:
+            await maybeDeferred(leave)
+        except errors.DuckError as error:
+            self.log.warn("{session.id} left behind: {error}", session=self.session, error=error)
+        except Exception:  # noqa: BLE001 - what comes next must be given back as well
+            self.log.failure("{session.id} left something behind", session=self.session)
 
     def _check_over(self) -> None:
         if self._lost and self._served and not self._over:
@@ -317,6 +331,7 @@ class Connection(Protocol):
                 self.session.closeReason = reason
             self._close()
             self._wake()
+            self._stop_asking()
 
     def abandon(self, reason: str) -> NoReturn:
         """End the connection in the middle of an answer: whatever was said now would be taken for the rest of it."""
@@ -475,7 +490,7 @@ class Connection(Protocol):
         return step
 
     async def log_in(self, credentials: Credentials) -> None:
-        """Fails with AuthenticationFailed and whatever the portal fails with."""
+        """Fails with AuthenticationFailed, AuthorizationFailed and whatever the portal fails with."""
         assert self.settings.portal is not None
         _, avatar, self._logout = await log_in(
             self.settings.portal, credentials, self.session, IAccount, IAccountIMAP
@@ -483,8 +498,36 @@ class Connection(Protocol):
         self.account = IAccount(avatar)
         self.check_alive()
         self.session.user = self.account.name
+        try:
+            await self._authorize()
+        except (errors.AuthorizationFailed, ConnectionOver):
+            self.log.info("{session.id} is not let in as {session.user}", session=self.session)
+            self.session.user = None
+            await self._leave_account()
+            raise
         self._timer.logged_in()
         self.log.info("{session.id} is {session.user}", session=self.session)
+
+    async def _authorize(self) -> None:
+        hook = self.settings.on_authenticated
+        if hook is None:
+            return
+        clock, patience = self.settings.clock, self.limits.on_authenticated
+        self._asking = Authorization(hook, self.session, clock, patience).done
+        if self._lost or self._closing:
+            # By something that the hook did.
+            self._stop_asking()
+        try:
+            await self._asking
+        except CancelledError:
+            raise ConnectionOver from None
+        finally:
+            self._asking = None
+        self.check_alive()
+
+    def _stop_asking(self) -> None:
+        if self._asking is not None:
+            self._asking.cancel()
 
     @property
     def can_start_tls(self) -> bool:

@@ -93,6 +93,8 @@ class Limits:
     proxy_header_size: int = 4 * KIB
     #: Seconds that `onConnect` may take; the client waits for its greeting.
     on_connect: int = 10
+    #: Seconds that `onAuthenticated` may take; the client waits for the answer to its login.
+    on_authenticated: int = 10
     #: Seconds that `onClose` may take: then nobody waits for it any more.
     on_close: int = 10
     #: Bytes that are read of what a client sends before it may; then (at the end of one read of 64 KiB) reading stops.

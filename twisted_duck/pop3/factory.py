@@ -37,6 +37,10 @@ class POP3Factory(ConnectionFactory):
     @param retrSetsSeen: whether RETR sets \\Seen
     @param onConnect, onClose: told of each client that comes and goes, see L{twisted_duck.guard.GuardedFactory}
     @param onDeadline: what becomes of a client for whom C{onConnect} has not answered in time: C{"refuse"} or C{"admit"}
+    @param onAuthenticated: asked, with the session, about each user whose credentials are good, before the client is told
+        so; it may answer with a value, a coroutine or a Deferred.  If it fails, or does not answer within
+        C{limits.on_authenticated} seconds, the user is not logged in; the client is told why if it fails with
+        L{twisted_duck.errors.ConnectionRefused} or L{twisted_duck.errors.AuthorizationFailed}
     """
 
     log = Logger()
@@ -55,6 +59,7 @@ class POP3Factory(ConnectionFactory):
         onConnect: Hook | None = None,
         onClose: Hook | None = None,
         onDeadline: OnDeadline = "refuse",
+        onAuthenticated: Hook | None = None,
     ) -> None:
         limits = limits or Limits()
         clock = clock or reactor_clock()
@@ -71,6 +76,7 @@ class POP3Factory(ConnectionFactory):
             limits=limits,
             tls=tls,
             cleartext_auth=cleartextAuth,
+            on_authenticated=onAuthenticated,
             opened=self._opened,
             closed=self._closed,
             delete_action=deleteAction,
