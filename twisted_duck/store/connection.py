@@ -10,6 +10,8 @@ What is sent again, and when:
 * A transaction that the server gave up (`TransientTransactionError`: a write conflict with another process, a fail-over)
   is run again from its beginning, after a pause that grows and is random, until a bound; then `Contention`, or
   `Unavailable` if it was the connection that failed.
+* What the other process has locked is not waited for without end: a transaction that nothing was heard of for `idle`
+  seconds, because its process was killed or suspended, is ended by whoever it is in the way of (`abandoned`).
 * A commit whose reply was lost is sent again until the server says which it was: the server remembers.  Only if it
   stays away longer than `settle` is the outcome unknown, and the message says so.
 
@@ -20,7 +22,6 @@ Transactions read from a majority-committed snapshot and are committed to a jour
 from __future__ import annotations
 
 import random
-import uuid
 from collections.abc import (
     AsyncIterator,
     Awaitable,
@@ -33,7 +34,6 @@ from collections.abc import (
 from typing import Any, Final, TypeVar
 
 import attrs
-from bson.binary import UUID_SUBTYPE, Binary
 from bson.errors import BSONError
 from bson.int64 import Int64
 from bson.timestamp import Timestamp
@@ -45,6 +45,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from twisted_duck import errors
+from twisted_duck.store.abandoned import Abandoned, session_id
 from twisted_duck.store.driver import Document, Pool
 from twisted_duck.store.uri import Target, parse
 
@@ -68,12 +69,17 @@ _MAY_PASS = frozenset(
 )
 #: A snapshot that is not there yet, right after a start or after an index was made: in a moment it is.
 _IN_A_MOMENT = frozenset({246})
-#: After these the outcome of a commit is not known (write concern not met, time over, primary going away).
-_UNKNOWN_COMMIT = frozenset({64, 50, 6, 7, 89, 91, 134, 189, 262, 9001, 10107, 11600, 11602, 13435, 13436})
+#: After these the outcome of a commit is not known (write concern not met, time over, interrupted, primary going away).
+_UNKNOWN_COMMIT = frozenset(
+    {64, 50, 6, 7, 89, 91, 134, 189, 262, 9001, 10107, 11600, 11601, 11602, 13435, 13436}
+)
 _NO_SUCH_TRANSACTION = 251
 
 #: Attempts, a second apart, to tell the server to end a transaction; after a minute it does so by itself.
 _ABORTS = 60
+
+#: Seconds for a look at the transactions of others, and for ending them.
+_LOOK = 2.0
 
 #: Bytes of documents in one insert; the server takes 16 MiB.
 _LARGEST_COMMAND = 8 << 20
@@ -125,6 +131,12 @@ class Times:
     settle: float = 30.0
     #: For the turn of a change, while others of the same user are being made in this process.
     turn: float = 20.0
+    #: From a transaction's first attempt, while it meets conflicts only, until it looks whether what is in its way
+    #: was abandoned.
+    patience: float = 1.0
+    #: Without a command, after which a transaction in the way is abandoned: more than 8 MiB take on a fair line, and
+    #: with `patience` and a look a second, less than `transaction`.
+    idle: float = 5.0
 
 
 @attrs.define
@@ -188,7 +200,13 @@ class Transaction:
         self, collection: str, filter: Document, update: Document | list[Document], **options: Any
     ) -> Document | None:
         """findAndModify; the document as it is afterwards, None if none matches."""
-        command = {"findAndModify": collection, "query": filter, "update": update, "new": True, **options}
+        command = {
+            "findAndModify": collection,
+            "query": filter,
+            "update": update,
+            "new": True,
+            **options,
+        }
         return (await self.run(command)).get("value")
 
     async def take_out(self, collection: str, filter: Document) -> Document | None:
@@ -259,6 +277,13 @@ class Mongo:
         self._leases: list[_Lease] = []
         #: Transactions that are being ended in the background.
         self._leaving: set[Deferred[None]] = set()
+        self._abandoned = Abandoned(
+            lambda command: self.send(command, "admin", _LOOK),
+            FAILURES,
+            reactor.seconds,
+            self.target.database,
+            times.idle,
+        )
 
     # --- life ---------------------------------------------------------------------------------------------------------
 
@@ -345,7 +370,9 @@ class Mongo:
         pauses = _pauses()
         while True:
             try:
-                return await self.send(dict(command), database, max(end - self.reactor.seconds(), 0.01))
+                return await self.send(
+                    dict(command), database, max(end - self.reactor.seconds(), 0.01)
+                )
             except FAILURES as error:
                 passing = isinstance(error, ConnectionFailure) or (
                     isinstance(error, CommandFailed) and error.code in _IN_A_MOMENT
@@ -407,7 +434,12 @@ class Mongo:
             batch = cursor["nextBatch"]
 
     async def aggregate(
-        self, collection: str, pipeline: list[Document], *, time: float | None = None, **options: Any
+        self,
+        collection: str,
+        pipeline: list[Document],
+        *,
+        time: float | None = None,
+        **options: Any,
     ) -> list[Document]:
         command = {"aggregate": collection, "pipeline": pipeline, "cursor": {}, **options}
         command.setdefault("readConcern", {"level": "majority"})
@@ -429,7 +461,8 @@ class Mongo:
 
         `work` is run again where the server gave the transaction up, so it must not change anything but the database.
         """
-        end = self.reactor.seconds() + self.times.transaction
+        began = self.reactor.seconds()
+        end = began + self.times.transaction
         pauses = _pauses()
         lease = self._lease()
         while True:
@@ -446,8 +479,15 @@ class Mongo:
                 if not _transient(error) or late:
                     self._leave(transaction)
                     if late and isinstance(error, CommandFailed) and _transient(error):
-                        raise errors.Contention("too many changes at the same time, try again") from None
+                        raise errors.Contention(
+                            "too many changes at the same time, try again"
+                        ) from None
                     raise translate(error) from None
+                if (
+                    isinstance(error, CommandFailed)
+                    and self.reactor.seconds() - began >= self.times.patience
+                ):
+                    await self._abandoned.end()
             except Exception:
                 # Its locks are given back before anybody is told; nothing has to be waited for if that fails.
                 if transaction.began and not await self._abort(lease):
@@ -465,7 +505,7 @@ class Mongo:
             if self.reactor.seconds() - lease.used < 20 * 60:
                 break
         else:
-            lease = _Lease({"id": Binary(uuid.uuid4().bytes, UUID_SUBTYPE)})
+            lease = _Lease({"id": session_id(self.target.database)})
         return lease
 
     def _give_back(self, lease: _Lease) -> None:
@@ -545,4 +585,3 @@ def _pauses() -> Iterator[float]:
     while True:
         yield random.uniform(longest / 2, longest)
         longest = min(longest * 1.6, 0.5)
-
