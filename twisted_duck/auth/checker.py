@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+import traceback
+from collections.abc import Callable
+from typing import ClassVar, TypeAlias
 
 from attrs import frozen
 from twisted.cred.checkers import ICredentialsChecker
@@ -18,6 +20,10 @@ from twisted_duck.auth.passwords import PasswordHasher
 from twisted_duck.auth.throttle import LoginThrottle
 from twisted_duck.sasl import Credentials
 from twisted_duck.session import Session
+
+#: Told of a wrong password: the session, the user's name as the directory spells it if it has one like it, and the
+#: password.  `twisted_duck.policies.Bans.loginFailed` is one.
+LoginFailed: TypeAlias = Callable[[Session, str, str], object]
 
 # Each refusal is one of our errors, and UnauthorizedLogin, which is what cred lets a checker fail with and what stock
 # Twisted protocols understand.
@@ -47,6 +53,9 @@ class DirectoryChecker:
 
     Fails with WrongPassword, UserDisabled, LoginThrottled, and with Unavailable where the directory or the hashing can't
     answer now.  A user who does not exist takes as long as one who does.
+
+    `login_failed` is told of each password that was looked at and was wrong, before the client is; what it does, or that it
+    fails, changes nothing.  Passwords that were not looked at are not told, for one of them may be the right one.
     """
 
     log: ClassVar[Logger] = Logger()
@@ -55,6 +64,7 @@ class DirectoryChecker:
     directory: IUserDirectory
     hasher: PasswordHasher
     throttle: LoginThrottle
+    login_failed: LoginFailed | None = None
 
     def requestAvatarId(self, credentials: IUsernamePassword) -> Deferred[bytes | tuple[()]]:
         return Deferred.fromCoroutine(self._check(credentials))
@@ -84,6 +94,7 @@ class DirectoryChecker:
         if record is None or not good:
             self.throttle.failed(name, address)
             self._refused(session, name, "wrong password" if record else "no such user")
+            self._tell(session, name, given.password)
             raise WrongPassword("wrong name or password")
         self.throttle.succeeded(name, address)
         if record.disabled:
@@ -93,6 +104,20 @@ class DirectoryChecker:
         if self.hasher.needs_rehash(record.password_hash):
             await self._upgrade(record, given.password)
         return record.name.encode()
+
+    def _tell(self, session: Session, name: str, password: str) -> None:
+        if self.login_failed is None:
+            return
+        try:
+            self.login_failed(session, name, password)
+        except Exception as error:  # noqa: BLE001 - code of the application's, and no reason to answer otherwise
+            # Without the error's own words: they may have the password in them.
+            self.log.error(
+                "{session.id}: {kind} in what is told of wrong passwords\n{trace}",
+                session=session,
+                kind=type(error).__qualname__,
+                trace="".join(traceback.format_tb(error.__traceback__)),
+            )
 
     async def _upgrade(self, record: UserRecord, password: str) -> None:
         """Store a better hash, if the directory can; that it can't be done now spoils no login."""

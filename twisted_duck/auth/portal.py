@@ -7,7 +7,7 @@ from typing import Any
 
 from twisted.cred.portal import Portal
 
-from twisted_duck.auth.checker import DirectoryChecker
+from twisted_duck.auth.checker import DirectoryChecker, LoginFailed
 from twisted_duck.auth.interfaces import IUserDirectory
 from twisted_duck.auth.passwords import DEFAULT, Argon2Parameters, PasswordHasher
 from twisted_duck.auth.realm import AccountRealm
@@ -22,13 +22,18 @@ def make_portal(
     reactor: Any,
     limits: Limits | None = None,
     parameters: Argon2Parameters = DEFAULT,
+    login_failed: LoginFailed | None = None,
 ) -> Portal:
     """A portal that logs the users of `directory` in by password; one for all protocols, so that they share a throttle.
 
-    `account_for(name)` opens the account of a user (awaitable of L{IAccount}, fails with NonExistent).
+    `account_for(name)` opens the account of a user (awaitable of L{IAccount}, fails with NonExistent);
+    `login_failed(session, name, password)` is told of each wrong password, see L{DirectoryChecker}.
     """
     limits = limits or Limits()
     checker = DirectoryChecker(
-        directory, PasswordHasher(reactor, limits, parameters), LoginThrottle(reactor, limits)
+        directory,
+        PasswordHasher(reactor, limits, parameters),
+        LoginThrottle(reactor, limits),
+        login_failed,
     )
     return Portal(AccountRealm(account_for), [checker])
