@@ -126,10 +126,6 @@ class Cannot(ClientError):
     imap = "CANNOT"
 
 
-class NoPermission(ClientError):
-    imap = "NOPERM"
-
-
 class ReadOnly(ClientError):
     """A change in a mailbox opened by EXAMINE."""
 

@@ -12,12 +12,10 @@ from tqdm import tqdm
 
 from twisted_duck.service.fault import Fault
 
-#: Exit statuses.
+#: Exit statuses; 2 is argparse's, for a command line that makes no sense.
 OK = 0
 #: It could not be done; one line on standard error says why.
 FAILED = 1
-#: The command line makes no sense.
-USAGE = 2
 #: It was done, but not for everything, or not everything is as it should be; standard error says what.
 INCOMPLETE = 3
 #: As shells have it for a program ended by SIGINT.

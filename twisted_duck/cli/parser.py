@@ -5,14 +5,10 @@ from __future__ import annotations
 import argparse
 import re
 import textwrap
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 from twisted_duck.service.config import SETTINGS
-
-#: The reactor and what was given -> the exit status.
-Handler = Callable[[Any, argparse.Namespace], Awaitable[int]]
 
 #: Settings that say which store is meant.
 _STORE = ("data_dir", "mongo.uri", "mongo.mongod")

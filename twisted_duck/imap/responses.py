@@ -14,8 +14,6 @@ from twisted_duck.errors import BadSyntax, DuckError
 from twisted_duck.imap.utf7 import encode as encode_mailbox
 from twisted_duck.values import RECENT, SYSTEM_FLAGS, Flags, UIDSet
 
-CRLF = b"\r\n"
-
 _ATOM = re.compile(rb"[!#$&'+,\-./0-9:;<=>?@A-Z\[^_`a-z|}~]+\Z")
 _NOT_QUOTABLE = re.compile(rb"[\x00\r\n\x80-\xff]")
 _ESCAPED = re.compile(rb'([\\"])')
