@@ -173,6 +173,7 @@ class UserTests(CommandCase):
             ["disable", "ann"],
             ["enable", "ann"],
             ["delete", "--yes", "ann"],
+            ["delete", "ann"],
             ["passwd", "ann", "--password", "x"],
         ):
             self.assertIn("ann", await self.fails("user", *words))

@@ -136,6 +136,14 @@ class FileTests(Case):
                 "lmtp.spam_header must be the name of a header field and its value, as X-Spam-Flag: YES",
             ),
             ("[limits]\nmessage = true", "limits.message must be a whole number above 0"),
+            (
+                "[limits]\nhashing_threads = 1" + "0" * 24,
+                "limits.hashing_threads must be at most 1,099,511,627,776",
+            ),
+            (
+                "[listen]\nimap = ['']",
+                "listen.imap must not be empty; give a Twisted endpoint string, as tcp:143",
+            ),
             ("[limits]\nmessage = 0", "limits.message must be a whole number above 0"),
             (
                 "[listen]\nimap = 'tcp:1'",

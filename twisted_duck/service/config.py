@@ -69,6 +69,10 @@ class Settings:
     limits: Limits = Limits()
 
 
+#: Of a limit, whatever its unit: a TiB, or 34,000 years.  Sums of several still fit the 63 bits of IMAP and BSON.
+_LARGEST_BOUND = 1 << 40
+
+
 # --- kinds of values: what was written -> what is meant; ValueError says what it must be ------------------------------
 
 
@@ -123,11 +127,15 @@ def _spam_header(value: object, base: Path) -> str:
 def _endpoints(value: object, base: Path) -> tuple[str, ...]:
     if isinstance(value, list) and all(isinstance(each, str) and each for each in value):
         return tuple(value)
+    if isinstance(value, list) and "" in value:
+        raise ValueError("must not be empty; give a Twisted endpoint string, as tcp:143")
     raise ValueError('must be a list of Twisted endpoint strings, as ["tcp:143"]')
 
 
 def _bound(value: object, base: Path) -> int:
     if isinstance(value, int) and not isinstance(value, bool) and value > 0:
+        if value > _LARGEST_BOUND:
+            raise ValueError(f"must be at most {_LARGEST_BOUND:,}")
         return value
     raise ValueError("must be a whole number above 0")
 

@@ -192,7 +192,9 @@ def explain(binary: Path, status: int | None, killed: int | None, output: str, l
         return f"{head} ended: there is no room left for {log.parent}; make some, then start again"
     how = f"by signal {killed}" if killed is not None else f"with status {status}"
     reason = _EXITS.get(status or 0) or last_complaint(output, log)
-    return f"{head} ended {how}" + (f": {reason}" if reason else "") + f"; its log is {log}"
+    # A program that is no mongod, or that got nowhere, has written none.
+    where = f"; its log is {log}" if log.exists() else ""
+    return f"{head} ended {how}" + (f": {reason}" if reason else "") + where
 
 
 #: What its log says at the beginning of each run but the first.

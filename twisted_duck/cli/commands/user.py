@@ -86,7 +86,8 @@ def add_to(commands: Any) -> None:
         "disable",
         "let a user not log in any more",
         """
-        A disabled user keeps all mail and can't log in. Sessions that are open stay open.
+        A disabled user keeps all mail, can't log in, and gets no new mail. Sessions that are open go on until they
+        end: to end them at once, start the server anew.
         """,
         """
         duckmail user disable tim@example.org
@@ -192,6 +193,9 @@ async def _enable(reactor: Any, arguments: argparse.Namespace) -> int:
 
 async def _delete(reactor: Any, arguments: argparse.Namespace) -> int:
     if not arguments.yes:
+        # Closed before it is asked: a service that is stopped waits for whoever has its store open.
+        async with opened(reactor, arguments) as (store, _):
+            await store.users.get(arguments.name)
         confirm(f"Delete user {arguments.name} and all the user's mail?", "--yes")
     async with opened(reactor, arguments) as (store, _):
         await store.users.delete(arguments.name)
