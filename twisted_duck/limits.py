@@ -54,8 +54,8 @@ class Limits:
     #: Bytes of a boundary: RFC 2046 §5.1.1 allows 70, some writers use more.
     mime_boundary: int = 256
     #: Bytes of strings in ENVELOPE, BODYSTRUCTURE and BODY each; what does not fit becomes NIL or is left out.
-    #: Each is sent in one line, with up to twice as many bytes of parentheses and quotes, and Python's imaplib breaks
-    #: off at a line of 1,000,000 bytes; all three are stored in one 16 MiB document.
+    #: Each is sent in one line, with up to 90 bytes of parentheses and NILs for each part besides, and Python's imaplib
+    #: breaks off at a line of 1,000,000 bytes; all three are stored in one 16 MiB document.
     mime_structure: int = 256 * KIB
     #: Bytes of address fields that are read for ENVELOPE, those of embedded messages included: some 5,000 recipients.
     #: To read a byte of them takes up to two microseconds.
