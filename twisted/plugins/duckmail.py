@@ -5,6 +5,6 @@ from twisted.application.service import ServiceMaker
 duckmail = ServiceMaker(
     "Twisted Duck",
     "twisted_duck.service.maker",
-    "A mail server: IMAP on a MongoDB mail store.",
+    "A mail server: IMAP, POP3 and LMTP on a MongoDB mail store.",
     "duckmail",
 )
