@@ -88,8 +88,28 @@ TOP = ("service", "cli")
 DRIVER = {"txmongo", "bson", "pymongo", "gridfs"}
 #: I/O, clocks and chance in the standard library: not for a module that may not import Twisted either.
 OUTSIDE = {
-    *("asyncio", "concurrent", "http", "io", "logging", "multiprocessing", "os", "pathlib", "random"),
-    *("secrets", "select", "selectors", "shutil", "signal", "smtplib", "socket", "ssl", "subprocess"),
+    *(
+        "asyncio",
+        "concurrent",
+        "http",
+        "io",
+        "logging",
+        "multiprocessing",
+        "os",
+        "pathlib",
+        "random",
+    ),
+    *(
+        "secrets",
+        "select",
+        "selectors",
+        "shutil",
+        "signal",
+        "smtplib",
+        "socket",
+        "ssl",
+        "subprocess",
+    ),
     *("tempfile", "threading", "time", "urllib"),
 }
 #: It is a file, and the language plane is given what it holds.
