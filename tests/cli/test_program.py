@@ -104,7 +104,10 @@ class ProgramTests(TestCase):
         terminal = os.fdopen(ours, "rb")
         self.addCleanup(terminal.close)
         process = self.start(
-            "import", "mbox", str(file), "--user", "tim", "--mongo", uri, stderr=theirs
+            *("import", "mbox", str(file), "--user", "tim", "--mongo", uri),
+            stderr=theirs,
+            # A shell that runs the tests in the background has its children ignore it.
+            preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
         )
         os.close(theirs)
         while not (await account.status("INBOX")).messages:
