@@ -76,7 +76,7 @@ class EnablingTests(CondstoreCase):
         ):
             with self.subTest(command=command):
                 self.assertEqual(
-                    self.told(command), r"* 4 FETCH (FLAGS (\Seen) MODSEQ (6))", command
+                    self.told(command), r"* 4 FETCH (UID 4 FLAGS (\Seen) MODSEQ (6))", command
                 )
 
     def test_others_do_not(self) -> None:
@@ -95,8 +95,8 @@ class EnablingTests(CondstoreCase):
         self.transcript("""
             C: a1 FETCH 2:3 MODSEQ
             S: * OK [HIGHESTMODSEQ 5] highest modseq
-            S: * 2 FETCH (MODSEQ (3))
-            S: * 3 FETCH (MODSEQ (4))
+            S: * 2 FETCH (UID 2 MODSEQ (3))
+            S: * 3 FETCH (UID 3 MODSEQ (4))
             S: a1 OK FETCH completed
             C: a2 FETCH 4 (MODSEQ UID)
             S: * 4 FETCH (MODSEQ (5) UID 4)
@@ -110,16 +110,16 @@ class EnablingTests(CondstoreCase):
             S: * OK [HIGHESTMODSEQ 5] highest modseq
             S: a1 OK ...
             C: a2 FETCH 1 FLAGS
-            S: * 1 FETCH (FLAGS () MODSEQ (2))
+            S: * 1 FETCH (UID 1 FLAGS () MODSEQ (2))
             S: a2 OK ...
             C: a3 STORE 1 +FLAGS (\Seen)
-            S: * 1 FETCH (FLAGS (\Seen) MODSEQ (6))
+            S: * 1 FETCH (UID 1 FLAGS (\Seen) MODSEQ (6))
             S: a3 OK ...
             C: a4 STORE 1:2 +FLAGS.SILENT (\Seen)
-            S: * 2 FETCH (MODSEQ (7))
+            S: * 2 FETCH (UID 2 MODSEQ (7))
             S: a4 OK ...
             C: a5 FETCH 3 BODY[]<0.1>
-            S: * 3 FETCH (FLAGS (\Seen) BODY[]<0> {1}
+            S: * 3 FETCH (FLAGS (\Seen) UID 3 BODY[]<0> {1}
             S: S MODSEQ (8))
             S: a5 OK ...
             C: a6 UID STORE 3 -FLAGS (\Seen)
@@ -138,7 +138,7 @@ class EnablingTests(CondstoreCase):
             S: * OK [HIGHESTMODSEQ 2] highest modseq
             S: a8 OK ...
             C: a9 FETCH 1 RFC822.SIZE
-            S: * 1 FETCH (RFC822.SIZE 17 MODSEQ (2))
+            S: * 1 FETCH (UID 1 RFC822.SIZE 17 MODSEQ (2))
             S: a9 OK ...
         """)
 
@@ -148,11 +148,17 @@ class EnablingTests(CondstoreCase):
             S: ...
             S: a1 OK ...
             C: a2 STORE 2 +FLAGS.SILENT (\Deleted)
-            S: * 2 FETCH (MODSEQ (6))
+            S: * 2 FETCH (UID 2 MODSEQ (6))
             S: a2 OK ...
             C: a3 EXPUNGE
             S: * 2 EXPUNGE
-            S: a3 OK EXPUNGE completed
+            S: a3 OK [HIGHESTMODSEQ 7] EXPUNGE completed
+            C: a4 CREATE Elsewhere
+            S: a4 OK ...
+            C: a5 MOVE 1 Elsewhere
+            S: * OK [COPYUID ...] moved
+            S: * 1 EXPUNGE
+            S: a5 OK [HIGHESTMODSEQ 8] MOVE completed
         """)
 
 
@@ -163,8 +169,8 @@ class FetchTests(CondstoreCase):
         self.transcript(r"""
             C: a1 FETCH 1:* (FLAGS) (CHANGEDSINCE 4)
             S: * OK [HIGHESTMODSEQ 6] ...
-            S: * 2 FETCH (FLAGS (\Flagged) MODSEQ (6))
-            S: * 4 FETCH (FLAGS (\Flagged) MODSEQ (6))
+            S: * 2 FETCH (UID 2 FLAGS (\Flagged) MODSEQ (6))
+            S: * 4 FETCH (UID 4 FLAGS (\Flagged) MODSEQ (6))
             S: a1 OK FETCH completed
             C: a2 UID FETCH 1:3 (MODSEQ RFC822.SIZE) (CHANGEDSINCE 3)
             S: * 2 FETCH (UID 2 MODSEQ (6) RFC822.SIZE 17)
@@ -199,18 +205,18 @@ class StoreTests(CondstoreCase):
             S: * 4 FETCH (UID 4 MODSEQ (6))
             S: a1 OK STORE completed
             C: a2 STORE 1 (UNCHANGEDSINCE 5) FLAGS (\Seen)
-            S: * 1 FETCH (FLAGS (\Seen) MODSEQ (7))
+            S: * 1 FETCH (UID 1 FLAGS (\Seen) MODSEQ (7))
             S: a2 OK STORE completed
         """)
 
     def test_a_message_that_has_the_flags_succeeds_and_keeps_its_modseq(self) -> None:
         self.transcript(r"""
             C: a1 STORE 1 +FLAGS (\Seen)
-            S: * 1 FETCH (FLAGS (\Seen) MODSEQ (6))
+            S: * 1 FETCH (UID 1 FLAGS (\Seen) MODSEQ (6))
             S: a1 OK STORE completed
             C: a2 STORE 1:2 (UNCHANGEDSINCE 6) +FLAGS.SILENT (\Seen)
-            S: * 1 FETCH (MODSEQ (6))
-            S: * 2 FETCH (MODSEQ (7))
+            S: * 1 FETCH (UID 1 MODSEQ (6))
+            S: * 2 FETCH (UID 2 MODSEQ (7))
             S: a2 OK STORE completed
         """)
 
@@ -219,13 +225,13 @@ class StoreTests(CondstoreCase):
         self.transcript(r"""
             # By the numbers of messages:
             C: a1 STORE 1:3 (UNCHANGEDSINCE 5) +FLAGS (\Seen)
-            S: * 2 FETCH (FLAGS (\Flagged) MODSEQ (6))
-            S: * 1 FETCH (FLAGS (\Seen) MODSEQ (7))
-            S: * 3 FETCH (FLAGS (\Seen) MODSEQ (7))
+            S: * 2 FETCH (UID 2 FLAGS (\Flagged) MODSEQ (6))
+            S: * 1 FETCH (UID 1 FLAGS (\Seen) MODSEQ (7))
+            S: * 3 FETCH (UID 3 FLAGS (\Seen) MODSEQ (7))
             S: a1 OK [MODIFIED 2] STORE completed, but for messages that were changed
             # The client tries again with what it was told:
             C: a2 STORE 2 (UNCHANGEDSINCE 6) +FLAGS (\Seen)
-            S: * 2 FETCH (FLAGS (\Flagged \Seen) MODSEQ (8))
+            S: * 2 FETCH (UID 2 FLAGS (\Flagged \Seen) MODSEQ (8))
             S: a2 OK STORE completed
             C: a3 STORE 1:* (UNCHANGEDSINCE 0) +FLAGS (\Draft)
             S: a3 OK [MODIFIED 1:4] ...
@@ -237,7 +243,7 @@ class StoreTests(CondstoreCase):
         self.client("2").say(r"b3 UID STORE 3 +FLAGS (\Flagged)")
         self.transcript(r"""
             C: a1 UID STORE 2:4 (UNCHANGEDSINCE 5) +FLAGS.SILENT (\Seen)
-            S: * 3 FETCH (FLAGS (\Flagged) MODSEQ (8))
+            S: * 3 FETCH (UID 3 FLAGS (\Flagged) MODSEQ (8))
             S: * 2 FETCH (UID 2 MODSEQ (9))
             S: * 4 FETCH (UID 4 MODSEQ (9))
             S: * 1 EXPUNGE
@@ -250,15 +256,15 @@ class StoreTests(CondstoreCase):
         self.client("2").say(r"b3 STORE 2 +FLAGS (\Answered)")
         self.transcript(r"""
             C: a1 STORE 1:4 (UNCHANGEDSINCE 5) +FLAGS.SILENT (\Seen)
-            S: * 2 FETCH (FLAGS (\Answered) MODSEQ (8))
-            S: * 1 FETCH (MODSEQ (9))
+            S: * 2 FETCH (UID 2 FLAGS (\Answered) MODSEQ (8))
+            S: * 1 FETCH (UID 1 MODSEQ (9))
             S: a1 NO [MODIFIED 2] some of the messages do not exist any more
             C: a2 NOOP
             S: * 4 EXPUNGE
             S: * 3 EXPUNGE
             S: a2 OK ...
             C: a3 STORE 2 (UNCHANGEDSINCE 8) +FLAGS.SILENT (\Seen)
-            S: * 2 FETCH (MODSEQ (10))
+            S: * 2 FETCH (UID 2 MODSEQ (10))
             S: a3 OK STORE completed
         """)
 
@@ -278,13 +284,13 @@ class StoreTests(CondstoreCase):
             C: a1 STORE 1 (UNCHANGEDSINCE 5) +FLAGS.SILENT ($Mine)
             S: * FLAGS ...
             S: * OK [PERMANENTFLAGS ...
-            S: * 1 FETCH (MODSEQ (6))
+            S: * 1 FETCH (UID 1 MODSEQ (6))
             S: a1 OK STORE completed
             C2: b1 STORE 1 (UNCHANGEDSINCE 5) +FLAGS.SILENT ($Yours)
             S2: * OK [HIGHESTMODSEQ 5] highest modseq
             S2: * FLAGS ...
             S2: * OK [PERMANENTFLAGS ...
-            S2: * 1 FETCH (FLAGS ($Mine) MODSEQ (6))
+            S2: * 1 FETCH (UID 1 FLAGS ($Mine) MODSEQ (6))
             S2: b1 OK [MODIFIED 1] ...
         """)
 
@@ -296,7 +302,7 @@ class SearchTests(CondstoreCase):
         self.transcript(r"""
             C: a1 SEARCH MODSEQ 5
             S: * SEARCH 1 4 (MODSEQ 6)
-            S: * 1 FETCH (FLAGS (\Flagged) MODSEQ (6))
+            S: * 1 FETCH (UID 1 FLAGS (\Flagged) MODSEQ (6))
             S: a1 OK SEARCH completed
             C: a2 UID SEARCH MODSEQ 3 UNFLAGGED
             S: * SEARCH 2 3 4 (MODSEQ 5)
@@ -345,7 +351,7 @@ class UnfinishedTests(CondstoreCase):
         self.patch(MemoryMailbox, "fetch", fail_after_the_first)
         self.transcript("""
             C: a1 FETCH 2 RFC822.SIZE
-            S: * 2 FETCH (RFC822.SIZE 17 MODSEQ (7))
+            S: * 2 FETCH (UID 2 RFC822.SIZE 17 MODSEQ (7))
             S: * OK [HIGHESTMODSEQ 5] known
             S: a1 NO [UNAVAILABLE] the store is away
         """)

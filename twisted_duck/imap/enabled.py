@@ -10,9 +10,9 @@ import attrs
 
 @attrs.define
 class Enabled:
-    #: Every FETCH response tells the modseq.
+    #: Every FETCH response tells the modseq and the UID.
     condstore: bool = False
-    #: And the UID; VANISHED stands in place of EXPUNGE.
+    #: And VANISHED stands in place of EXPUNGE.
     qresync: bool = False
 
 

@@ -125,19 +125,19 @@ class Selection:
 
     @property
     def tells_modseqs(self) -> bool:
-        """Whether every FETCH response has MODSEQ (§3.1)."""
+        """Whether every FETCH response has MODSEQ (§3.1) and UID (§3.2.4, which does not ask whether QRESYNC is enabled)."""
         return self.has_modseqs and self._enabled.condstore
 
     @property
     def vanishes(self) -> bool:
-        """Whether every FETCH response has UID (§3.2.4), and VANISHED stands for EXPUNGE (§3.2.10.2)."""
+        """Whether VANISHED stands for EXPUNGE (§3.2.10.2)."""
         return self.has_modseqs and self._enabled.qresync
 
     def say_fetch(
         self, number: int, uid: int, modseq: int, *items: bytes, with_uid: bool = False
     ) -> bytes:
         """A FETCH response that nobody asked for item by item."""
-        before = (b"UID %d" % uid,) if with_uid or self.vanishes else ()
+        before = (b"UID %d" % uid,) if with_uid or self.tells_modseqs else ()
         after: tuple[bytes, ...] = ()
         if self.tells_modseqs:
             self.told(modseq)

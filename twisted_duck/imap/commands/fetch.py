@@ -123,7 +123,7 @@ class Plan:
         short_items: list[Callable[[Row], bytes]] = []
         wants: set[FetchWant] = set()
         asked = list(command.items)
-        if (command.uid or selection.vanishes) and Attribute.UID not in asked:
+        if (command.uid or selection.tells_modseqs) and Attribute.UID not in asked:
             asked.insert(0, Attribute.UID)
         if selection.tells_modseqs and Attribute.MODSEQ not in asked:
             asked.append(Attribute.MODSEQ)

@@ -37,8 +37,8 @@ async def expunge(connection: Connection, command: grammar.Expunge) -> Done:
 
 
 def _highest_modseq(selection: Selection) -> bytes | None:
-    """After messages have left the mailbox (RFC 7162 §3.2.7, §3.2.9; RFC 6851 §4.4)."""
-    if not selection.vanishes:
+    """After messages have left the mailbox (RFC 7162 §3.2.7, §3.2.9; RFC 6851 §4.4, which does not ask for QRESYNC)."""
+    if not selection.tells_modseqs:
         return None
     return responses.highest_modseq(selection.view.synchronised_at)
 
