@@ -44,6 +44,7 @@ class IMailbox(Interface):
     """
 
     name = Attribute("str: its name now; a RENAME changes it")
+    mailbox_id = Attribute("str | None: L{twisted_duck.values.MailboxStatus.mailbox_id}")
     readonly = Attribute("bool: opened by EXAMINE")
     index = Attribute("twisted_duck.index.MailboxIndex: shared; its owner keeps it up to date")
     new_keywords = Attribute("bool: whether clients may invent keywords (PERMANENTFLAGS has \\*)")
@@ -119,7 +120,10 @@ class IAccount(Interface):
         """Every name subscribed to, whether it exists or not.  Awaitable of a frozenset of L{str}."""
 
     def create(name):
-        """RFC 3501 §6.3.3, missing parents included.  Awaitable; fails with AlreadyExists, Cannot, TooMany."""
+        """RFC 3501 §6.3.3, missing parents included.
+
+        Awaitable of the new mailbox's `mailbox_id`, L{str} | None; fails with AlreadyExists, Cannot, TooMany.
+        """
 
     def delete(name):
         """RFC 3501 §6.3.4.  A mailbox with children loses its messages and becomes \\Noselect.
@@ -140,7 +144,15 @@ class IAccount(Interface):
         """RFC 3501 §6.3.7.  Awaitable."""
 
     def status(name):
-        """Awaitable of L{twisted_duck.values.MailboxStatus}; fails with NonExistent."""
+        """Awaitable of L{twisted_duck.values.MailboxStatus}, with everything in it; fails with NonExistent."""
+
+    def statuses(names, wanted=frozenset()):
+        """The same for several mailboxes at once (RFC 5819); those that aren't there are left out.
+
+        @param names: sequence of L{str}
+        @param wanted: frozenset of L{twisted_duck.values.StatusWant}; what is not asked for may be told as 0
+        Awaitable of a dict of L{twisted_duck.values.MailboxStatus} by name.
+        """
 
     def select(name, readonly):
         """Open a mailbox.  Awaitable of an L{IMailbox} whose index is up to date; fails with NonExistent."""
@@ -164,6 +176,28 @@ class IAccount(Interface):
 
 class ISpecialUseAccount(IAccount):
     """`mailboxes()` tells `special_use` (RFC 6154)."""
+
+
+class ICreateSpecialUseAccount(ISpecialUseAccount):
+    def create(name, special_use=None):
+        """Like L{IAccount.create}; the mailbox is for `special_use` (RFC 6154 §3).
+
+        @param special_use: one of L{twisted_duck.values.SPECIAL_USES}
+        Fails with UseConflict, too, where there is a mailbox for that already.
+        """
+
+
+class ISizeAccount(IAccount):
+    """`status` and `statuses` tell `size`, `deleted` and `deleted_size` (RFC 8438, RFC 9051, RFC 9208)."""
+
+
+class IMailboxIDAccount(IAccount):
+    """`create`, `status` and `statuses` tell `mailbox_id`, and its mailboxes have it (RFC 8474 §4)."""
+
+
+class IQuotaAccount(ISizeAccount):
+    def quota():
+        """What all the mail takes, and may take (RFC 9208).  Awaitable of L{twisted_duck.values.Quota}."""
 
 
 class IUIDPlusAccount(IAccount):
@@ -241,4 +275,61 @@ class IDelivery(Interface):
         @param junk: whether it is spam: then it goes to the mailbox that is \\Junk, if there is one, and not to INBOX
         Awaitable of the mailbox's name, which fires when the message can't be lost any more; fails with NonExistent,
         OverQuota, Unavailable.
+        """
+
+
+# --- what policies of several processes share; each awaitable fails with ServerError -----------------------------------
+
+
+class IBans(Interface):
+    """Bans, and the failed logins that lead to them, of all processes: what L{twisted_duck.policies.SharedBans} asks.
+
+    A network is L{str}, as `ipaddress` writes it.  All times are those of one clock.
+    """
+
+    def secret():
+        """The key that failed logins are hashed with, the same for all processes.  Awaitable of L{bytes}."""
+
+    def failed(network, attempt, window):
+        """Remember a failed login, for no longer than `window` seconds after the first one of the network.
+
+        @param attempt: L{bytes}, a short hash of what was tried
+        Awaitable of how many different ones there were in that time, this one included.
+        """
+
+    def ban(network, reason, seconds):
+        """Ban a network for so long from now on, and forget what was tried from there.
+
+        Awaitable of L{twisted_duck.values.Ban}.
+        """
+
+    def find(network):
+        """The ban of exactly this network, if it has one now; asked for each connection, so it waits for
+        `limits.policy_answer` seconds at the most.
+
+        Awaitable of L{twisted_duck.values.Ban} | None.
+        """
+
+    def all():
+        """Those that are in force, the one that ends first in front.  Async iterator of L{twisted_duck.values.Ban}."""
+
+    def lift(network):
+        """End the bans of all networks that `network` is a part of, or that are a part of it; forget what was tried
+        from there.
+
+        @type network: L{ipaddress.IPv4Network} | L{ipaddress.IPv6Network}
+        Awaitable of a list of L{twisted_duck.values.Ban}, those that were in force.
+        """
+
+
+class IRates(Interface):
+    """Token buckets of all processes: what L{twisted_duck.policies.SharedRate} asks."""
+
+    def take(buckets):
+        """Take a token from each of some buckets, or, where one of them is empty, from none.
+
+        It waits for `limits.policy_answer` seconds at the most.
+
+        @param buckets: sequence of L{twisted_duck.values.Bucket}
+        Awaitable of the index of one that is empty, or None: all of them had a token.
         """

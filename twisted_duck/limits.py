@@ -108,6 +108,8 @@ class Limits:
     rate_entries: int = 50_000
     #: Networks from which wrong passwords came, and as many bans: 500 bytes each, 10 MiB together.
     ban_entries: int = 10_000
+    #: Seconds that a policy waits for what processes share, while the client waits for its greeting.
+    policy_answer: int = 2
 
     # --- sessions -----------------------------------------------------------------------------------------------------
     #: Seconds without a command after login (RFC 3501 §5.4: at least 30 minutes).

@@ -25,6 +25,9 @@ DELIMITER = "/"
 
 Flags = frozenset[str]
 
+#: What a mailbox may be made for (RFC 6154 §2).  \\All and \\Flagged would show messages that are elsewhere.
+SPECIAL_USES = ("\\Archive", "\\Drafts", "\\Junk", "\\Sent", "\\Trash")
+
 
 @attrs.frozen
 class UIDSet:
@@ -132,11 +135,20 @@ class MailboxInfo:
     selectable: bool = True
     #: One of \\Drafts \\Sent \\Junk \\Trash \\Archive \\All \\Flagged, or None.
     special_use: str | None = None
+    #: False for a name under which a mailbox could be made (\\NonExistent, RFC 5258 §3).
+    exists: bool = True
+
+
+#: What of a `MailboxStatus` has to be counted when it is asked for.
+StatusWant = Literal["recent", "deleted_size"]
 
 
 @attrs.frozen
 class MailboxStatus:
-    """What STATUS tells (RFC 3501 §6.3.10); `size` and `deleted` for RFC 8438 and RFC 9051."""
+    """What STATUS tells (RFC 3501 §6.3.10; RFC 8438: `size`; RFC 9051: `deleted`; RFC 9208: `deleted_size`; RFC 8474).
+
+    Sizes are in bytes.
+    """
 
     messages: int
     recent: int
@@ -146,7 +158,18 @@ class MailboxStatus:
     deleted: int
     size: int
     highest_modseq: int
+    #: The same for as long as the mailbox lives, under whatever name, and never another's; None where there is no such.
     mailbox_id: str | None = None
+    deleted_size: int = 0
+
+
+@attrs.frozen
+class Quota:
+    """What a user's mail takes and may take, in bytes."""
+
+    used: int
+    #: None: as much as there is room for.
+    limit: int | None
 
 
 @attrs.frozen
@@ -257,7 +280,7 @@ class StoreResult:
 
 
 #: What `IMailbox.fetch` may be asked to bring beside the UID.
-FetchWant = Literal["date", "size", "envelope", "bodystructure", "body", "content"]
+FetchWant = Literal["date", "saved", "size", "envelope", "bodystructure", "body", "content"]
 
 
 @attrs.frozen
@@ -275,3 +298,30 @@ class MessageData:
     body: bytes | None = None
     #: Provides `twisted_duck.interfaces.IContent`.
     content: object | None = None
+    #: When it came into the mailbox (RFC 8514 §3); None where the mailbox can't tell.
+    saved: datetime | None = None
+
+
+@attrs.frozen
+class Ban:
+    """Nobody from `network` may connect before `until`."""
+
+    #: As `ipaddress` writes it: 192.0.2.1/32.
+    network: str
+    #: For the log, and for administrators.
+    reason: str
+    #: Seconds since 1970, as the clock that times the ban has it.
+    until: float
+
+
+@attrs.frozen
+class Bucket:
+    """A token bucket: it holds `size` tokens, and `size` new ones come in `seconds`, one after another.
+
+    Two are the same bucket if everything here is the same.
+    """
+
+    #: Whose it is.
+    key: str
+    size: int
+    seconds: float

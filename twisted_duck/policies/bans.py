@@ -7,7 +7,6 @@ from collections import OrderedDict
 from collections.abc import Iterable
 from hashlib import blake2b
 
-from attrs import frozen
 from twisted.internet.interfaces import IReactorTime
 
 from twisted_duck.clock import reactor_clock
@@ -16,20 +15,23 @@ from twisted_duck.limits import Limits
 from twisted_duck.policies.base import Policy
 from twisted_duck.policies.masks import Address, Mask, Network, Trusted, parse
 from twisted_duck.session import Session
+from twisted_duck.values import Ban
 
 #: An office behind one address, where some people have forgotten theirs, does not try twenty in an hour.
-_MASK = Mask(32, 64, 20)
+MASK = Mask(32, 64, 20)
+#: What a client is told.
+MESSAGE = "too many failed logins from your network; try again later"
 #: Octets of the hash of a user and a password.
 _HASH = 8
 
 
-@frozen
-class Ban:
-    """Nobody from `network` may connect before `until`, in the clock's seconds."""
+def fingerprint(secret: bytes, size: int, user: str, password: str | None) -> bytes:
+    """A keyed hash of an attempt, of `size` octets.
 
-    network: str
-    reason: str
-    until: float
+    Attempts whose passwords did not get to be known are all the same one for each user: they might be.
+    """
+    text = f"{len(user)} {user}" if password is None else f"{len(user)} {user} {password}"
+    return blake2b(text.encode("utf-8", "surrogatepass"), key=secret, digest_size=size).digest()
 
 
 class Bans(Policy):
@@ -46,7 +48,7 @@ class Bans(Policy):
 
     def __init__(
         self,
-        mask: Mask = _MASK,
+        mask: Mask = MASK,
         window: float = 60 * 60,
         seconds: float = 60 * 60,
         *,
@@ -82,12 +84,11 @@ class Bans(Policy):
             self.refuse(
                 session,
                 f"{ban.network} is banned for another {left:.0f} s: {ban.reason}",
-                "too many failed logins from your network; try again later",
+                MESSAGE,
                 ConnectionRefused,
             )
 
-    def loginFailed(self, session: Session, user: str, password: str) -> None:
-        """Whoever checks passwords tells of each wrong one."""
+    def loginFailed(self, session: Session, user: str, password: str | None) -> None:
         address = parse(session.remoteAddress)
         if address is None or address in self._trusted:
             return
@@ -95,7 +96,7 @@ class Bans(Policy):
         began, tried = self._tried.get(key, (now, b""))
         if now - began >= self._window:
             began, tried = now, b""
-        one = self._hash(user, password)
+        one = fingerprint(self._secret, _HASH, user, password)
         if all(tried[at : at + _HASH] != one for at in range(0, len(tried), _HASH)):
             tried += one
         if len(tried) >= self._mask.most * _HASH:
@@ -106,10 +107,6 @@ class Bans(Policy):
         self._tried.move_to_end(key)
         if len(self._tried) > self._entries:
             self._tried.popitem(last=False)
-
-    def _hash(self, user: str, password: str) -> bytes:
-        text = f"{len(user)} {user} {password}".encode("utf-8", "surrogatepass")
-        return blake2b(text, key=self._secret, digest_size=_HASH).digest()
 
     def _ban(self, key: int, address: Address, reason: str) -> None:
         ban = Ban(self._mask.network(address), reason, self._clock.seconds() + self._seconds)

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
+from typing import Any, NoReturn
 
 from twisted.internet.interfaces import IReactorTime
 
 from twisted_duck.clock import reactor_clock
 from twisted_duck.limits import Limits
 from twisted_duck.policies.base import Policy
-from twisted_duck.policies.masks import Mask, Network, Trusted, parse
+from twisted_duck.policies.masks import Address, Mask, Network, Trusted, parse
 from twisted_duck.session import Session
 
-_MASKS = (Mask(32, 64, 60), Mask(24, 56, 300), Mask(16, 48, 3_000))
+MASKS = (Mask(32, 64, 60), Mask(24, 56, 300), Mask(16, 48, 3_000))
 
 
 class Buckets:
@@ -61,7 +62,7 @@ class ConnectionRate(Policy):
 
     def __init__(
         self,
-        masks: Sequence[Mask] = _MASKS,
+        masks: Sequence[Mask] = MASKS,
         seconds: float = 60,
         *,
         trusted: Iterable[Network] = (),
@@ -74,22 +75,32 @@ class ConnectionRate(Policy):
         self._trusted = Trusted(trusted)
         self._seconds = seconds
         entries = (limits or Limits()).rate_entries
-        self._rows = [(mask, Buckets(mask.most, seconds / mask.most, entries)) for mask in masks]
+        self._masks = tuple(masks)
+        self._buckets = [Buckets(mask.most, seconds / mask.most, entries) for mask in masks]
 
     def __len__(self) -> int:
-        return sum(len(buckets) for _, buckets in self._rows)
+        return sum(map(len, self._buckets))
 
-    def onConnect(self, session: Session) -> None:
+    def onConnect(self, session: Session) -> Any:
         address = parse(session.remoteAddress)
-        if address is None or address in self._trusted:
-            return
+        if address is not None and address not in self._trusted:
+            self._look(session, address)
+            self._take(address)
+
+    def _look(self, session: Session, address: Address) -> None:
         now = self._clock.seconds()
-        for mask, buckets in self._rows:
+        for mask, buckets in zip(self._masks, self._buckets, strict=True):
             if not buckets.has(mask.key(address), now):
-                self.refuse(
-                    session,
-                    f"{mask.most} in {self._seconds:g} s from {mask.network(address)}",
-                    "too many connections from your network; try again later",
-                )
-        for mask, buckets in self._rows:
+                self._refuse(session, address, mask)
+
+    def _take(self, address: Address) -> None:
+        now = self._clock.seconds()
+        for mask, buckets in zip(self._masks, self._buckets, strict=True):
             buckets.take(mask.key(address), now)
+
+    def _refuse(self, session: Session, address: Address, mask: Mask) -> NoReturn:
+        self.refuse(
+            session,
+            f"{mask.most} in {self._seconds:g} s from {mask.network(address)}",
+            "too many connections from your network; try again later",
+        )
