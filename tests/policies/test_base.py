@@ -173,12 +173,125 @@ class PoliciesTests(PolicyCase):
         self.close(policy, session)
         self.assertEqual(self.calls, ["connect", "authenticated", "close"])
 
+    def test_a_refusal_by_a_function_is_counted_and_logged(self) -> None:
+        def refuse(session: Session) -> None:
+            raise ConnectionRefused("not on Sundays")
+
+        policy = Hooks(refuse, name="calendar")
+        with self.log() as lines:
+            self.refused(policy, kind=ConnectionRefused)
+        self.assertTrue(lines[0].endswith("calendar refuses: not on Sundays"), lines)
+
+    def test_wrong_passwords(self) -> None:
+        """Each policy is told, and a bug in one shows nothing of the password."""
+
+        class Told(Policy):
+            def loginFailed(self, session: Session, user: str, password: str) -> None:
+                told.append(self.name)
+                raise ValueError(password)
+
+        told: list[str] = []
+        policy = Policies(Delay(Told("a"), 1, clock=self.clock), Told("b"))
+        with self.log() as lines:
+            policy.loginFailed(self.session(), "alice", "hunter2")
+        self.assertEqual(told, ["a", "b"])
+        self.assertIn("ValueError in loginFailed of b", lines[1])
+        self.assertNotIn("hunter2", "".join(lines))
+
     def test_a_policy_by_itself_lets_everybody_in(self) -> None:
         policy = Policy("nothing")
         session = self.admitted(policy)
         policy.onAuthenticated(session)
         policy.onUnauthenticated(session)
         self.close(policy, session)
+
+
+class ReplaceTests(PolicyCase):
+    """Other policies while there are connections."""
+
+    def test_connections_that_are_there_are_counted_by_the_new_ones(self) -> None:
+        old = ConnectionLimit((Mask(32, 64, 5),))
+        policy = Policies(old)
+        first, second = self.admitted(policy), self.admitted(policy)
+        new = ConnectionLimit((Mask(32, 64, 3),))
+        policy.replace(Delay(new, 3, clock=self.clock))
+        policy.replace(new)
+        third = self.admitted(policy)
+        self.refused(policy)
+        for session in (first, second, third):
+            self.close(policy, session)
+        self.assertEqual((len(old), len(new)), (0, 0))
+
+    def test_one_that_stays_counts_nothing_twice(self) -> None:
+        limit = ConnectionLimit((Mask(32, 64, 2),))
+        policy = Policies(limit)
+        first = self.admitted(policy)
+        policy.replace(Networks(deny=["192.0.2.7"]), limit)
+        self.admitted(policy)
+        self.refused(policy)
+        self.close(policy, first)
+        self.admitted(policy)
+        self.refused(policy)
+
+    def test_users(self) -> None:
+        policy = Policies()
+        session = self.admitted(policy)
+        session.user = "alice"
+        limit = UserLimit(1)
+        policy.replace(limit)
+        second = self.admitted(policy)
+        second.user = "alice"
+        authenticated = maybeDeferred(policy.onAuthenticated, second)
+        self.failureResultOf(authenticated, TooManyConnections)
+        self.close(policy, session)
+        self.successResultOf(maybeDeferred(policy.onAuthenticated, second))
+        self.close(policy, second)
+        self.assertEqual(len(limit), 0)
+
+    def test_in_the_middle_of_being_asked(self) -> None:
+        """The old ones decide; the new ones count, and let go if it is refused."""
+        for refused in (False, True):
+            waiting: Deferred[None] = Deferred()
+            old, new = ConnectionLimit(), ConnectionLimit()
+            policy = Policies(Hooks(lambda session, waiting=waiting: waiting), old)
+            session = self.session()
+            connected = maybeDeferred(policy.onConnect, session)
+            policy.replace(new)
+            if refused:
+                waiting.errback(ConnectionRefused("no"))
+                self.failureResultOf(connected, ConnectionRefused)
+            else:
+                waiting.callback(None)
+                self.successResultOf(connected)
+                self.assertEqual((len(old), len(new)), (3, 3))
+                self.close(policy, session)
+            self.assertEqual((len(old), len(new)), (0, 0))
+
+    def test_in_the_middle_of_a_login(self) -> None:
+        waiting: Deferred[None] = Deferred()
+        policy = Policies(Hooks(onAuthenticated=lambda session: waiting))
+        session = self.admitted(policy)
+        session.user = "alice"
+        authenticated = maybeDeferred(policy.onAuthenticated, session)
+        limit = UserLimit(1)
+        policy.replace(limit)
+        self.assertEqual(len(limit), 1)
+        waiting.errback(ConnectionRefused("no"))
+        self.failureResultOf(authenticated, ConnectionRefused)
+        self.assertEqual(len(limit), 0)
+
+    def test_who_is_asked_about_a_login_is_told_of_the_end(self) -> None:
+        """Whether or not it was asked about the connection; and nobody who was asked about nothing."""
+        calls: list[str] = []
+        policy = Policies()
+        session, other = self.admitted(policy), self.admitted(policy)
+        policy.replace(Hooks(onClose=lambda session: calls.append("close")))
+        session.user = "alice"
+        self.successResultOf(maybeDeferred(policy.onAuthenticated, session))
+        self.close(policy, other)
+        self.assertEqual(calls, [])
+        self.close(policy, session)
+        self.assertEqual(calls, ["close"])
 
 
 class DelayTests(PolicyCase):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable
 from typing import Any, NoReturn
 
 from twisted.internet.defer import CancelledError, Deferred, DeferredList, maybeDeferred
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from twisted_duck.errors import ConnectionRefused, TooManyConnections
 from twisted_duck.session import Session
@@ -37,6 +39,16 @@ class Policy:
     def onClose(self, session: Session) -> Any:
         """Called in any case."""
 
+    def loginFailed(self, session: Session, user: str, password: str | None) -> Any:
+        """Told of each wrong password that was looked at; the answer is not waited for."""
+
+    def adopt(self, session: Session) -> bool:
+        """Count a connection that was let in before this policy was there; it is not refused.
+
+        Answers whether `onClose` is to be called for it.
+        """
+        return False
+
     def refuse(
         self,
         session: Session,
@@ -48,6 +60,11 @@ class Policy:
         @param reason: for the log
         @param message: for the client
         """
+        self.count(session, reason)
+        raise kind(message)
+
+    def count(self, session: Session, reason: str) -> None:
+        """Note that somebody is refused."""
         self.refused += 1
         self.log.info(
             "{session.id} {session.protocol} from {session.remoteAddress}: {policy} refuses: {reason}",
@@ -55,7 +72,6 @@ class Policy:
             policy=self.name,
             reason=reason,
         )
-        raise kind(message)
 
 
 class Hooks(Policy):
@@ -74,11 +90,20 @@ class Hooks(Policy):
         self._close = onClose
         self._authenticated = onAuthenticated
 
-    def onConnect(self, session: Session) -> Any:
-        return self._connect(session) if self._connect is not None else None
+    async def onConnect(self, session: Session) -> None:
+        await self._ask(self._connect, session)
 
-    def onAuthenticated(self, session: Session) -> Any:
-        return self._authenticated(session) if self._authenticated is not None else None
+    async def onAuthenticated(self, session: Session) -> None:
+        await self._ask(self._authenticated, session)
+
+    async def _ask(self, hook: Callable[[Session], Any] | None, session: Session) -> None:
+        if hook is None:
+            return
+        try:
+            await maybeDeferred(hook, session)
+        except ConnectionRefused as error:
+            self.count(session, str(error))
+            raise
 
     def onClose(self, session: Session) -> Any:
         return self._close(session) if self._close is not None else None
@@ -90,16 +115,32 @@ class Policies(Policy):
     def __init__(self, *policies: Policy, name: str = "policies") -> None:
         super().__init__(name)
         self.policies = policies
+        #: Those that `onConnect` was called for and that are not over.
+        self._sessions: set[Session] = set()
+
+    def replace(self, *policies: Policy) -> None:
+        """Ask these from now on.
+
+        Connections that are there stay: those of the policies that are new `adopt` them, and every policy that was asked
+        about a connection is told of its end, whether or not it is still one of these.
+        """
+        new = [policy for policy in policies if policy not in self.policies]
+        self.policies = policies
+        for session in self._sessions:
+            asked = session.data[self]
+            asked += [policy for policy in new if policy not in asked and policy.adopt(session)]
 
     async def onConnect(self, session: Session) -> None:
         asked: list[Policy] = []
         session.data[self] = asked
+        self._sessions.add(session)
         try:
             for policy in self.policies:
                 if session.data.get(self) is not asked:
                     # It was over while somebody asked on, though nobody wanted to know any more.
                     return
-                asked.append(policy)
+                if policy not in asked:
+                    asked.append(policy)
                 await maybeDeferred(policy.onConnect, session)
         except CancelledError:
             # Nobody was refused: the guard may let the client in, and is heard of at the end in any case.
@@ -112,23 +153,46 @@ class Policies(Policy):
 
     async def onAuthenticated(self, session: Session) -> None:
         asked: list[Policy] = []
+        policies = self.policies
         try:
-            for policy in self.policies:
+            for policy in policies:
                 asked.append(policy)
+                self._will_be_told(policy, session)
                 await maybeDeferred(policy.onAuthenticated, session)
         except Exception as error:
             self.refused += isinstance(error, ConnectionRefused)
-            await self._each(asked[:-1], "onUnauthenticated", session)
+            # Those that came in the meantime have adopted the user as well.
+            new = [policy for policy in self.policies if policy not in policies]
+            await self._each([*asked[:-1], *new], "onUnauthenticated", session)
             raise
+
+    def _will_be_told(self, policy: Policy, session: Session) -> None:
+        """Whoever is asked about the user is told of the end, even if it came after the connection."""
+        asked = session.data.get(self)
+        if isinstance(asked, list) and policy not in asked:
+            asked.append(policy)
 
     def onUnauthenticated(self, session: Session) -> Deferred[None]:
         return self._each(self.policies, "onUnauthenticated", session)
+
+    def loginFailed(self, session: Session, user: str, password: str | None) -> None:
+        for policy in self.policies:
+            maybeDeferred(policy.loginFailed, session, user, password).addErrback(
+                self._not_told, policy, session
+            )
+
+    def adopt(self, session: Session) -> bool:
+        asked = [policy for policy in self.policies if policy.adopt(session)]
+        session.data[self] = asked
+        self._sessions.add(session)
+        return True
 
     def onClose(self, session: Session) -> Deferred[None]:
         return self._leave(session)
 
     def _leave(self, session: Session) -> Deferred[None]:
         """Tell those that were asked, once."""
+        self._sessions.discard(session)
         asked = session.data.pop(self, [])
         if isinstance(asked, Deferred):
             return asked
@@ -144,7 +208,17 @@ class Policies(Policy):
         ]
         return DeferredList(done).addCallback(lambda _: None)
 
-    def _failed(self, failure: Any, policy: Policy, method: str, session: Session) -> None:
+    def _not_told(self, failure: Failure, policy: Policy, session: Session) -> None:
+        # Without the error's own words: they may have the password in them.
+        self.log.error(
+            "{session.id}: {kind} in loginFailed of {policy}\n{trace}",
+            session=session,
+            kind=failure.type.__qualname__,
+            policy=policy.name,
+            trace="".join(traceback.format_tb(failure.getTracebackObject())),
+        )
+
+    def _failed(self, failure: Failure, policy: Policy, method: str, session: Session) -> None:
         self.log.failure(
             "{session.id}: {method} of {policy} failed",
             failure,

@@ -16,7 +16,7 @@ from twisted_duck.session import Session
 
 
 class Delay(Policy):
-    """Lets in whom another policy would refuse, after some time.
+    """Lets in whom another policy would refuse, after some time; `refused` counts them.
 
     @param seconds: fewer than a guard's `limits.on_connect`, or everybody is refused after all
     """
@@ -39,6 +39,7 @@ class Delay(Policy):
         try:
             await maybeDeferred(hook, session)
         except ConnectionRefused:
+            self.refused += 1
             self.log.info(
                 "{session.id}: waits for {seconds:g} s instead",
                 session=session,
@@ -51,3 +52,9 @@ class Delay(Policy):
 
     def onClose(self, session: Session) -> Any:
         return self._policy.onClose(session)
+
+    def loginFailed(self, session: Session, user: str, password: str | None) -> Any:
+        return self._policy.loginFailed(session, user, password)
+
+    def adopt(self, session: Session) -> bool:
+        return self._policy.adopt(session)

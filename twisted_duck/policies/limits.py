@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from twisted_duck.policies.base import Policy
-from twisted_duck.policies.masks import Mask, Network, Trusted, parse
+from twisted_duck.policies.masks import Address, Mask, Network, Trusted, parse
 from twisted_duck.session import Session
 
 #: A household with many devices, each with several connections; an office behind one address; a provider.
@@ -40,7 +40,7 @@ class ConnectionLimit(Policy):
         address = parse(session.remoteAddress)
         if address is None or address in self._trusted:
             return
-        keys = [(index, mask.key(address)) for index, mask in enumerate(self._masks)]
+        keys = self._keys(address)
         for key, mask in zip(keys, self._masks, strict=True):
             if self._open[key] >= mask.most:
                 self.refuse(
@@ -48,6 +48,18 @@ class ConnectionLimit(Policy):
                     f"{mask.most} from {mask.network(address)}",
                     "too many connections from your network",
                 )
+        self._take(session, keys)
+
+    def adopt(self, session: Session) -> bool:
+        address = parse(session.remoteAddress)
+        if self not in session.data and address is not None and address not in self._trusted:
+            self._take(session, self._keys(address))
+        return True
+
+    def _keys(self, address: Address) -> list[tuple[int, int]]:
+        return [(index, mask.key(address)) for index, mask in enumerate(self._masks)]
+
+    def _take(self, session: Session, keys: list[tuple[int, int]]) -> None:
         self._open.update(keys)
         session.data[self] = keys
 
@@ -80,6 +92,14 @@ class UserLimit(Policy):
             return
         if self._open[user] >= self._most:
             self.refuse(session, f"{self._most} of {user}", "too many connections of this user")
+        self._take(session, user)
+
+    def adopt(self, session: Session) -> bool:
+        if self not in session.data and session.user is not None:
+            self._take(session, session.user)
+        return True
+
+    def _take(self, session: Session, user: str) -> None:
         self._open[user] += 1
         session.data[self] = user
 
