@@ -35,6 +35,16 @@ class StringTests(SynchronousTestCase):
         self.assertEqual(responses.astring(b"INBOX"), b"INBOX")
         self.assertEqual(responses.astring(b"a*b"), b'"a*b"')
 
+    def test_mailbox_names_in_utf7_and_in_utf8(self) -> None:
+        for name, utf7, utf8 in (
+            ("R&D", b"R&-D", b"R&D"),
+            ("Réf", b"R&AOk-f", '"Réf"'.encode()),
+            ('é"\\', b'"&AOk-\\"\\\\"', '"é\\"\\\\"'.encode()),
+            ("é\nx", b"&AOkACg-x", "{4}\r\né\nx".encode()),
+        ):
+            self.assertEqual(responses.mailbox(name), utf7)
+            self.assertEqual(responses.mailbox(name, utf8=True), utf8)
+
     @given(st.binary(max_size=40).filter(lambda value: b"\0" not in value))
     def test_what_is_said_can_be_read(self, value: bytes) -> None:
         said = responses.astring(value)

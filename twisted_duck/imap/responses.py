@@ -16,6 +16,7 @@ from twisted_duck.values import RECENT, SYSTEM_FLAGS, Flags, UIDSet
 
 _ATOM = re.compile(rb"[!#$&'+,\-./0-9:;<=>?@A-Z\[^_`a-z|}~]+\Z")
 _NOT_QUOTABLE = re.compile(rb"[\x00\r\n\x80-\xff]")
+_LINE_END = re.compile(rb"[\x00\r\n]")
 _ESCAPED = re.compile(rb'([\\"])')
 _NOT_TEXT = re.compile(r"[^\x20-\x7e]+")
 #: A line of text for a person is cut here: some clients show it in a dialogue.
@@ -48,9 +49,15 @@ def astring(value: bytes) -> bytes:
     return string(value)
 
 
-def mailbox(name: str) -> bytes:
-    """A mailbox name in modified UTF-7 (RFC 3501 §5.1.3)."""
-    return astring(encode_mailbox(name))
+def mailbox(name: str, *, utf8: bool = False) -> bytes:
+    """A mailbox name in modified UTF-7 (RFC 3501 §5.1.3), or, for who has enabled it, in UTF-8 (RFC 6855 §3)."""
+    if not utf8:
+        return astring(encode_mailbox(name))
+    # An ampersand stands for itself here.
+    value = name.encode("utf-8")
+    if value.isascii() or _LINE_END.search(value):
+        return astring(value)
+    return b'"%b"' % _ESCAPED.sub(rb"\\\1", value)
 
 
 def text(message: str) -> bytes:
@@ -193,15 +200,25 @@ def permanent_flags(keywords: Iterable[str], new_keywords: bool) -> bytes:
     return b"PERMANENTFLAGS " + flag_list((*SYSTEM_FLAGS, *keywords, *star))
 
 
-def listing(command: bytes, attributes: Iterable[str], delimiter: str | None, name: str) -> bytes:
+def listing(
+    command: bytes,
+    attributes: Iterable[str],
+    delimiter: str | None,
+    name: str,
+    *,
+    utf8: bool = False,
+) -> bytes:
     """`* LIST (\\HasNoChildren) "/" INBOX` or `* LSUB ...` (RFC 3501 §7.2.2)."""
     separator = nstring(delimiter.encode("ascii") if delimiter else None)
-    return b"* %b %b %b %b\r\n" % (command, flag_list(attributes), separator, mailbox(name))
+    named = mailbox(name, utf8=utf8)
+    return b"* %b %b %b %b\r\n" % (command, flag_list(attributes), separator, named)
 
 
-def mailbox_status(name: str, items: Iterable[tuple[str, int | str]]) -> bytes:
+def mailbox_status(
+    name: str, items: Iterable[tuple[str, int | str]], *, utf8: bool = False
+) -> bytes:
     pairs = " ".join(f"{item} {value}" for item, value in items).encode("ascii")
-    return b"* STATUS %b (%b)\r\n" % (mailbox(name), pairs)
+    return b"* STATUS %b (%b)\r\n" % (mailbox(name, utf8=utf8), pairs)
 
 
 def highest_modseq(modseq: int) -> bytes:

@@ -123,8 +123,9 @@ async def lsub(connection: Connection, command: grammar.Lsub) -> Done:
 
 
 async def _say_listed(connection: Connection, name: bytes, found: list[listing.Listed]) -> None:
+    utf8 = connection.enabled.utf8
     for each in found:
-        connection.send(responses.listing(name, each.attributes, DELIMITER, each.name))
+        connection.send(responses.listing(name, each.attributes, DELIMITER, each.name, utf8=utf8))
     await connection.breathe()
 
 
@@ -148,5 +149,5 @@ async def status(connection: Connection, command: grammar.Status) -> Done:
     if StatusItem.HIGHESTMODSEQ in command.items:
         enable_condstore(connection)
     items = [(item.value, STATUS_ITEMS[item](answer, connection.limits)) for item in command.items]
-    connection.send(responses.mailbox_status(command.mailbox, items))
+    connection.send(responses.mailbox_status(command.mailbox, items, utf8=connection.enabled.utf8))
     return Done("STATUS completed")
