@@ -7,12 +7,11 @@ the message arrived; body sections are ranges of the stored message, streamed wh
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from typing import Any
+from collections.abc import AsyncIterator, Callable, Sequence
 
 import attrs
 
-from twisted_duck.errors import BadSyntax, Corruption
+from twisted_duck.errors import BadSyntax
 from twisted_duck.imap import grammar, responses
 from twisted_duck.imap.commands.base import (
     Connection,
@@ -23,23 +22,16 @@ from twisted_duck.imap.commands.base import (
     use_modseqs,
 )
 from twisted_duck.imap.commands.message import EXPUNGE_ISSUED
+from twisted_duck.imap.commands.sections import Pause, say_section
 from twisted_duck.imap.grammar import Attribute, FetchBody
 from twisted_duck.imap.resync import LAST_UID, agreed, changed_since, vanished
 from twisted_duck.imap.selection import BATCH, Selection
 from twisted_duck.interfaces import IQResyncMailbox
-from twisted_duck.mime.header import blocks
-from twisted_duck.mime.section import filter_header, locate
-from twisted_duck.outflow import Outflow
 from twisted_duck.sequence import SequenceSet
 from twisted_duck.values import SEEN, FetchWant, FlagChange, Flags, MessageData, UIDSet
 
-#: Bytes of a header whose fields are gone through between two pauses: a few milliseconds, if fields are short.
-_FIELDS_AT_ONCE = 8 * 1024
 #: Items of messages that are answered between two pauses.
 _ITEMS_AT_ONCE = 16
-
-#: Lets others be served.
-Pause = Callable[[], Awaitable[None]]
 
 
 @attrs.define
@@ -302,54 +294,9 @@ async def _pieces(
         yield separator
         if isinstance(item, FetchBody):
             assert row.data is not None
-            async for piece in _section(item, row.data.content, pause):
+            async for piece in say_section(item, row.data.content, pause):
                 yield piece
         else:
             yield item(row)
         separator = b" "
     yield b")\r\n"
-
-
-async def _section(item: FetchBody, content: Any, pause: Pause) -> AsyncIterator[bytes]:
-    """`BODY[section]<origin> {n}` and the bytes; NIL for a section the message does not have."""
-    found = locate(content.tree, item.section)
-    if found is None:
-        yield item.response_name + b" NIL"
-        return
-    start, stop = found
-    text, partial = item.section.text, item.partial
-    if text in ("HEADER.FIELDS", "HEADER.FIELDS.NOT"):
-        header = b"".join([piece async for piece in _read(content, start, stop)])
-        kept: list[bytes] = []
-        for block in blocks(header, _FIELDS_AT_ONCE):
-            if kept:
-                await pause()
-            kept.append(filter_header(block, item.section.fields, text == "HEADER.FIELDS.NOT"))
-        header = b"".join(kept)
-        if partial is not None:
-            header = header[partial.start : partial.start + partial.count]
-        yield b"%b {%d}\r\n%b" % (item.response_name, len(header), header)
-        return
-    if partial is not None:
-        start = min(start + partial.start, stop)
-        stop = min(start + partial.count, stop)
-    yield b"%b {%d}\r\n" % (item.response_name, stop - start)
-    async for piece in _read(content, start, stop):
-        yield piece
-
-
-async def _read(content: Any, start: int, stop: int) -> AsyncIterator[bytes]:
-    """Exactly the bytes `[start, stop)`, in pieces."""
-    at_hand = content.peek(start, stop)
-    if at_hand is not None:
-        for at in range(0, stop - start, Outflow.PIECE):
-            yield at_hand[at : at + Outflow.PIECE]
-        return
-    missing = stop - start
-    async for chunk in content.chunks(start, stop):
-        missing -= len(chunk)
-        if missing < 0:
-            break
-        yield chunk
-    if missing:
-        raise Corruption("a message is not as long as it was when it arrived")
