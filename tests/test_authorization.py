@@ -24,7 +24,7 @@ SORRY = "logging in is not possible now; try again later"
 
 
 class HookCase(TranscriptCase):
-    limits = evolve(Limits(), on_authenticated=7)
+    limits = evolve(Limits(), on_authenticated=7, failed_logins=4)
     log_in = False
 
     #: How a client logs in, and what it hears then; where a `Session` was before and is after.
@@ -124,6 +124,15 @@ class Rules:
         self.answer = lambda session: None
         self.admitted()
         self.assertEqual(self.logouts, 3)
+
+    def test_who_is_refused_again_and_again_is_sent_away(self: Any) -> None:
+        """Each try costs a password check and a question: it counts as a wrong password does."""
+        self.answer = lambda session: fail(NotWelcome("not here"))
+        for _ in range(2):
+            self.refused("not here")
+            self.said(self.login.replace("wonderland", "looking-glass"), "S: ...")
+        self.assertTrue(self.client().transport.closed)
+        self.assertEqual(self.session.closeReason, "too many failed logins")
 
     def test_a_refusal_is_one_line(self: Any) -> None:
         text = "ten\r\n* OK are\0\x1benough " + "!" * 1000

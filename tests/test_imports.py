@@ -32,7 +32,7 @@ GROUND = {
 LANGUAGE = {"wire", "mime", "sasl", "predicates", "held", "addresses"}
 SESSION = {"session", "clock", "inactivity", "outflow", "spool"}
 #: What the protocols share that speak to one client each.
-CONNECTION = {"authorization", "connection", "factory"}
+CONNECTION = {"authorization", "connection", "factory", "login"}
 
 #: Package or module -> what it may import of the project, what of others.
 RULES: dict[str, tuple[set[str], set[str]]] = {
@@ -54,7 +54,7 @@ RULES: dict[str, tuple[set[str], set[str]]] = {
     **{name: (GROUND | SESSION, {"attrs", "zope", "twisted"}) for name in SESSION - {"spool"}},
     **{
         name: (
-            GROUND | LANGUAGE | SESSION | CONNECTION | {"auth", "guard"},
+            GROUND | LANGUAGE | SESSION | CONNECTION | {"auth", "adapters", "guard"},
             {"attrs", "zope", "twisted"},
         )
         for name in CONNECTION

@@ -15,7 +15,7 @@ It is either working or waiting for the client:
                 transport does not want to keep; no time-out but the one on a client that takes nothing
     waiting     in `sleep`, which is the only place where the time of an idle client runs
 
-A connection ends in one of these ways, each of them by `_close` and then `_give_back`:
+A connection ends in one of these ways, each of them by `_close` and then `give_back`:
 
     the client leaves           connectionLost; whatever is running comes to its end first
     the protocol's own end      `end(reason)`: silently, what was said goes out
@@ -29,18 +29,13 @@ would take them for a part of the answer.  Who is not gone within `Limits.farewe
 
 from __future__ import annotations
 
-from base64 import b64encode
-from binascii import Error as Base64Error
-from binascii import a2b_base64
-from collections.abc import Awaitable, Callable
-from ipaddress import ip_address
-from typing import Any, ClassVar, Literal, NoReturn, TypeVar
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, ClassVar, NoReturn, TypeVar
 from typing import Protocol as Shape
 
 import attrs
-from twisted.cred.portal import Portal
 from twisted.internet import error as internet_error
-from twisted.internet.defer import CancelledError, Deferred, maybeDeferred
+from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.interfaces import (
     IDelayedCall,
     IHandshakeListener,
@@ -50,19 +45,13 @@ from twisted.internet.interfaces import (
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
-from twisted.mail.interfaces import IAccountIMAP
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from twisted_duck import errors
-from twisted_duck.auth import log_in
-from twisted_duck.authorization import Authorization
-from twisted_duck.guard.guarded import Hook
 from twisted_duck.inactivity import Inactivity
-from twisted_duck.interfaces import IAccount
 from twisted_duck.limits import Limits
 from twisted_duck.outflow import ConnectionOver, Outflow
-from twisted_duck.sasl import MECHANISMS, Challenge, Credentials
 from twisted_duck.session import ISessionAware, Session
 
 #: Pieces of work, a command or some hundred messages each, after which the reactor is given a turn.
@@ -70,30 +59,30 @@ _BREATH = 20
 
 T = TypeVar("T")
 
-CleartextAuth = Literal["never", "loopback", "always"]
-
 
 def _nobody(connection: object) -> None:
     """Nobody keeps track of the connections."""
 
 
-@attrs.frozen
+@attrs.frozen(kw_only=True)
 class Settings:
     """What all connections of one factory share."""
 
-    #: None for a protocol without login.
-    portal: Portal | None
     clock: IReactorTime
     limits: Limits
     #: What `transport.startTLS` takes, or None.
     tls: Any = None
-    #: On which clear connections passwords may be sent: none, those from this machine, or all.
-    cleartext_auth: CleartextAuth = "never"
-    #: Asked about each user whose credentials are good, before that is said; fails if the user may not log in.
-    on_authenticated: Hook | None = None
     #: Told of each connection when it begins, and when it is over and has given everything back.
     opened: Callable[[Connection], None] = _nobody
     closed: Callable[[Connection], None] = _nobody
+
+
+@attrs.frozen
+class Rule:
+    """Where a command is allowed, and who does it, given the connection and the command's value."""
+
+    states: frozenset[str]
+    handler: Callable[[Any, Any], Awaitable[Any]]
 
 
 class Inbox(Shape):
@@ -111,7 +100,10 @@ class Inbox(Shape):
 
 @implementer(IHandshakeListener, ISessionAware)
 class Connection(Protocol):
-    """A protocol fills in the class attributes and the methods of the first section below."""
+    """A protocol fills in the class attributes and the methods of the first section below.
+
+    One in which users log in is a `twisted_duck.login.LoginConnection`.
+    """
 
     log = Logger()
 
@@ -121,7 +113,9 @@ class Connection(Protocol):
     first_state: ClassVar[str]
     last_state: ClassVar[str | None] = None
     #: Whether a client is to log in within `Limits.login` seconds.
-    has_login: ClassVar[bool] = True
+    has_login: ClassVar[bool] = False
+    #: By the class of a command's value.
+    table: ClassVar[Mapping[type, Rule]]
 
     transport: Any
 
@@ -134,13 +128,8 @@ class Connection(Protocol):
         self.session = Session(self.protocol_name, state=self.first_state)
         #: Whether somebody else, who has let the client in, sees to addresses, TLS and octets of the session.
         self._guarded = False
-        #: The avatar, providing IAccount; None before login.
-        self.account: Any = None
         #: Whether the last thing said is the beginning of something that has not been said to its end.
         self.mid_answer = False
-        self._logout: Callable[[], Any] | None = None
-        #: What `onAuthenticated` has not answered yet.
-        self._asking: Deferred[None] | None = None
         self._inbox = inbox
         self._idle = idle
         self._paused = False
@@ -149,7 +138,6 @@ class Connection(Protocol):
         self._served = False
         self._over = False
         self._waiting: Deferred[None] | None = None
-        self._failed_logins = 0
         self._bad_commands = 0
         self._breaths = 0
         self._after_answer: Callable[[], None] | None = None
@@ -176,7 +164,10 @@ class Connection(Protocol):
         raise AssertionError("a protocol says how it takes leave")
 
     async def leave(self) -> None:
-        """Give back what is open, but for the account."""
+        """Give back what the protocol has open."""
+
+    def interrupt(self) -> None:
+        """The connection is at its end: whatever else than the client is waited for need not be."""
 
     def expired(self, reason: str) -> None:
         """A time-out."""
@@ -198,7 +189,7 @@ class Connection(Protocol):
             # Short answers would otherwise wait for the client's delayed acknowledgement.
             transport.setTcpNoDelay(True)
         self.out = Outflow(transport)
-        self._timer = Inactivity(
+        self.timer = Inactivity(
             self.settings.clock,
             self.expired,
             login=self.limits.login,
@@ -207,7 +198,7 @@ class Connection(Protocol):
             progress=self._reading_progress,
         )
         if not self.has_login:
-            self._timer.logged_in()
+            self.timer.logged_in()
         self.settings.opened(self)
         self.log.info("{session.id} connected from {session.remoteAddress}", session=session)
         Deferred.fromCoroutine(self._live()).addErrback(
@@ -219,7 +210,7 @@ class Connection(Protocol):
             return
         if not self._guarded:
             self.session.bytesIn += len(data)
-        self._timer.received()
+        self.timer.received()
         self._inbox.feed(data)
         if not self._paused and self._inbox.buffered > self.limits.pipeline:
             self._paused = True
@@ -237,9 +228,9 @@ class Connection(Protocol):
             clean = isinstance(reason.value, internet_error.ConnectionDone)
             self.session.closeReason = "the client closed it" if clean else reason.getErrorMessage()
         self.out.end(lost=True)
-        self._timer.stop()
+        self.timer.stop()
         self._wake()
-        self._stop_asking()
+        self.interrupt()
         self._check_over()
 
     def handshakeCompleted(self) -> None:
@@ -256,7 +247,7 @@ class Connection(Protocol):
             self.goodbye("something is broken on our side; it has been logged")
         finally:
             self._close()
-            await self._give_back()
+            await self.give_back()
             self._served = True
             self._check_over()
 
@@ -276,21 +267,11 @@ class Connection(Protocol):
         if self._finishing is not None:
             self.goodbye(self._finishing)
 
-    async def _give_back(self) -> None:
+    async def give_back(self) -> None:
         """However it ended: whatever is still open is closed, each thing whether or not the one before it could be."""
-        await self._release(self.leave)
-        await self._leave_account()
+        await self.release(self.leave)
 
-    async def _leave_account(self) -> None:
-        """Nobody is logged in any more."""
-        account, self.account = self.account, None
-        logout, self._logout = self._logout, None
-        if account is not None:
-            await self._release(account.logout)
-        if logout is not None:
-            await self._release(logout)
-
-    async def _release(self, leave: Callable[[], Any]) -> None:
+    async def release(self, leave: Callable[[], Any]) -> None:
         try:
             await maybeDeferred(leave)
         except errors.DuckError as error:
@@ -319,7 +300,7 @@ class Connection(Protocol):
 
     def finish(self, reason: str) -> None:
         """End the connection from our side when the command that is being worked on is answered."""
-        if self._timer.is_working:
+        if self.timer.is_working:
             self._finishing = reason
         else:
             self.goodbye(reason)
@@ -331,7 +312,7 @@ class Connection(Protocol):
                 self.session.closeReason = reason
             self._close()
             self._wake()
-            self._stop_asking()
+            self.interrupt()
 
     def abandon(self, reason: str) -> NoReturn:
         """End the connection in the middle of an answer: whatever was said now would be taken for the rest of it."""
@@ -343,7 +324,7 @@ class Connection(Protocol):
         self._closing = True
         if self.last_state is not None:
             self.session.state = self.last_state
-        self._timer.stop()
+        self.timer.stop()
         self.out.end(lost=self._lost)
         if not self._lost and self._abort_call is None:
             self.transport.loseConnection()
@@ -376,7 +357,7 @@ class Connection(Protocol):
             # It was wanted while the answer was on its way.
             self.goodbye(self._finishing)
             raise ConnectionOver
-        self._timer.idle()
+        self.timer.idle()
         if self._paused and self._inbox.buffered <= self.limits.pipeline:
             self._paused = False
             self.transport.resumeProducing()
@@ -384,8 +365,13 @@ class Connection(Protocol):
         await self._waiting
         self.check_alive()
 
+    @property
+    def is_over(self) -> bool:
+        """Whether the client is gone, or is being sent away."""
+        return self._lost or self._closing
+
     def check_alive(self) -> None:
-        if self._lost or self._closing:
+        if self.is_over:
             raise ConnectionOver
 
     async def breathe(self) -> None:
@@ -400,9 +386,19 @@ class Connection(Protocol):
 
     def working(self) -> None:
         """What was waited for is there: from here on the client waits for us."""
-        self._timer.working()
+        self.timer.working()
 
     # --- running ------------------------------------------------------------------------------------------------------
+
+    async def run_command(self, command: Any, name: str) -> Any:
+        """What a command's handler answers; fails as `run`, and with BadSyntax and WrongState."""
+        rule = self.table.get(type(command))
+        if rule is None:
+            raise errors.BadSyntax(f"{name} is not supported")
+        state = self.session.state
+        if state not in rule.states:
+            raise errors.WrongState(f"{name} is not allowed in the state {state}")
+        return await self.run(rule.handler(self, command), name)
 
     async def run(self, work: Awaitable[T], name: str) -> T:
         """What a command does.  Fails with DuckError and ConnectionOver only: anything else is logged."""
@@ -431,10 +427,6 @@ class Connection(Protocol):
             self._bad_commands += 1
             if self._bad_commands >= self.limits.bad_commands:
                 return "too many bad commands"
-        if isinstance(error, errors.AuthenticationFailed):
-            self._failed_logins += 1
-            if self._failed_logins >= self.limits.failed_logins:
-                return "too many failed logins"
         return None
 
     def after_answer(self, action: Callable[[], None]) -> None:
@@ -445,89 +437,7 @@ class Connection(Protocol):
         """Say something, complete lines."""
         self.out.write(data)
 
-    # --- logging in ---------------------------------------------------------------------------------------------------
-
-    def may_authenticate(self) -> bool:
-        """Whether a password may be sent now."""
-        match self.settings.cleartext_auth:
-            case "always":
-                return True
-            case "loopback" if _is_loopback(self.session.remoteAddress):
-                return True
-        return self.session.secure
-
-    def mechanisms(self) -> tuple[str, ...]:
-        """The SASL mechanisms that can be used now."""
-        private = self.may_authenticate()
-        return tuple(name for name, each in MECHANISMS.items() if private or not each.needs_privacy)
-
-    def check_privacy(self) -> None:
-        if not self.may_authenticate():
-            raise errors.PrivacyRequired("send no password over a clear connection: use TLS")
-
-    async def exchange(
-        self, name: str, initial: bytes | None, continuation: Callable[[bytes], bytes]
-    ) -> Credentials:
-        """What a SASL exchange (RFC 4422) shows; `continuation` puts a challenge in base64 into the protocol's words.
-
-        Fails with Cannot, PrivacyRequired, BadSyntax, AuthenticationFailed.
-        """
-        found = MECHANISMS.get(name)
-        if found is None:
-            raise errors.Cannot(
-                f"the mechanism is not supported; these are: {' '.join(MECHANISMS)}"
-            )
-        if found.needs_privacy:
-            self.check_privacy()
-        mechanism = found()
-        step = mechanism.start(initial)
-        while isinstance(step, Challenge):
-            self.send(continuation(b64encode(step.data)))
-            line = await self.read_line("response to a challenge")
-            if line == b"*":
-                raise errors.BadSyntax("the exchange was cancelled")
-            step = mechanism.step(decode_response(line))
-        return step
-
-    async def log_in(self, credentials: Credentials) -> None:
-        """Fails with AuthenticationFailed, AuthorizationFailed and whatever the portal fails with."""
-        assert self.settings.portal is not None
-        _, avatar, self._logout = await log_in(
-            self.settings.portal, credentials, self.session, IAccount, IAccountIMAP
-        )
-        self.account = IAccount(avatar)
-        self.check_alive()
-        self.session.user = self.account.name
-        try:
-            await self._authorize()
-        except (errors.AuthorizationFailed, ConnectionOver):
-            self.log.info("{session.id} is not let in as {session.user}", session=self.session)
-            self.session.user = None
-            await self._leave_account()
-            raise
-        self._timer.logged_in()
-        self.log.info("{session.id} is {session.user}", session=self.session)
-
-    async def _authorize(self) -> None:
-        hook = self.settings.on_authenticated
-        if hook is None:
-            return
-        clock, patience = self.settings.clock, self.limits.on_authenticated
-        self._asking = Authorization(hook, self.session, clock, patience).done
-        if self._lost or self._closing:
-            # By something that the hook did.
-            self._stop_asking()
-        try:
-            await self._asking
-        except CancelledError:
-            raise ConnectionOver from None
-        finally:
-            self._asking = None
-        self.check_alive()
-
-    def _stop_asking(self) -> None:
-        if self._asking is not None:
-            self._asking.cancel()
+    # --- TLS ----------------------------------------------------------------------------------------------------------
 
     @property
     def can_start_tls(self) -> bool:
@@ -545,18 +455,3 @@ class Connection(Protocol):
         # What came in clear behind the command may have been put there by somebody else (RFC 3501 §11.1, RFC 2595 §4).
         self._inbox.discard()
         self.transport.startTLS(self.settings.tls)
-
-
-def decode_response(data: bytes) -> bytes:
-    """A SASL response; raises BadSyntax for what is not base64."""
-    try:
-        return a2b_base64(data, strict_mode=True)
-    except Base64Error:
-        raise errors.BadSyntax("that is not base64") from None
-
-
-def _is_loopback(address: str) -> bool:
-    try:
-        return ip_address(address).is_loopback
-    except ValueError:
-        return False

@@ -2,35 +2,74 @@
 
 from __future__ import annotations
 
+from typing import Any, TypedDict, Unpack
+
+from twisted.cred.portal import Portal
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IAddress, IReactorTime
 from twisted.internet.protocol import ServerFactory
 
+import twisted_duck.adapters  # noqa: F401  (registers the adapter for avatars that provide IAccountIMAP)
+from twisted_duck.clock import reactor_clock
 from twisted_duck.connection import Connection
 from twisted_duck.guard import GuardedFactory
 from twisted_duck.guard.guarded import Guarded, Hook, OnDeadline
 from twisted_duck.limits import Limits
+from twisted_duck.login import CleartextAuth
 
 _SHUTTING_DOWN = "the server is shutting down"
+
+
+class Options(TypedDict, total=False):
+    """What every factory takes; L{ConnectionFactory} explains it."""
+
+    tls: Any
+    limits: Limits | None
+    clock: IReactorTime | None
+    onConnect: Hook | None
+    onClose: Hook | None
+    onDeadline: OnDeadline
+
+
+class LoginOptions(Options, total=False):
+    """What every factory takes whose clients log in; L{LoginFactory} explains it."""
+
+    cleartextAuth: CleartextAuth
+    onAuthenticated: Hook | None
 
 
 class ConnectionFactory(ServerFactory):
     """Keeps the connections it made until they are over, what they were working on included.
 
-    @param onConnect, onClose, onDeadline: as L{GuardedFactory} has them; without a hook there is no guard
+    @param tls: what C{transport.startTLS} takes, or None for no STARTTLS (POP3: STLS)
+    @param clock: where timers are set; the global reactor by default
+    @param onConnect, onClose: told of each client that comes and goes, see L{twisted_duck.guard.GuardedFactory}; without
+        a hook there is no guard
+    @param onDeadline: what becomes of a client for whom C{onConnect} has not answered in time: C{"refuse"} or C{"admit"}
     """
 
     noisy = False
 
     def __init__(
         self,
-        onConnect: Hook | None,
-        onClose: Hook | None,
-        onDeadline: OnDeadline,
         *,
-        limits: Limits,
-        clock: IReactorTime,
+        tls: Any = None,
+        limits: Limits | None = None,
+        clock: IReactorTime | None = None,
+        onConnect: Hook | None = None,
+        onClose: Hook | None = None,
+        onDeadline: OnDeadline = "refuse",
     ) -> None:
+        self.limits = limits or Limits()
+        clock = clock or reactor_clock()
+        #: What the settings of all connections have in common, whatever they speak.
+        self._common: dict[str, Any] = {
+            "clock": clock,
+            "limits": self.limits,
+            "tls": tls,
+            "opened": self._opened,
+            "closed": self._closed,
+        }
         self._connections: set[Connection] = set()
         self._empty: list[Deferred[None]] = []
         self._guard: GuardedFactory | None = None
@@ -40,7 +79,7 @@ class ConnectionFactory(ServerFactory):
                 onConnect,
                 onClose,
                 onDeadline=onDeadline,
-                limits=limits,
+                limits=self.limits,
                 clock=clock,
             )
 
@@ -89,6 +128,38 @@ class ConnectionFactory(ServerFactory):
         done: Deferred[None] = Deferred(self._empty.remove)
         self._empty.append(done)
         return done
+
+
+class LoginFactory(ConnectionFactory):
+    """Serves the avatars of a cred portal.
+
+    The portal may be any: its checkers are given L{twisted_duck.auth.PasswordCredentials}, its realm is asked for an
+    avatar that provides L{twisted_duck.interfaces.IAccount} or L{twisted.mail.interfaces.IAccountIMAP}, with the
+    connection's L{twisted_duck.session.Session} as the mind.
+
+    @param cleartextAuth: on which connections without TLS a password may be sent: C{"never"}, C{"loopback"} (those
+        that come from this machine) or C{"always"}
+    @param onAuthenticated: asked, with the session, about each user whose credentials are good, before the client is told
+        so; it may answer with a value, a coroutine or a Deferred.  If it fails, or does not answer within
+        C{limits.on_authenticated} seconds, the user is not logged in; the client is told why if it fails with
+        L{twisted_duck.errors.ConnectionRefused} or L{twisted_duck.errors.AuthorizationFailed}
+    @param options: L{Options}
+    """
+
+    def __init__(
+        self,
+        portal: Portal,
+        *,
+        cleartextAuth: CleartextAuth = "never",
+        onAuthenticated: Hook | None = None,
+        **options: Unpack[Options],
+    ) -> None:
+        super().__init__(**options)
+        self._common |= {
+            "portal": portal,
+            "cleartext_auth": cleartextAuth,
+            "on_authenticated": onAuthenticated,
+        }
 
 
 class _BehindGuard(ServerFactory):

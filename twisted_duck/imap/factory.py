@@ -2,38 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Unpack
 
 from twisted.cred.portal import Portal
-from twisted.internet.interfaces import IReactorTime
 
-import twisted_duck.adapters  # noqa: F401  (registers the adapter for avatars that provide IAccountIMAP)
-from twisted_duck.clock import reactor_clock
-from twisted_duck.connection import CleartextAuth
-from twisted_duck.factory import ConnectionFactory
-from twisted_duck.guard.guarded import Hook, OnDeadline
+from twisted_duck.factory import LoginFactory, LoginOptions
 from twisted_duck.imap.protocol import IMAP4Protocol, Settings
-from twisted_duck.limits import Limits
 
 
-class IMAP4Factory(ConnectionFactory):
-    """Serves IMAP to the avatars of a cred portal.
+class IMAP4Factory(LoginFactory):
+    """Serves IMAP to the avatars of a cred portal, as L{LoginFactory} has it.
 
-    The portal may be any: its checkers are given L{twisted_duck.auth.PasswordCredentials}, its realm is asked for an
-    avatar that provides L{twisted_duck.interfaces.IAccount} or L{twisted.mail.interfaces.IAccountIMAP}, with the
-    connection's L{twisted_duck.session.Session} as the mind.
-
-    @param tls: what C{transport.startTLS} takes, or None for no STARTTLS
-    @param clock: where timers are set; the global reactor by default
-    @param cleartextAuth: on which connections without TLS a password may be sent: C{"never"}, C{"loopback"} (those
-        that come from this machine) or C{"always"}
     @param spoolDirectory: where messages above C{limits.spool_memory} are kept while they arrive
-    @param onConnect, onClose: told of each client that comes and goes, see L{twisted_duck.guard.GuardedFactory}
-    @param onDeadline: what becomes of a client for whom C{onConnect} has not answered in time: C{"refuse"} or C{"admit"}
-    @param onAuthenticated: asked, with the session, about each user whose credentials are good, before the client is told
-        so; it may answer with a value, a coroutine or a Deferred.  If it fails, or does not answer within
-        C{limits.on_authenticated} seconds, the user is not logged in; the client is told why if it fails with
-        L{twisted_duck.errors.ConnectionRefused} or L{twisted_duck.errors.AuthorizationFailed}
+    @param options: L{LoginOptions}: C{tls}, C{limits}, C{clock}, C{cleartextAuth}, C{onConnect}, C{onClose},
+        C{onDeadline}, C{onAuthenticated}
     """
 
     protocol = IMAP4Protocol
@@ -42,30 +24,11 @@ class IMAP4Factory(ConnectionFactory):
         self,
         portal: Portal,
         *,
-        tls: Any = None,
-        limits: Limits | None = None,
-        clock: IReactorTime | None = None,
-        cleartextAuth: CleartextAuth = "never",
         spoolDirectory: str | None = None,
-        onConnect: Hook | None = None,
-        onClose: Hook | None = None,
-        onDeadline: OnDeadline = "refuse",
-        onAuthenticated: Hook | None = None,
+        **options: Unpack[LoginOptions],
     ) -> None:
-        limits = limits or Limits()
-        clock = clock or reactor_clock()
-        super().__init__(onConnect, onClose, onDeadline, limits=limits, clock=clock)
-        self._settings = Settings(
-            portal=portal,
-            clock=clock,
-            limits=limits,
-            tls=tls,
-            cleartext_auth=cleartextAuth,
-            on_authenticated=onAuthenticated,
-            opened=self._opened,
-            closed=self._closed,
-            spool_directory=spoolDirectory,
-        )
+        super().__init__(portal, **options)
+        self._settings = Settings(**self._common, spool_directory=spoolDirectory)
 
     def make_protocol(self) -> IMAP4Protocol:
         protocol = IMAP4Protocol(self._settings)

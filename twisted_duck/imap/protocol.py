@@ -12,8 +12,8 @@ from typing import Any, ClassVar
 
 import attrs
 
-from twisted_duck import connection, errors
-from twisted_duck.imap import grammar, responses
+from twisted_duck import errors, login
+from twisted_duck.imap import responses
 from twisted_duck.imap.capability import Circumstances, capabilities
 from twisted_duck.imap.commands import TABLE
 from twisted_duck.imap.commands.base import (
@@ -30,18 +30,19 @@ from twisted_duck.interfaces import ICondstoreAccount
 from twisted_duck.sasl import Credentials
 
 
-@attrs.frozen
-class Settings(connection.Settings):
+@attrs.frozen(kw_only=True)
+class Settings(login.Settings):
     #: Where long messages are kept while they arrive; None for the system's folder.
     spool_directory: str | None = None
 
 
-class IMAP4Protocol(connection.Connection):
+class IMAP4Protocol(login.LoginConnection):
     """One client's connection.  Provides `twisted_duck.imap.commands.base.Connection`."""
 
     protocol_name: ClassVar[str] = "IMAP"
     first_state: ClassVar[str] = NOT_AUTHENTICATED
     last_state: ClassVar[str | None] = LOGOUT
+    table = TABLE
 
     settings: Settings
 
@@ -81,24 +82,13 @@ class IMAP4Protocol(connection.Connection):
             command = await self._reader.read_command()
             self.working()
             self.session.commands += 1
-            done = await self._run(command)
+            done: Done = await self.run_command(command.value, command.name)
             self.succeeded()
             self.send(responses.tagged(command.tag, b"OK", done.text, done.code))
         except errors.DuckError as error:
             self._failed(getattr(error, "tag", None) or self._reader.tag or b"*", error)
         finally:
             self._reader.release()
-
-    async def _run(self, command: grammar.Command) -> Done:
-        rule = TABLE.get(type(command.value))
-        if rule is None:
-            raise errors.BadSyntax(f"{command.name} is not supported", command.tag)
-        state = self.session.state
-        if state not in rule.states:
-            raise errors.WrongState(
-                f"{command.name} is not allowed in the state {state}", command.tag
-            )
-        return await self.run(rule.handler(self, command.value), command.name)
 
     def _failed(self, tag: bytes, error: errors.DuckError) -> None:
         reason = self.failed(error, bad=isinstance(error, errors.BadSyntax))

@@ -6,12 +6,12 @@ becomes a reply with the code that it knows.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import attrs
 from twisted.internet.defer import Deferred, DeferredSemaphore
 
+from twisted_duck.connection import Rule
 from twisted_duck.errors import (
     BadSyntax,
     ClientError,
@@ -289,14 +289,6 @@ async def _deliver_to(
 
 
 # --- the table --------------------------------------------------------------------------------------------------------
-
-
-@attrs.frozen
-class Rule:
-    """Where a command is allowed, and who does it."""
-
-    states: frozenset[str]
-    handler: Callable[[LMTPProtocol, Any], Awaitable[None]]
 
 
 _ANY = frozenset({CONNECTED, READY, MAIL, DATA})

@@ -46,7 +46,7 @@ class LMTPProtocol(connection.Connection):
 
     protocol_name: ClassVar[str] = "LMTP"
     first_state: ClassVar[str] = CONNECTED
-    has_login: ClassVar[bool] = False
+    table = TABLE
 
     settings: Settings
 
@@ -119,18 +119,11 @@ class LMTPProtocol(connection.Connection):
         try:
             line = await self.read_line("line")
             self.session.commands += 1
-            await self._run(_parse(line))
+            command = _parse(line)
+            await self.run_command(command, type(command).__name__.upper())
             self.succeeded()
         except errors.DuckError as error:
             self._failed(error)
-
-    async def _run(self, command: grammar.Command) -> None:
-        name = type(command).__name__.upper()
-        rule = TABLE[type(command)]
-        state = self.session.state
-        if state not in rule.states:
-            raise errors.WrongState(f"{name} is not allowed in the state {state}")
-        await self.run(rule.handler(self, command), name)
 
     def _failed(self, error: errors.DuckError) -> None:
         reason = self.failed(error, bad=is_bad(error))

@@ -6,13 +6,12 @@ becomes `-ERR`, unless the answer has begun: then the connection is ended, for t
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Iterable
 from contextlib import aclosing
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-import attrs
-
+from twisted_duck.connection import Rule
 from twisted_duck.errors import DuckError, Refused, WrongState
 from twisted_duck.pop3 import grammar, inbox, responses
 from twisted_duck.sasl import Credentials
@@ -239,14 +238,6 @@ class _Answer:
 
 
 # --- the table --------------------------------------------------------------------------------------------------------
-
-
-@attrs.frozen
-class Rule:
-    """Where a command is allowed, and who does it."""
-
-    states: frozenset[str]
-    handler: Callable[[POP3Protocol, Any], Awaitable[None]]
 
 
 _ANY = frozenset({AUTHORIZATION, TRANSACTION})

@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 
 import attrs
 
-from twisted_duck import connection, errors
+from twisted_duck import errors, login
 from twisted_duck.names import INBOX
 from twisted_duck.pop3 import grammar, inbox, responses
 from twisted_duck.pop3.capability import Circumstances, capabilities
@@ -23,19 +23,20 @@ from twisted_duck.pop3.maildrop import Maildrop
 from twisted_duck.wire.framing import NEED_DATA, Line, LineFramer, TooLong
 
 
-@attrs.frozen
-class Settings(connection.Settings):
+@attrs.frozen(kw_only=True)
+class Settings(login.Settings):
     #: What QUIT does with messages that were marked by DELE.
     delete_action: DeleteAction = "delete"
     #: Whether a message that was sent by RETR is \Seen from then on.
     retr_sets_seen: bool = False
 
 
-class POP3Protocol(connection.Connection):
+class POP3Protocol(login.LoginConnection):
     """One client's connection."""
 
     protocol_name: ClassVar[str] = "POP3"
     first_state: ClassVar[str] = AUTHORIZATION
+    table = TABLE
 
     settings: Settings
 
@@ -108,18 +109,11 @@ class POP3Protocol(connection.Connection):
             self.session.commands += 1
             if len(line) > self.limits.pop3_line - 2 and grammar.keyword(line) != b"AUTH":
                 raise errors.BadSyntax("the line is too long")
-            await self._run(grammar.parse(line))
+            command = grammar.parse(line)
+            await self.run_command(command, type(command).__name__.upper())
             self.succeeded()
         except errors.DuckError as error:
             self._failed(error)
-
-    async def _run(self, command: grammar.Command) -> None:
-        name = type(command).__name__.upper()
-        rule = TABLE[type(command)]
-        state = self.session.state
-        if state not in rule.states:
-            raise errors.WrongState(f"{name} is not allowed in the state {state}")
-        await self.run(rule.handler(self, command), name)
 
     def _failed(self, error: errors.DuckError) -> None:
         # A message that somebody else has expunged is nobody's mistake.

@@ -6,33 +6,19 @@ answers the `Done` that becomes the tagged response; an error of `twisted_duck.e
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import Any
-
-import attrs
-
+from twisted_duck.connection import Rule
 from twisted_duck.imap import grammar
 from twisted_duck.imap.commands import append, fetch, idle, mailbox, message, session
 from twisted_duck.imap.commands.base import (
     AUTHENTICATED,
     NOT_AUTHENTICATED,
     SELECTED,
-    Connection,
-    Done,
 )
 
 ANY = frozenset({NOT_AUTHENTICATED, AUTHENTICATED, SELECTED})
 BEFORE_LOGIN = frozenset({NOT_AUTHENTICATED})
 AFTER_LOGIN = frozenset({AUTHENTICATED, SELECTED})
 IN_MAILBOX = frozenset({SELECTED})
-
-
-@attrs.frozen
-class Rule:
-    """Where a command is allowed (RFC 3501 §3), and who does it."""
-
-    states: frozenset[str]
-    handler: Callable[[Connection, Any], Awaitable[Done]]
 
 
 TABLE: dict[type, Rule] = {
