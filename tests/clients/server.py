@@ -74,12 +74,22 @@ class ServerTestCase(TestCase):
     """Each test has a database with one user, and one server (or more) on it."""
 
     timeout = 60
+    #: What the server is started with, besides IMAP.
+    options: tuple[str, ...] = ()
 
     async def setUp(self) -> None:
         self.uri = await mongo.database(self)
         self.directory = Path(tempfile.mkdtemp(dir=os.getcwd()))
         await self.duckmail("user", "add", USER, "--password", PASSWORD)
-        self.server = await self.start()
+        self.server = await self.start(*self.options)
+
+    @property
+    def certificate(self) -> Path:
+        """The one that the server made for itself."""
+        found = [*(self.directory / "data").rglob("*.pem")]
+        certificates = [path for path in found if b"BEGIN CERTIFICATE" in path.read_bytes()]
+        self.assertEqual(len(certificates), 1)
+        return certificates[0]
 
     async def start(self, *more: str) -> Server:
         """Another server process on the same database."""

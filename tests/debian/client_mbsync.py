@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from imapclient import IMAPClient
 
 from tests.clients.server import PASSWORD, USER, ServerTestCase
@@ -47,16 +45,9 @@ class MbsyncTests(ServerTestCase):
                 user=USER,
                 password=PASSWORD,
                 maildir=self.maildir,
-                certificate=self.certificate(),
+                certificate=self.certificate,
             )
         )
-
-    def certificate(self) -> Path:
-        """The one that the server made for itself."""
-        found = list((self.directory / "data").rglob("*.pem"))
-        certificates = [path for path in found if b"BEGIN CERTIFICATE" in path.read_bytes()]
-        self.assertEqual(len(certificates), 1)
-        return certificates[0]
 
     async def synchronise(self) -> None:
         await self.run_program("mbsync", "--config", str(self.directory / "mbsyncrc"), "--all")
