@@ -22,8 +22,8 @@ from twisted_duck.sasl import Credentials
 from twisted_duck.session import Session
 
 #: Told of a wrong password: the session, the user's name as the directory spells it if it has one like it, and the
-#: password.  `twisted_duck.policies.Bans.loginFailed` is one.
-LoginFailed: TypeAlias = Callable[[Session, str, str], object]
+#: password, or None where a wrong proof is all that there is (SCRAM).  `twisted_duck.policies.Bans.loginFailed` is one.
+LoginFailed: TypeAlias = Callable[[Session, str, str | None], object]
 
 # Each refusal is one of our errors, and UnauthorizedLogin, which is what cred lets a checker fail with and what stock
 # Twisted protocols understand.

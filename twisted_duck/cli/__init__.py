@@ -1,4 +1,4 @@
-"""`duckmail`: users, addresses, import, export and check, on the command line.
+"""`duckmail`: users, addresses, bans, import, export and check, on the command line.
 
     commands/    what each takes, its help, and what it does with the store
     importing    from files into an account
@@ -26,7 +26,7 @@ from zope.interface import provider
 
 from twisted_duck import __version__
 from twisted_duck.cli import console
-from twisted_duck.cli.commands import address, check, domain, export, import_, user
+from twisted_duck.cli.commands import address, bans, check, domain, export, import_, user
 from twisted_duck.cli.parser import Parser
 from twisted_duck.errors import DuckError
 from twisted_duck.service.fault import Fault
@@ -43,7 +43,7 @@ def parser() -> Parser:
     )
     top.add_argument("--version", action="version", version=f"Twisted Duck {__version__}")
     commands = top.add_subparsers(title="Commands", metavar="COMMAND", required=True)
-    for each in (user, address, domain, import_, export, check):
+    for each in (user, address, domain, bans, import_, export, check):
         each.add_to(commands)
     return top
 

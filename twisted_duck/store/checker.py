@@ -39,6 +39,9 @@ from twisted_duck.values import DELETED, SEEN
 _AT_ONCE = 1_000
 _TIME = 120.0
 
+#: What the server says of an index beside what it was told; names it may choose as it likes.
+_NOT_OURS = ("v", "ns", "name", "background")
+
 Repair = Callable[[], Awaitable[None]]
 
 
@@ -127,7 +130,7 @@ class _Checker:
                     {"listIndexes": collection, "cursor": {"batchSize": 1000}}
                 )
                 there = [
-                    {name: index[name] for name in ("key", "unique", "sparse") if name in index}
+                    {name: value for name, value in index.items() if name not in _NOT_OURS}
                     for index in reply["cursor"]["firstBatch"]
                 ]
             for index in wanted:

@@ -17,6 +17,10 @@ Documents (a name with `?` is left out where it has nothing to say):
     bodies         _id, user, size, tree, rope: [segment, ...], blobs?: [hash, ...], head, text,
                    envelope?, structure?, plain?, orphan?
     blobs          _id, hash, n, size, data, touched
+    bans           _id: a network, reason, until
+    attempts       _id: a network, tried: [hash, ...], until
+    rates          _id: a token bucket, full, until, took
+    secrets        _id: what for, key
     schema         _id: "schema", version
 
 `mailboxes._id` is the mailbox as sessions and tombstones know it, one UIDVALIDITY long; `box` is where its messages are
@@ -35,11 +39,12 @@ large for the message's document they are in the body's.  `bodies.head` and `bod
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 from twisted_duck import errors
 from twisted_duck.store.connection import MAJORITY, Mongo
 from twisted_duck.store.driver import Document
+from twisted_duck.values import DELETED
 
 #: Seconds that making an index may take where there is mail already.
 _INDEX_TIME = 3600.0
@@ -57,19 +62,22 @@ TOMBSTONES: Final = "tombstones"
 IMPORTS: Final = "imports"
 BODIES: Final = "bodies"
 BLOBS: Final = "blobs"
+BANS: Final = "bans"
+ATTEMPTS: Final = "attempts"
+RATES: Final = "rates"
+SECRETS: Final = "secrets"
 SCHEMA: Final = "schema"
 
 #: Collections whose documents belong to one user: every query on them names `user`.
 OF_A_USER: Final = frozenset({MAILBOXES, SUBSCRIPTIONS, MESSAGES, TOMBSTONES, IMPORTS, BODIES})
 
 
-def _index(*fields: str, unique: bool = False, sparse: bool = False) -> Document:
-    return {
-        "key": dict.fromkeys(fields, 1),
-        "name": "_".join(fields),
-        **({"unique": True} if unique else {}),
-        **({"sparse": True} if sparse else {}),
-    }
+def _index(*fields: str, **options: Any) -> Document:
+    return {"key": dict.fromkeys(fields, 1), "name": "_".join(fields), **options}
+
+
+#: What goes by itself when its time has come.
+_UNTIL: Final = _index("until", expireAfterSeconds=0)
 
 
 INDEXES: Final[dict[str, list[Document]]] = {
@@ -83,6 +91,8 @@ INDEXES: Final[dict[str, list[Document]]] = {
         _index("user", "box", "modseq"),
         # Which messages have this body: the collector's question.
         _index("user", "body"),
+        # What an EXPUNGE would free: STATUS asks for it.
+        _index("user", "box", "size", partialFilterExpression={"flags": DELETED}),
     ],
     TOMBSTONES: [_index("user", "mailbox", "modseq")],
     IMPORTS: [_index("user", "mailbox", "key", unique=True)],
@@ -96,6 +106,10 @@ INDEXES: Final[dict[str, list[Document]]] = {
         # Which blobs may be garbage, and which may be relied on, without reading their bytes.
         _index("hash", "touched"),
     ],
+    BANS: [_UNTIL],
+    ATTEMPTS: [_UNTIL],
+    RATES: [_UNTIL],
+    SECRETS: [],
 }
 
 

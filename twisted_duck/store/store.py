@@ -14,11 +14,13 @@ from twisted_duck.store import schema
 from twisted_duck.store.account import StoreAccount
 from twisted_duck.store.accounts import Accounts
 from twisted_duck.store.addresses import Addresses
+from twisted_duck.store.bans import StoreBans
 from twisted_duck.store.collector import Collector
 from twisted_duck.store.connection import Mongo, Times
 from twisted_duck.store.delivery import StoreDelivery
 from twisted_duck.store.driver import Document
 from twisted_duck.store.opened import Registry
+from twisted_duck.store.rates import StoreRates
 from twisted_duck.store.stream import ChangeStream
 from twisted_duck.store.uri import parse
 from twisted_duck.store.writers import Writers
@@ -60,6 +62,9 @@ class MailStore:
         self.collector = Collector(self._mongo, memory=memory)
         self.users = Accounts(self._mongo, self._removed)
         self.addresses = Addresses(self._mongo)
+        #: What the policies of all processes share: IBans and IRates of `twisted_duck.interfaces`.
+        self.bans = StoreBans(self._mongo, self.limits)
+        self.rates = StoreRates(self._mongo, self.limits)
 
     @property
     def mongo(self) -> Mongo:

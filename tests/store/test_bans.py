@@ -1,0 +1,206 @@
+"""Bans that hold over several processes: two stores on one database are two processes."""
+
+from __future__ import annotations
+
+import math
+import time
+from ipaddress import ip_network
+from typing import Any
+
+from twisted.internet.defer import gatherResults
+from zope.interface.verify import verifyObject
+
+from tests.store.base import StoreTestCase, together
+from tests.store.recorder import Recorder
+from twisted_duck.errors import ConnectionRefused
+from twisted_duck.interfaces import IBans
+from twisted_duck.policies import Mask, SharedBans
+from twisted_duck.session import Session
+from twisted_duck.store.store import MailStore
+from twisted_duck.values import Ban
+
+HOST = "192.0.2.1"
+NETWORK = "192.0.2.1/32"
+
+
+class BansCase(StoreTestCase):
+    async def setUp(self) -> None:
+        await super().setUp()
+        self.recorder = Recorder()
+        self.one = await self.make_store(on_command=self.recorder)
+        self.other = await self.make_store(on_command=self.recorder)
+
+
+class StoreBansTests(BansCase):
+    async def all(self, store: MailStore) -> list[Ban]:
+        return [ban async for ban in store.bans.all()]
+
+    async def listed(self, store: MailStore) -> list[str]:
+        return [ban.network for ban in await self.all(store)]
+
+    async def test_what_the_interface_promises(self) -> None:
+        verifyObject(IBans, self.one.bans)
+
+    async def test_the_same_key_for_all(self) -> None:
+        found = await gatherResults(
+            together(*(store.bans.secret() for store in [self.one, self.other] * 5))
+        )
+        self.assertEqual(len({*found}), 1)
+        self.assertEqual(len(found[0]), 16)
+        third = await self.make_store()
+        self.assertEqual(await third.bans.secret(), found[0])
+
+    async def test_different_attempts_are_counted_and_equal_ones_are_one(self) -> None:
+        counts = [
+            await store.bans.failed(NETWORK, attempt, 60)
+            for attempt in (b"ab", b"cd", b"ab")
+            for store in (self.one, self.other)
+        ]
+        self.assertEqual(counts, [1, 1, 2, 2, 2, 2])
+        self.assertEqual(await self.one.bans.failed("192.0.2.2/32", b"ab", 60), 1)
+
+    async def test_at_the_same_time(self) -> None:
+        attempts = [bytes([number, 0]) for number in range(20)]
+        counts = await gatherResults(
+            together(
+                *(s.bans.failed(NETWORK, a, 60) for a in attempts for s in (self.one, self.other))
+            )
+        )
+        self.assertEqual(max(counts), 20)
+
+    async def test_attempts_are_forgotten_after_the_window(self) -> None:
+        await self.one.bans.failed(NETWORK, b"ab", 0.05)
+        await self.pause(0.1)
+        self.assertEqual(await self.one.bans.failed(NETWORK, b"ef", 60), 1)
+
+    async def test_a_ban_is_known_to_all_and_survives(self) -> None:
+        ban = await self.one.bans.ban(NETWORK, "$reason", 60)
+        self.assertEqual((ban.network, ban.reason), (NETWORK, "$reason"))
+        self.assertTrue(math.isclose(ban.until, time.time() + 60, abs_tol=10))
+        self.assertEqual(await self.other.bans.find(NETWORK), ban)
+        self.assertIsNone(await self.other.bans.find("192.0.2.2/32"))
+        await self.one.close()
+        third = await self.make_store()
+        self.assertEqual(await third.bans.find(NETWORK), ban)
+
+    async def test_it_ends_before_it_is_removed(self) -> None:
+        await self.one.bans.ban(NETWORK, "why", 0.05)
+        await self.pause(0.1)
+        self.assertIsNone(await self.one.bans.find(NETWORK))
+        self.assertEqual(await self.all(self.one), [])
+        self.assertEqual(await self.one.bans.lift(ip_network(NETWORK)), [])
+
+    async def test_a_ban_forgets_the_attempts(self) -> None:
+        await self.one.bans.failed(NETWORK, b"ab", 60)
+        await self.other.bans.ban(NETWORK, "why", 60)
+        self.assertEqual(await self.one.bans.failed(NETWORK, b"cd", 60), 1)
+
+    async def test_another_ban_is_counted_from_now(self) -> None:
+        first = await self.one.bans.ban(NETWORK, "first", 1)
+        second = await self.other.bans.ban(NETWORK, "second", 60)
+        self.assertTrue(second.until > first.until)
+        self.assertEqual(await self.all(self.one), [second])
+
+    async def test_listed_in_the_order_in_which_they_end(self) -> None:
+        for network, seconds in (("192.0.2.2/32", 90), ("2001:db8::/64", 30), (NETWORK, 60)):
+            await self.one.bans.ban(network, "why", seconds)
+        self.assertEqual(await self.listed(self.other), ["2001:db8::/64", NETWORK, "192.0.2.2/32"])
+
+    async def test_lifted_by_an_address_or_a_network(self) -> None:
+        for given, stays in [
+            (NETWORK, ["192.0.2.2/32", "198.51.100.0/24", "2001:db8::/64"]),
+            ("192.0.2.0/24", ["198.51.100.0/24", "2001:db8::/64"]),
+            ("198.51.100.7", [NETWORK, "192.0.2.2/32", "2001:db8::/64"]),
+            ("2001:db8::ffff", [NETWORK, "192.0.2.2/32", "198.51.100.0/24"]),
+            ("2001:db8::/32", [NETWORK, "192.0.2.2/32", "198.51.100.0/24"]),
+            ("0.0.0.0/0", ["2001:db8::/64"]),
+            ("203.0.113.1", [NETWORK, "192.0.2.2/32", "198.51.100.0/24", "2001:db8::/64"]),
+        ]:
+            for network in (NETWORK, "192.0.2.2/32", "198.51.100.0/24", "2001:db8::/64"):
+                await self.one.bans.ban(network, "why", 60)
+                await self.one.bans.failed(network, b"ab", 60)
+            lifted = await self.other.bans.lift(ip_network(given))
+            self.assertEqual(await self.listed(self.one), stays)
+            self.assertEqual(len(lifted) + len(stays), 4)
+            for ban in lifted:
+                self.assertIsNone(await self.one.bans.find(ban.network))
+                self.assertEqual(await self.one.bans.failed(ban.network, b"cd", 60), 1)
+
+    async def test_the_database_removes_what_is_over(self) -> None:
+        mongo = self.one.mongo
+        for collection in ("bans", "attempts", "rates"):
+            reply = await mongo.run({"listIndexes": collection})
+            (index,) = [i for i in reply["cursor"]["firstBatch"] if i["key"] == {"until": 1}]
+            self.assertEqual(index["expireAfterSeconds"], 0)
+
+    async def test_no_collection_is_scanned(self) -> None:
+        bans = self.one.bans
+        await bans.secret()
+        await bans.failed(NETWORK, b"ab", 60)
+        await bans.ban(NETWORK, "why", 60)
+        await bans.find(NETWORK)
+        await self.all(self.one)
+        await bans.lift(ip_network(NETWORK))
+        self.assertEqual(await self.recorder.problems(self.one.mongo), [])
+
+
+class SharedBansTests(BansCase):
+    """The policy of each of the two processes."""
+
+    def policy(self, store: MailStore, **options: Any) -> SharedBans:
+        return SharedBans(store.bans, Mask(32, 64, 5), 60, 60, **options)
+
+    async def fail_with(
+        self, policy: SharedBans, *passwords: str | None, user: str = "ada"
+    ) -> None:
+        for password in passwords:
+            await policy.loginFailed(Session("IMAP", remoteAddress=HOST), user, password)
+
+    async def admits(self, policy: SharedBans, host: str = HOST) -> bool:
+        try:
+            await policy.onConnect(Session("IMAP", remoteAddress=host))
+        except ConnectionRefused:
+            return False
+        return True
+
+    async def test_spread_over_the_processes(self) -> None:
+        one, other = self.policy(self.one), self.policy(self.other)
+        await self.fail_with(one, "1", "2")
+        await self.fail_with(other, "3", "4")
+        self.assertEqual([await self.admits(one), await self.admits(other)], [True, True])
+        await self.fail_with(one, "5")
+        self.assertEqual([await self.admits(one), await self.admits(other)], [False, False])
+        self.assertTrue(await self.admits(one, "192.0.2.2"))
+        third = self.policy(await self.make_store())
+        self.assertFalse(await self.admits(third))
+
+    async def test_one_old_password_is_one_in_all_processes(self) -> None:
+        policies = self.policy(self.one), self.policy(self.other)
+        for _ in range(10):
+            for policy in policies:
+                await self.fail_with(policy, "old")
+        await self.fail_with(policies[0], "1", "2", "3")
+        self.assertTrue(await self.admits(policies[1]))
+
+    async def test_lifted(self) -> None:
+        one, other = self.policy(self.one), self.policy(self.other)
+        await self.fail_with(one, *"12345")
+        await self.one.bans.lift(ip_network(HOST))
+        self.assertTrue(await self.admits(other))
+        await self.fail_with(other, *"1234")
+        self.assertTrue(await self.admits(other))
+
+    async def test_no_password_is_kept(self) -> None:
+        await self.fail_with(self.policy(self.one), "wonderland", "", "\udcff\0", None)
+        (kept,) = await self.one.mongo.find("attempts", {"_id": NETWORK}, readConcern={})
+        self.assertEqual({*kept}, {"_id", "tried", "until"})
+        self.assertEqual([len(each) for each in kept["tried"]], [2, 2, 2, 2])
+        sent = repr(self.recorder.commands)
+        self.assertNotIn("wonderland", sent)
+        self.assertNotIn("ada", sent)
+
+    async def test_a_connection_is_one_question(self) -> None:
+        policy = self.policy(self.one)
+        self.recorder.clear()
+        await self.admits(policy)
+        self.assertEqual([n for n in self.recorder.names if "bans" in n], ["find bans"])
