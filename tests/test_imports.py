@@ -29,7 +29,7 @@ GROUND = {
     "names",
     "matching",
 }
-LANGUAGE = {"wire", "mime", "sasl", "predicates", "held", "addresses"}
+LANGUAGE = {"wire", "collation", "mime", "sasl", "predicates", "held", "addresses"}
 SESSION = {"session", "clock", "inactivity", "outflow", "spool"}
 #: What the protocols share that speak to one client each.
 CONNECTION = {"authorization", "connection", "factory", "login"}
@@ -39,7 +39,8 @@ RULES: dict[str, tuple[set[str], set[str]]] = {
     "": (set(), set()),
     **{name: (GROUND, {"attrs", "zope"}) for name in GROUND},
     "wire": (GROUND, {"attrs"}),
-    "mime": (GROUND | {"wire"}, {"attrs"}),
+    "collation": (GROUND, set()),
+    "mime": (GROUND | {"wire", "collation"}, {"attrs"}),
     "sasl": (GROUND | {"wire"}, {"attrs"}),
     "addresses": (GROUND, {"attrs"}),
     "predicates": (GROUND | {"mime"}, {"attrs"}),
@@ -48,6 +49,8 @@ RULES: dict[str, tuple[set[str], set[str]]] = {
     "imap.grammar": (GROUND | LANGUAGE | {"imap.utf7"}, {"attrs"}),
     "imap.responses": (GROUND | LANGUAGE | {"imap.utf7", "imap.grammar"}, {"attrs"}),
     "imap.view": (GROUND | LANGUAGE | {"imap.grammar"}, {"attrs"}),
+    "imap.sorting": (GROUND | LANGUAGE | {"imap.grammar"}, {"attrs"}),
+    "imap.threads": (GROUND | LANGUAGE, {"attrs"}),
     "spool": (GROUND, {"attrs"}),
     "guard": (GROUND | {"wire", "session", "clock"}, {"attrs", "zope", "twisted"}),
     "policies": (GROUND | {"session", "clock"}, {"attrs", "zope", "twisted"}),

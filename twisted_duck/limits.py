@@ -39,6 +39,10 @@ class Limits:
     # --- messages -----------------------------------------------------------------------------------------------------
     #: Bytes of one message: APPENDLIMIT (RFC 7889), SIZE (RFC 1870).
     message: int = 64 * MIB
+    #: Messages of one APPEND (RFC 3502): each that is long has a temporary file of its own.
+    append_messages: int = 64
+    #: Bytes of the messages of one APPEND together, where there are several: they become one transaction.
+    append: int = 64 * MIB
     #: Bytes of an arriving message that are held in memory before it goes to a temporary file.
     spool_memory: int = 256 * KIB
 
@@ -62,6 +66,13 @@ class Limits:
     mime_addresses: int = 256 * KIB
     #: Characters of header and of text, each, that are kept ready for SEARCH; beyond, a message is read again.
     mime_search: int = 1 * MIB
+    #: Characters of a subject or a name by which SORT and THREAD compare: lines have less, and all are held at once.
+    mime_sort_key: int = 500
+    #: Bytes of an address field in which its first address is looked for, to SORT by.
+    mime_sort_address: int = 4 * KIB
+    #: Messages that a message refers to by its References field, for THREAD; eight bytes each.  The longest discussions
+    #: have some hundred levels.
+    mime_references: int = 100
 
     # --- accounts -----------------------------------------------------------------------------------------------------
     #: Mailboxes of one user: LIST walks them all.

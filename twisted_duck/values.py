@@ -279,6 +279,28 @@ class StoreResult:
     modified: Sequence[int] = ()
 
 
+@attrs.frozen
+class Order:
+    """What SORT and THREAD compare of a message.
+
+    Strings are ready to be compared as they stand (`twisted_duck.collation`), and empty where there is nothing.
+    """
+
+    #: The Date field in seconds since 1970, UTC (RFC 5256 §2.2); None where it names no day.
+    sent: int | None = None
+    #: The base subject (RFC 5256 §2.1).
+    subject: str = ""
+    #: Whether its subject says that the message is a reply or was forwarded.
+    answers: bool = False
+    #: The mailbox (the part before the @) of the first address in From, To and Cc.
+    sender: str = ""
+    to: str = ""
+    cc: str = ""
+    #: What is shown of the first address in From and To (RFC 5957 §3).
+    sender_name: str = ""
+    to_name: str = ""
+
+
 #: What `IMailbox.fetch` may be asked to bring beside the UID.
 FetchWant = Literal["date", "saved", "size", "envelope", "bodystructure", "body", "content"]
 

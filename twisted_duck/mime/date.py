@@ -1,4 +1,4 @@
-"""The Date field as SENTBEFORE, SENTON and SENTSINCE compare it (RFC 5322 §3.3, §4.3)."""
+"""The Date field as SENTBEFORE, SENTON, SENTSINCE and SORT compare it (RFC 5322 §3.3, §4.3)."""
 
 from __future__ import annotations
 
@@ -16,6 +16,22 @@ _DATE = re.compile(
     rb"(\d{2,4})(?!\d)",
     re.IGNORECASE,
 )
+_TIME = re.compile(
+    rb"\s*(\d{1,2})\s*:\s*(\d{2})(?:\s*:\s*(\d{2}))?(?!\d)(?:[.,]\d*)?\s*(?:([+-])(\d{2})(\d{2})(?!\d)|([a-z]+))?",
+    re.IGNORECASE,
+)
+_ZONES: Final = {
+    b"edt": -4,
+    b"est": -5,
+    b"cdt": -5,
+    b"cst": -6,
+    b"mdt": -6,
+    b"mst": -7,
+    b"pdt": -7,
+    b"pst": -8,
+}
+"""Hours from UTC of the names in RFC 5322 §4.3; any other name says nothing, and is read as UTC."""
+_EPOCH: Final = datetime.date(1970, 1, 1).toordinal()
 _MONTHS: Final = {
     name: number
     for number, name in enumerate(b"jan feb mar apr may jun jul aug sep oct nov dec".split(), 1)
@@ -27,13 +43,46 @@ def sent_date(value: bytes) -> datetime.date | None:
 
     None where it names none. Years of two and three digits are read as RFC 5322 §4.3 says.
     """
-    match = _DATE.match(_COMMENT.sub(b" ", unfold(value)[:_LONGEST]))
+    found = _day(_readable(value))
+    return None if found is None else found[0]
+
+
+def sent_moment(value: bytes) -> int | None:
+    """The moment that a Date field names, in seconds since 1970, UTC (RFC 5256 §2.2); None where it names no day.
+
+    Without a zone, or with one that is none, the time is UTC; without a time the day begins.
+    """
+    text = _readable(value)
+    found = _day(text)
+    if found is None:
+        return None
+    day, end = found
+    start_of_day = (day.toordinal() - _EPOCH) * 86_400
+    time = _TIME.match(text, end)
+    if time is None:
+        return start_of_day
+    hour, minute, second = (int(each or 0) for each in time.group(1, 2, 3))
+    if hour > 23 or minute > 59 or second > 60:
+        return start_of_day
+    offset = 3_600 * _ZONES.get((time[7] or b"").lower(), 0)
+    if time[4] is not None and int(time[6]) < 60:
+        offset = (60 * int(time[5]) + int(time[6])) * (-60 if time[4] == b"-" else 60)
+    return start_of_day + 3_600 * hour + 60 * minute + min(second, 59) - offset
+
+
+def _readable(value: bytes) -> bytes:
+    return _COMMENT.sub(b" ", unfold(value)[:_LONGEST])
+
+
+def _day(text: bytes) -> tuple[datetime.date, int] | None:
+    """The day, and where it ends in the text."""
+    match = _DATE.match(text)
     if match is None:
         return None
     year = int(match[3])
     if len(match[3]) < 4:
         year += 2000 if len(match[3]) == 2 and year < 50 else 1900
     try:
-        return datetime.date(year, _MONTHS[match[2].lower()], int(match[1]))
+        return datetime.date(year, _MONTHS[match[2].lower()], int(match[1])), match.end()
     except ValueError:
         return None

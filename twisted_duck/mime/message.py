@@ -8,6 +8,8 @@ from attrs import evolve, frozen
 
 from twisted_duck.limits import Limits
 from twisted_duck.mime.date import sent_date
+from twisted_duck.mime.order import order
+from twisted_duck.mime.references import ids
 from twisted_duck.mime.scan import (
     DEFAULT_LIMITS,
     Data,
@@ -19,6 +21,7 @@ from twisted_duck.mime.scan import (
 )
 from twisted_duck.mime.structure import structure
 from twisted_duck.mime.text import Searchable, iter_search_header, searchable
+from twisted_duck.values import Order
 
 
 @frozen
@@ -45,6 +48,10 @@ class Analysis:
     sent_date: datetime.date | None
     searchable: Searchable
     leaves: tuple[Leaf, ...]
+    #: What SORT and THREAD compare.
+    order: Order
+    #: The message's own ID and those it refers to (`twisted_duck.mime.references`).
+    ids: bytes
 
 
 def analyse(data: Data, limits: Limits = DEFAULT_LIMITS) -> Analysis:
@@ -62,6 +69,8 @@ def analyse(data: Data, limits: Limits = DEFAULT_LIMITS) -> Analysis:
         leaves=tuple(
             Leaf(part.body, part.end, part.encoding is Encoding.BASE64) for part in tree.leaves()
         ),
+        order=order(heads[0].fields, limits),
+        ids=ids(heads[0].fields, limits.mime_references),
     )
 
 

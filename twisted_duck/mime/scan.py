@@ -32,9 +32,9 @@ _BLANK = re.compile(rb"\n\r?\n")
 _CHUNK = 1 << 20
 _VERSION = 1
 
-#: Fields that ENVELOPE and BODYSTRUCTURE are made of, with those that say how a part is built.
+#: Fields that ENVELOPE, BODYSTRUCTURE and threads are made of, with those that say how a part is built.
 WANTED: Final = selector(
-    b"date subject from sender reply-to to cc bcc in-reply-to message-id content-type"
+    b"date subject from sender reply-to to cc bcc in-reply-to message-id references content-type"
     b" content-transfer-encoding content-id content-description content-disposition content-language"
     b" content-location content-md5".split()
 )

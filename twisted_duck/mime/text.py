@@ -9,12 +9,12 @@ from __future__ import annotations
 import binascii
 import codecs
 import re
-import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, Protocol
 
 from attrs import frozen
 
+from twisted_duck.collation import decomposed, one
 from twisted_duck.limits import Limits
 from twisted_duck.mime.header import unfolded_lines
 from twisted_duck.mime.scan import (
@@ -57,13 +57,7 @@ class _Folded(dict[int, str]):
 
 
 def _fold_character(character: str) -> str:
-    decomposed = unicodedata.normalize("NFKD", _one(character.title(), character))
-    return "".join(_one(_one(part.title(), part).lower(), part) for part in decomposed)
-
-
-def _one(mapped: str, character: str) -> str:
-    """The simple case mapping, which is always one character, where the full one may be more."""
-    return mapped if len(mapped) == 1 else character
+    return "".join(one(one(part.title(), part).lower(), part) for part in decomposed(character))
 
 
 _folded: Final = _Folded()
@@ -73,8 +67,9 @@ def fold(text: str) -> str:
     """`text` so that strings which differ in case or composition alone are equal (RFC 5051 §2).
 
     Each character is mapped to title case and decomposed, by itself: no run of combining marks is ever sorted, so
-    the cost is linear. What a decomposition brings to light (the letters of a ligature) is mapped as well, and
-    all ends in lower case, as the names of header fields are.
+    the cost is linear. Whatever is equal by RFC 5051 is equal here. What a decomposition brings to light (the letters
+    of a ligature) is mapped as well, so that who looks for them finds the ligature, too; all ends in lower case, as the
+    names of header fields are.
     """
     return text.lower() if text.isascii() else text.translate(_folded)
 
