@@ -588,7 +588,8 @@ class ShutDownTests(GuardCase):
         self.assertEqual(socket.lost, 1)
         self.clock.advance(self.limits.on_close)
         self.successResultOf(done)
-        self.assertEqual(len(self.flushLoggedErrors()), 1)
+        # One that is slow is no bug.
+        self.assertEqual(self.flushLoggedErrors(), [])
 
     def test_a_hook_that_shuts_the_server_down(self) -> None:
         factory = self.guard(protocol="IMAP")

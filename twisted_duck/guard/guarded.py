@@ -6,7 +6,7 @@ import enum
 from collections.abc import Callable, Iterable
 from typing import Any, Literal, TypeAlias
 
-from twisted.internet.defer import CancelledError, Deferred, maybeDeferred, succeed
+from twisted.internet.defer import CancelledError, Deferred, TimeoutError, maybeDeferred, succeed
 from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import (
     IAddress,
@@ -415,11 +415,17 @@ class GuardedFactory(PassageFactory):
         see_home = getattr(self.wrappedFactory, "shutDown", None)
         inner = maybeDeferred(see_home, reason) if see_home is not None else succeed(None)
         inner.addTimeout(limits.shut_down + limits.on_close, self.clock)
-        inner.addErrback(lambda failure: self.log.failure("not everybody was seen home", failure))
+        inner.addErrback(self._not_seen_home)
         for connection in list(self.connections):
             connection.shut_down(reason, served=see_home is None)
         alarm = self.clock.callLater(limits.shut_down, self._cut_off, reason)
         return Deferred.fromCoroutine(self._until_empty(inner, alarm))
+
+    def _not_seen_home(self, failure: Failure) -> None:
+        if failure.check(TimeoutError):
+            self.log.warn("{name}: some commands were not finished in time", name=self.name)
+        else:
+            self.log.failure("not everybody was seen home", failure)
 
     async def _until_empty(self, inner: Deferred[Any], alarm: IDelayedCall) -> None:
         try:

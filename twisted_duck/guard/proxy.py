@@ -140,9 +140,16 @@ class ProxyFactory(PassageFactory):
         clock: IReactorTime | None = None,
     ) -> None:
         super().__init__(factory)
-        self._networks = [ip_network(network) for network in networks]
+        self.trust(networks)
         self.limits = limits or Limits()
         self.clock = clock or reactor_clock()
+
+    def trust(self, networks: Iterable[str | IPv4Network | IPv6Network]) -> None:
+        """From now on the proxies are there; connections that are there stay.
+
+        @raise ValueError: a network that is none
+        """
+        self._networks = [ip_network(network) for network in networks]
 
     def trusts(self, peer: Any) -> bool:
         """Whether an address is that of a proxy; one without a network address is not."""

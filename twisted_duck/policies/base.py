@@ -213,7 +213,7 @@ class Policies(Policy):
         self.log.error(
             "{session.id}: {kind} in loginFailed of {policy}\n{trace}",
             session=session,
-            kind=failure.type.__qualname__,
+            kind=type(failure.value).__qualname__,
             policy=policy.name,
             trace="".join(traceback.format_tb(failure.getTracebackObject())),
         )

@@ -16,7 +16,7 @@ class Networks(Policy):
     """Lets in or keeps out by address.
 
     The most specific network that holds an address decides; one that is both allowed and denied is denied.  An address in
-    none of them is denied if anything is allowed at all, else allowed.
+    none of them is denied if there is anything, or a file of what, is allowed, else allowed.
 
     Files have a network or an address a line, with remarks behind `#`; `reload` reads them again.
 
@@ -46,7 +46,8 @@ class Networks(Policy):
         denied = [*self._deny, *_read(self._deny_file)]
         verdicts = dict.fromkeys(allowed, True) | dict.fromkeys(denied, False)
         self._table = NetworkTable(verdicts)
-        self._default = not allowed
+        # A list that has become empty by some mishap lets in nobody.
+        self._default = not allowed and self._allow_file is None
 
     def onConnect(self, session: Session) -> None:
         address = parse(session.remoteAddress)

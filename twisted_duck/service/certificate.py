@@ -50,6 +50,10 @@ class ServerCertificate:
         """
         self._context = _context(*self._files)
 
+    def become(self, other: ServerCertificate) -> None:
+        """Be another one from now on; connections that are there keep what they have."""
+        self._files, self._context = other._files, other._context
+
     def serverConnectionForTLS(self, tlsProtocol: Any) -> SSL.Connection:
         return SSL.Connection(self._context, None)
 

@@ -6,19 +6,21 @@ Every mistake ends with a `ConfigError`: one line that names the file or the opt
 
 from __future__ import annotations
 
-import difflib
 import os
 import tomllib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import attrs
 
 from twisted_duck.limits import Limits
-from twisted_duck.lmtp.spam import SpamMark
+from twisted_duck.service import reading
 from twisted_duck.service.fault import Fault
+from twisted_duck.service.policies import DEFAULT_POLICIES, PolicyTable, read_policies
 from twisted_duck.service.protocols import PROTOCOLS, Protocol
+from twisted_duck.service.reading import Read
 
 CleartextAuth = Literal["never", "loopback", "always"]
 DeleteAction = Literal["delete", "trash"]
@@ -37,10 +39,13 @@ class Listener:
     endpoint: str
     #: Whether TLS begins with the first byte.
     tls: bool = False
+    #: Whether a PROXY header comes before everything else.
+    proxied: bool = False
 
     @property
     def option(self) -> str:
-        return f"--{self.protocol.name}{'s' if self.tls else ''}"
+        """What it was asked for with."""
+        return f"{'proxy.' if self.proxied else '--'}{self.protocol.name}{'s' if self.tls else ''}"
 
 
 @attrs.frozen
@@ -66,78 +71,11 @@ class Settings:
     #: See `twisted_duck.lmtp.spam.SpamMark`.
     lmtp_spam_header: str | None = None
     lmtp_ignore_dots: bool = True
+    #: From left to right.
+    policies: tuple[PolicyTable, ...] = DEFAULT_POLICIES
+    #: Where the proxies are that send PROXY headers.
+    proxy_networks: tuple[IPv4Network | IPv6Network, ...] = ()
     limits: Limits = Limits()
-
-
-#: Of a limit, whatever its unit: a TiB, or 34,000 years.  Sums of several still fit the 63 bits of IMAP and BSON.
-_LARGEST_BOUND = 1 << 40
-
-
-# --- kinds of values: what was written -> what is meant; ValueError says what it must be ------------------------------
-
-
-def _text(value: object, base: Path) -> str:
-    if isinstance(value, str) and value and "\n" not in value:
-        return value
-    raise ValueError("must be text that is not empty")
-
-
-def _path(value: object, base: Path) -> Path:
-    if isinstance(value, str) and value and "\0" not in value:
-        return base / Path(value).expanduser()
-    raise ValueError("must be the name of a file or directory")
-
-
-def _program(value: object, base: Path) -> str:
-    # A bare name is looked up on the PATH.
-    return str(_path(value, base)) if "/" in _text(value, base) else _text(value, base)
-
-
-def _flag(value: object, base: Path) -> bool:
-    if isinstance(value, bool):
-        return value
-    raise ValueError("must be true or false")
-
-
-def _uri(value: object, base: Path) -> str:
-    if isinstance(value, str) and value.startswith(("mongodb://", "mongodb+srv://")):
-        return value
-    # What was written may hold a password, so it is not repeated.
-    raise ValueError("must be a MongoDB URI: mongodb://host:port/database?replicaSet=name")
-
-
-def _one_of(literal: Any) -> Callable[[object, Path], str]:
-    """@param literal: a C{Literal} of text"""
-    choices = get_args(literal)
-
-    def read(value: object, base: Path) -> str:
-        if value in choices:
-            return str(value)
-        raise ValueError(f"must be one of {', '.join(map(repr, choices))}")
-
-    return read
-
-
-def _spam_header(value: object, base: Path) -> str:
-    text = _text(value, base)
-    SpamMark.parse(text)
-    return text
-
-
-def _endpoints(value: object, base: Path) -> tuple[str, ...]:
-    if isinstance(value, list) and all(isinstance(each, str) and each for each in value):
-        return tuple(value)
-    if isinstance(value, list) and "" in value:
-        raise ValueError("must not be empty; give a Twisted endpoint string, as tcp:143")
-    raise ValueError('must be a list of Twisted endpoint strings, as ["tcp:143"]')
-
-
-def _bound(value: object, base: Path) -> int:
-    if isinstance(value, int) and not isinstance(value, bool) and value > 0:
-        if value > _LARGEST_BOUND:
-            raise ValueError(f"must be at most {_LARGEST_BOUND:,}")
-        return value
-    raise ValueError("must be a whole number above 0")
 
 
 # --- the list ---------------------------------------------------------------------------------------------------------
@@ -149,7 +87,7 @@ class Setting:
 
     #: In the file, with its table: `mongo.uri`.
     key: str
-    read: Callable[[object, Path], Any]
+    read: Read
     #: On the command line, without the dashes; None: in the file only.
     option: str | None = None
     help: str = ""
@@ -163,7 +101,7 @@ def _listen() -> Iterator[Setting]:
     for protocol in PROTOCOLS:
         yield Setting(
             f"listen.{protocol.name}",
-            _endpoints,
+            reading.endpoints,
             protocol.name,
             f"Serve {protocol.title} on this Twisted endpoint, as {protocol.usual}. {protocol.note} May be given"
             " several times.",
@@ -172,7 +110,7 @@ def _listen() -> Iterator[Setting]:
         if protocol.usual_tls:
             yield Setting(
                 f"listen.{protocol.name}s",
-                _endpoints,
+                reading.endpoints,
                 f"{protocol.name}s",
                 f"Serve {protocol.title} with TLS from the first byte on this Twisted endpoint, as"
                 f" {protocol.usual_tls}. May be given several times.",
@@ -180,62 +118,72 @@ def _listen() -> Iterator[Setting]:
             )
 
 
+def _listen_to_proxies() -> Iterator[Setting]:
+    for protocol in PROTOCOLS:
+        yield Setting(f"proxy.{protocol.name}", reading.proxied_endpoints)
+        if protocol.usual_tls:
+            yield Setting(f"proxy.{protocol.name}s", reading.proxied_endpoints)
+
+
 SETTINGS: tuple[Setting, ...] = (
     Setting(
         "data_dir",
-        _path,
+        reading.path,
         "data-dir",
         "Where the embedded MongoDB and the self-signed certificate are kept"
         " (default: /var/lib/duckmail for root, else ~/.local/share/duckmail).",
     ),
     Setting(
         "mongo.uri",
-        _uri,
+        reading.uri,
         "mongo",
         "Keep mail in this MongoDB (a replica set or a sharded cluster) instead of the embedded one. A URI with a"
         " password is better kept in the configuration file: command lines are seen by everybody.",
     ),
     Setting(
         "mongo.mongod",
-        _program,
+        reading.program,
         "mongod",
         "The mongod program to run as the embedded MongoDB (default: the one on the PATH, else that of the"
         " 'embedded' extra).",
     ),
     *_listen(),
+    Setting("proxy.networks", reading.networks),
+    *_listen_to_proxies(),
+    Setting("policy", read_policies),
     Setting(
         "tls.certificate",
-        _path,
+        reading.path,
         "certificate",
         "A PEM file with the certificate and its chain (default: a self-signed one is made in the data directory).",
     ),
     Setting(
         "tls.key",
-        _path,
+        reading.path,
         "key",
         "A PEM file with the certificate's private key (default: the certificate's file).",
     ),
     Setting(
         "auth.cleartext",
-        _one_of(CleartextAuth),
+        reading.one_of(CleartextAuth),
         "allow-cleartext-auth",
         "Take passwords over connections without TLS, from anywhere.",
         flag="always",
     ),
-    Setting("pop3.delete", _one_of(DeleteAction)),
-    Setting("pop3.retr_sets_seen", _flag),
-    Setting("lmtp.starttls", _flag),
-    Setting("lmtp.hostname", _text),
-    Setting("lmtp.spam_header", _spam_header),
-    Setting("lmtp.ignore_dots", _flag),
+    Setting("pop3.delete", reading.one_of(DeleteAction)),
+    Setting("pop3.retr_sets_seen", reading.flag),
+    Setting("lmtp.starttls", reading.flag),
+    Setting("lmtp.hostname", reading.text),
+    Setting("lmtp.spam_header", reading.spam_header),
+    Setting("lmtp.ignore_dots", reading.flag),
     Setting(
         "demo",
-        _flag,
+        reading.flag,
         "demo",
         "Make an account called demo with a few messages in it, and say how to log in.",
         flag=True,
     ),
-    *(Setting(f"limits.{field.name}", _bound) for field in attrs.fields(Limits)),
+    *(Setting(f"limits.{field.name}", reading.bound) for field in attrs.fields(Limits)),
 )
 
 _BY_KEY = {setting.key: setting for setting in SETTINGS}
@@ -245,10 +193,13 @@ _TABLES = {setting.key.partition(".")[0] for setting in SETTINGS if "." in setti
 # --- reading ----------------------------------------------------------------------------------------------------------
 
 
-def load(file: Path | None, options: Mapping[str, object]) -> Settings:
+def load(
+    file: Path | None, options: Mapping[str, object], directory: Path | None = None
+) -> Settings:
     """The settings of a file, and over them those of the command line.
 
     @param options: what was given on the command line, by `Setting.key`
+    @param directory: where that was; the present one by default
     @raise ConfigError: a mistake in either
     """
     values: dict[str, Any] = {}
@@ -258,7 +209,7 @@ def load(file: Path | None, options: Mapping[str, object]) -> Settings:
             values[key] = _read(_BY_KEY[key], value, file.parent, f"{file}: {key}")
     for key, value in options.items():
         setting = _BY_KEY[key]
-        values[key] = _read(setting, value, Path.cwd(), f"--{setting.option}")
+        values[key] = _read(setting, value, directory or Path.cwd(), f"--{setting.option}")
     return _settings(values)
 
 
@@ -286,11 +237,12 @@ def _flat(file: Path, document: dict[str, Any]) -> Iterator[tuple[str, object]]:
 def _known(file: Path, key: str) -> str:
     if key in _BY_KEY:
         return key
-    names = {name.rpartition(".")[2]: name for name in _BY_KEY}
-    close = difflib.get_close_matches(key, [*_BY_KEY, *_TABLES], 1)
-    if not close:
-        close = difflib.get_close_matches(key.rpartition(".")[2], names, 1)
-    advice = f"did you mean {names.get(close[0], close[0])}?" if close else "remove it"
+    # Of several with one last name, the first: listen.imap, not proxy.imap.
+    names = {name.rpartition(".")[2]: name for name in reversed(_BY_KEY)}
+    last = key.rpartition(".")[2]
+    like = names.get(last) or reading.close(key, [*_BY_KEY, *_TABLES])
+    like = like or names.get(reading.close(last, names) or "")
+    advice = f"did you mean {like}?" if like else reading.REMOVE
     raise ConfigError(f"{file}: unknown key {key}; {advice}")
 
 
@@ -303,11 +255,20 @@ def _read(setting: Setting, value: object, base: Path, where: str) -> Any:
 
 def _settings(values: dict[str, Any]) -> Settings:
     listeners = [
-        Listener(protocol, endpoint, tls)
+        Listener(protocol, endpoint, tls, proxied)
         for protocol in PROTOCOLS
+        for proxied in (False, True)
         for tls in (False, True)
-        for endpoint in values.get(f"listen.{protocol.name}{'s' if tls else ''}", ())
+        for endpoint in values.get(_listener_key(protocol, tls, proxied), ())
     ]
+    proxied, networks = any(each.proxied for each in listeners), values.get("proxy.networks")
+    if proxied and not networks:
+        raise ConfigError("proxy.networks is not set: say where the proxies are")
+    if networks and not proxied:
+        raise ConfigError(
+            "proxy.networks is set and nothing listens to proxies: give endpoints, as"
+            ' proxy.imaps = ["tcp:10993"], or remove it'
+        )
     if not listeners:
         listeners = [*_on_loopback()]
     certificate, key = values.get("tls.certificate"), values.get("tls.key")
@@ -322,6 +283,15 @@ def _settings(values: dict[str, Any]) -> Settings:
         for name, bound in values.items()
         if name.startswith("limits.")
     }
+    bounds = Limits(**limits)
+    policies = values.get("policy", DEFAULT_POLICIES)
+    longest = min(bounds.on_connect, bounds.on_authenticated)
+    for policy in policies:
+        if policy.delay is not None and policy.delay >= longest:
+            raise ConfigError(
+                f"{policy.place}: delay must be less than limits.on_connect and"
+                f" limits.on_authenticated, {longest} seconds: whoever waits longer is refused"
+            )
     return Settings(
         data_dir=values.get("data_dir") or default_data_dir(),
         mongo_uri=values.get("mongo.uri"),
@@ -337,8 +307,14 @@ def _settings(values: dict[str, Any]) -> Settings:
         lmtp_hostname=values.get("lmtp.hostname"),
         lmtp_spam_header=values.get("lmtp.spam_header"),
         lmtp_ignore_dots=values.get("lmtp.ignore_dots", True),
-        limits=Limits(**limits),
+        policies=policies,
+        proxy_networks=networks or (),
+        limits=bounds,
     )
+
+
+def _listener_key(protocol: Protocol, tls: bool, proxied: bool) -> str:
+    return f"{'proxy' if proxied else 'listen'}.{protocol.name}{'s' if tls else ''}"
 
 
 def _on_loopback() -> Iterator[Listener]:

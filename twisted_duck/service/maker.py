@@ -24,7 +24,7 @@ def makeService(options: Options) -> IService:
     from twisted.internet import reactor
 
     try:
-        return Server(reactor, options.settings(), _open_store, Ending(reactor))
+        return Server(reactor, options.settings(), _open_store, Ending(reactor), options.settings)
     except Fault as fault:
         raise SystemExit(f"duckmail: {fault}") from None
 

@@ -64,11 +64,13 @@ class Options(usage.Options):
     def __init__(self) -> None:
         self.given: dict[str, Any] = {}
         self.config: Path | None = None
+        self._directory = Path.cwd()
         super().__init__()  # type: ignore[no-untyped-call]
 
     def opt_config(self, file: str) -> None:
         """Read settings from this TOML file (see below)."""
-        self.config = Path(file)
+        # Now: it is read again when the process may be in another directory.
+        self.config = Path(file).absolute()
 
     def opt_version(self) -> None:
         """Display the version of Twisted Duck and exit."""
@@ -77,7 +79,7 @@ class Options(usage.Options):
 
     def settings(self) -> Settings:
         """@raise ConfigError: they make no sense"""
-        return load(self.config, self.given)
+        return load(self.config, self.given, self._directory)
 
     def getUsage(self, width: int | None = None) -> str:
         return str(super().getUsage(width)) + _MORE

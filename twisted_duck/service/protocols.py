@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import attrs
 from twisted.cred.portal import Portal
 
+from twisted_duck.policies import Policies
+
 if TYPE_CHECKING:
     from twisted_duck.addresses import AddressRules
     from twisted_duck.service.config import Settings
@@ -24,6 +26,8 @@ class Parts:
     tls: Any
     clock: Any
     settings: Settings
+    #: Who may connect and log in.
+    policies: Policies
 
 
 def _imap(parts: Parts) -> Any:
@@ -35,6 +39,9 @@ def _imap(parts: Parts) -> Any:
         limits=parts.settings.limits,
         clock=parts.clock,
         cleartextAuth=parts.settings.cleartext_auth,
+        onConnect=parts.policies.onConnect,
+        onClose=parts.policies.onClose,
+        onAuthenticated=parts.policies.onAuthenticated,
     )
 
 
@@ -47,6 +54,9 @@ def _pop3(parts: Parts) -> Any:
         limits=parts.settings.limits,
         clock=parts.clock,
         cleartextAuth=parts.settings.cleartext_auth,
+        onConnect=parts.policies.onConnect,
+        onClose=parts.policies.onClose,
+        onAuthenticated=parts.policies.onAuthenticated,
         deleteAction=parts.settings.pop3_delete,
         retrSetsSeen=parts.settings.pop3_retr_sets_seen,
     )
@@ -64,6 +74,8 @@ def _lmtp(parts: Parts) -> Any:
         clock=parts.clock,
         hostname=settings.lmtp_hostname,
         spamHeader=settings.lmtp_spam_header,
+        onConnect=parts.policies.onConnect,
+        onClose=parts.policies.onClose,
     )
 
 

@@ -7,6 +7,10 @@
     listening     only now, so that whoever can connect is served
 
 Each step leaves behind how it is undone; stopping undoes them from the last to the first.
+
+SIGHUP has the configuration read again.  Everything new is made first; if that can't be done, one line says why and nothing
+has changed.  Then it takes the place of the old: the certificate, the policies with their lists, the networks of proxies.
+Connections that are there stay, and are counted by the policies that come.
 """
 
 from __future__ import annotations
@@ -16,26 +20,30 @@ from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from typing import Any, Protocol
 
+import attrs
 from twisted.application.service import Service
-from twisted.internet.defer import CancelledError, Deferred, TimeoutError
+from twisted.internet.defer import CancelledError, Deferred, DeferredList
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.error import CannotListenError
+from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.python.failure import Failure
 
 from twisted_duck.addresses import AddressRules
 from twisted_duck.errors import DuckError
+from twisted_duck.guard import ProxyFactory
 from twisted_duck.limits import Limits
+from twisted_duck.policies import Policies
 from twisted_duck.service.certificate import ServerCertificate, self_signed
 from twisted_duck.service.config import ConfigError, Listener, Settings
 from twisted_duck.service.datadir import DataDir
 from twisted_duck.service.embedded import EmbeddedMongo
 from twisted_duck.service.fault import Fault
+from twisted_duck.service.hangup import Hangup
+from twisted_duck.service.policies import Made, PolicyParts, make_policies
 from twisted_duck.service.protocols import Parts
-
-#: Seconds that commands in progress get to finish when the service is stopped.
-GRACE = 10.0
+from twisted_duck.service.refusals import PERIOD, Refusals
 
 log = Logger()
 
@@ -63,10 +71,15 @@ class Store(Protocol):
 OpenStore = Callable[[Any, str, Limits], Awaitable[Store]]
 
 
+#: What SIGHUP changes, of `Settings`; for the rest the server must be started again.
+_RELOADED = {"certificate", "key", "policies", "proxy_networks"}
+
+
 class Server(Service):
     """The whole server.
 
     @param end: told, once, why it could not start or cannot go on
+    @param reread: reads the settings again; fails with ConfigError
     @raise ConfigError: an endpoint that is none
     """
 
@@ -76,11 +89,21 @@ class Server(Service):
         settings: Settings,
         open_store: OpenStore,
         end: Callable[[Exception], None],
+        reread: Callable[[], Settings] | None = None,
     ) -> None:
         self._reactor = reactor
         self._settings = settings
         self._open_store = open_store
         self._end = end
+        self._reread = reread or (lambda: settings)
+        self._hangup = Hangup(reactor, self._hung_up)
+        self._certificate: ServerCertificate | None = None
+        self._parts: PolicyParts | None = None
+        #: The policies that there are, and as one.
+        self._made: Made = ()
+        self._policies = Policies()
+        self._refusals = Refusals()
+        self._proxies: list[ProxyFactory] = []
         self._undo = AsyncExitStack()
         self._starting: Deferred[None] | None = None
         #: What it listens on, when it does.
@@ -91,6 +114,7 @@ class Server(Service):
 
     def startService(self) -> None:
         super().startService()  # type: ignore[no-untyped-call]
+        self._hangup.install()
         self._starting = Deferred.fromCoroutine(self._start())
         self._starting.addErrback(self._failed)
 
@@ -100,11 +124,12 @@ class Server(Service):
 
     async def _start(self) -> None:
         settings = self._settings
-        tls = self._certificate()
+        tls = self._certificate = _certificate(settings)
         uri = settings.mongo_uri or await self._embedded()
         store = await self._open_store(self._reactor, uri, settings.limits)
         self._undo.push_async_callback(store.close)
         demo = await self._demo(store) if settings.demo else None
+        self._judge(store)
         await self._listen(store, tls)
         if demo is not None:
             self._tell(*demo)
@@ -113,7 +138,10 @@ class Server(Service):
         if self._starting is not None:
             self._starting.cancel()
             await self._starting
-        await self._undo.aclose()
+        try:
+            await self._undo.aclose()
+        finally:
+            self._hangup.remove()
 
     def _failed(self, failure: Failure) -> None:
         if failure.check(CancelledError):
@@ -123,12 +151,6 @@ class Server(Service):
         self._end(failure.value)  # type: ignore[arg-type]
 
     # --- the steps ----------------------------------------------------------------------------------------------------
-
-    def _certificate(self) -> ServerCertificate:
-        certificate, key = self._settings.certificate, self._settings.key
-        if certificate is None or key is None:
-            return self_signed(DataDir(self._settings.data_dir))
-        return ServerCertificate(certificate, key)
 
     async def _embedded(self) -> str:
         server = EmbeddedMongo(
@@ -155,40 +177,123 @@ class Server(Service):
                     password=password,
                 )
 
+    def _judge(self, store: Store) -> None:
+        """Policies, from here on."""
+        self._parts = PolicyParts(self._settings.limits, self._reactor, store)
+        self._use(make_policies(self._settings.policies, self._parts))
+        reports = LoopingCall(self._report)
+        reports.clock = self._reactor
+        reports.start(PERIOD, now=False)
+        self._undo.callback(self._sum_up)
+        self._undo.callback(reports.stop)
+
+    def _use(self, made: Made) -> None:
+        self._count_refusals()
+        self._made = made
+        self._policies.replace(*(policy for _, policy in made))
+
+    def _count_refusals(self) -> None:
+        self._refusals.count(policy for _, policy in self._made)
+
+    def _report(self) -> None:
+        self._count_refusals()
+        self._refusals.report()
+
+    def _sum_up(self) -> None:
+        self._count_refusals()
+        self._refusals.sum_up()
+
     async def _listen(self, store: Store, tls: ServerCertificate) -> None:
         from twisted_duck.auth.portal import make_portal
 
         settings = self._settings
-        portal = make_portal(store.directory, store.account, self._reactor, settings.limits)
-        parts = Parts(portal, store.delivery, tls, self._reactor, settings)
+        portal = make_portal(
+            store.directory,
+            store.account,
+            self._reactor,
+            settings.limits,
+            login_failed=self._policies.loginFailed,
+        )
+        parts = Parts(portal, store.delivery, tls, self._reactor, settings, self._policies)
         factories: dict[str, Any] = {}
+        self._undo.push_async_callback(self._see_off, factories)
         for listener, endpoint in self._endpoints:
             name = listener.protocol.name
             if name not in factories:
                 factories[name] = listener.protocol.make(parts)
-                self._undo.push_async_callback(self._see_off, factories[name])
-            factory = factories[name]
-            if listener.tls:
-                factory = TLSMemoryBIOFactory(tls, False, factory)
-                factory.noisy = False
             try:
-                port = await endpoint.listen(factory)
+                port = await endpoint.listen(self._stacked(listener, factories[name], tls))
             except (CannotListenError, OSError, OverflowError) as error:
                 raise Fault(_cannot_listen(listener, error)) from error
             self.ports.append(port)
             self._undo.push_async_callback(_call, port.stopListening)
             log.info(
-                "{title}{tls} on {address}",
+                "{title}{tls}{proxied} on {address}",
                 title=listener.protocol.title,
                 tls=" with TLS" if listener.tls else "",
+                proxied=" behind a proxy" if listener.proxied else "",
                 address=address(port.getHost()),
             )
 
-    async def _see_off(self, factory: Any) -> None:
+    def _stacked(self, listener: Listener, factory: Any, tls: ServerCertificate) -> Any:
+        """In the order in which the bytes are read: the proxy's header, TLS, the guard that the factory has inside."""
+        if listener.tls:
+            factory = TLSMemoryBIOFactory(tls, False, factory)
+            factory.noisy = False
+        if listener.proxied:
+            settings = self._settings
+            factory = ProxyFactory(
+                factory, settings.proxy_networks, limits=settings.limits, clock=self._reactor
+            )
+            self._proxies.append(factory)
+        return factory
+
+    async def _see_off(self, factories: dict[str, Any]) -> None:
+        """All at once; each bounds it, by `limits.shut_down` and `limits.on_close`."""
+        await DeferredList([factory.shutDown() for factory in factories.values()])
+
+    # --- SIGHUP -------------------------------------------------------------------------------------------------------
+
+    def _hung_up(self) -> None:
+        assert self._starting is not None
+        # While it starts, the file may have been read already.
+        self._starting.addCallback(lambda _: self.reload())
+
+    def reload(self) -> None:
+        """Read the configuration again, and do what has changed as far as that can be done now."""
+        if not self.running or self._certificate is None or self._parts is None:
+            return
         try:
-            await factory.shutDown().addTimeout(GRACE, self._reactor)
-        except TimeoutError:
-            log.warn("some commands did not finish within {grace:g} seconds", grace=GRACE)
+            settings = self._reread()
+            certificate = _certificate(settings)
+            made = make_policies(settings.policies, self._parts, self._made)
+        except Fault as fault:
+            log.error("nothing was reloaded: {fault}", fault=fault)
+            return
+        except Exception:  # noqa: BLE001 - one who is served does not pay for it
+            log.failure("nothing was reloaded: a fault of ours")
+            return
+        self._certificate.become(certificate)
+        self._use(made)
+        for proxy in self._proxies:
+            proxy.trust(settings.proxy_networks)
+        log.info("reloaded: certificate, {count} policies, networks of proxies", count=len(made))
+        for name in _restart_for(self._settings, settings):
+            log.warn("reloaded: {name} has changed, which needs a restart", name=name)
+
+
+def _certificate(settings: Settings) -> ServerCertificate:
+    if settings.certificate is None or settings.key is None:
+        return self_signed(DataDir(settings.data_dir))
+    return ServerCertificate(settings.certificate, settings.key)
+
+
+def _restart_for(before: Settings, now: Settings) -> list[str]:
+    return [
+        field.name
+        for field in attrs.fields(Settings)
+        if field.name not in _RELOADED and getattr(before, field.name) != getattr(now, field.name)
+    ]
 
 
 async def _call(function: Callable[[], Any]) -> None:
