@@ -89,6 +89,13 @@ class IMailbox(Interface):
         Awaitable of the UIDSet that went; `index` holds the change when it has fired.
         """
 
+    def remove(uids):
+        """Remove messages whatever their flags, as one change (RFC 1939 §6); those that live no more are left out.
+
+        @param uids: ascending sequence of L{int}
+        Awaitable of the UIDSet that went; `index` holds the change when it has fired.
+        """
+
     def copy(uids, destination):
         """Copy messages to the mailbox called `destination`, flags and dates kept, all or none (RFC 3501 §6.4.7).
 
@@ -157,9 +164,10 @@ class IAccount(Interface):
     def select(name, readonly):
         """Open a mailbox.  Awaitable of an L{IMailbox} whose index is up to date; fails with NonExistent."""
 
-    def check_append(name, size):
+    def check_append(name, size, others=0):
         """Whether a message of `size` bytes could be appended now: asked before its bytes are accepted.
 
+        @param others: bytes of what comes in the same change, less those of what goes in it
         Awaitable; fails with TryCreate, OverQuota, TooBig.
         """
 
@@ -202,6 +210,10 @@ class IQuotaAccount(ISizeAccount):
 
 class IUIDPlusAccount(IAccount):
     """`append` and `copy` tell UIDs, and `expunge` takes a set (RFC 4315)."""
+
+
+class IMultiAppendAccount(IAccount):
+    """`append` of several messages is all or nothing (RFC 3502)."""
 
 
 class IMoveAccount(IAccount):

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from io import BytesIO
 from typing import Any
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, fail
 from twisted.mail import imap4
 from twisted.trial.unittest import TestCase
 from zope.interface.verify import verifyObject
@@ -204,6 +204,39 @@ class MailboxTests(Adapted):
         self.assertEqual(list(await mailbox.expunge()), [1, 3])
         self.assertEqual(list(mailbox.index.uids), [2])
         self.assertEqual([message.uid for message in self.inbox.messages], [2])
+
+    async def test_remove(self) -> None:
+        self.fill(PLAIN, MIXED, PLAIN)
+        mailbox = await self.account.select("INBOX", False)
+        self.assertEqual(list(await mailbox.remove([1, 3])), [1, 3])
+        self.assertEqual(list(await mailbox.remove([1, 3])), [])
+        self.assertEqual([message.uid for message in self.inbox.messages], [2])
+
+    async def test_where_nothing_can_be_expunged_the_flags_are_taken_back(self) -> None:
+        self.fill(PLAIN, PLAIN)
+        mailbox = await self.account.select("INBOX", False)
+        await self.flag(mailbox, [2], "add", DELETED)
+        await self.fails(mailbox.remove([1]), errors.Cannot)
+        self.inbox.expunge = lambda: fail(imap4.MailboxException("not today"))
+        error = await self.fails(mailbox.remove([1, 2]), errors.Refused)
+        self.assertEqual(str(error), "not today")
+        self.assertEqual(self.flags(mailbox), {1: set(), 2: {DELETED}})
+        self.assertNotIn(DELETED, self.inbox.messages[0].flags)
+
+    async def test_where_not_even_that_works_the_first_error_is_told(self) -> None:
+        self.fill(PLAIN)
+        mailbox = await self.account.select("INBOX", False)
+        store = self.inbox.store
+
+        def grudging(messages: Any, flags: Any, mode: int, uid: bool) -> Any:
+            if mode < 0:
+                raise imap4.MailboxException("never")
+            return store(messages, flags, mode, uid)
+
+        self.inbox.store = grudging
+        self.inbox.expunge = lambda: fail(imap4.MailboxException("not today"))
+        error = await self.fails(mailbox.remove([1]), errors.Refused)
+        self.assertEqual(str(error), "not today")
 
     async def test_read_only(self) -> None:
         self.fill(PLAIN)

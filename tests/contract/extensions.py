@@ -10,6 +10,7 @@ from twisted_duck.interfaces import (
     ICondstoreAccount,
     IMoveAccount,
     IMoveMailbox,
+    IMultiAppendAccount,
     IQResyncMailbox,
     ISpecialUseAccount,
     IUIDPlusAccount,
@@ -24,7 +25,13 @@ class ExtensionsContract(Contract):
 
     async def test_account_provides_the_extensions(self) -> None:
         account = await self.make_account("ada")
-        for interface in (ISpecialUseAccount, IUIDPlusAccount, IMoveAccount, ICondstoreAccount):
+        for interface in (
+            ISpecialUseAccount,
+            IUIDPlusAccount,
+            IMoveAccount,
+            ICondstoreAccount,
+            IMultiAppendAccount,
+        ):
             verifyObject(interface, account)
         verifyObject(IMoveMailbox, await account.select("INBOX", True))
 
@@ -75,6 +82,16 @@ class ExtensionsContract(Contract):
         self.assertEqual(list(mailbox.index.uids), [uids[0], uids[3]])
         self.assertEqual(list(await mailbox.expunge(UIDSet())), [])
         self.assertEqual(list(mailbox.index.uids), [uids[0], uids[3]])
+
+    async def test_remove_is_one_change_and_leaves_what_others_marked(self) -> None:
+        account, mailbox, uids = await self.filled(4)
+        await self.flag(mailbox, uids[2:], "add", DELETED)
+        before = mailbox.index.highest_modseq
+        self.assertEqual(list(await mailbox.remove(uids[:3])), uids[:3])
+        self.assertEqual(mailbox.index.highest_modseq, before + 1)
+        status = await account.status("INBOX")
+        self.assertEqual((status.messages, status.deleted, status.unseen), (1, 1, 1))
+        self.assertEqual(self.flags(mailbox), {uids[3]: {DELETED}})
 
     # --- RFC 6851 ---------------------------------------------------------------------------------
 

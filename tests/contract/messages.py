@@ -260,6 +260,30 @@ class MessagesContract(Contract):
         await mailbox.refresh()
         self.assertEqual(mailbox.index.highest_modseq, before)
 
+    async def test_remove_asks_for_no_flag(self) -> None:
+        account, mailbox, uids = await self.filled(5)
+        await self.flag(mailbox, uids[:1], "add", SEEN, DELETED)
+        before = mailbox.index.highest_modseq
+        self.assertEqual(list(await mailbox.remove(uids[:3])), uids[:3])
+        self.assertEqual(list(mailbox.index.uids), uids[3:])
+        self.assertEqual(sorted(mailbox.index.expunged_since(before) or ()), uids[:3])
+        status = await account.status("INBOX")
+        self.assertEqual((status.messages, status.unseen), (2, 2))
+        again = await account.select("INBOX", True)
+        self.assertEqual(self.flags(again), {uids[3]: set(), uids[4]: set()})
+        await self.fails(again.remove(uids[3:]), errors.ReadOnly)
+
+    async def test_remove_leaves_out_what_is_gone(self) -> None:
+        account, mailbox, uids = await self.filled(3)
+        other = await account.select("INBOX", False)
+        await other.remove(uids[1:2])
+        self.assertEqual(list(await mailbox.remove(uids[:2])), uids[:1])
+        before = mailbox.index.highest_modseq
+        self.assertEqual(list(await mailbox.remove(uids[:2])), [])
+        self.assertEqual(list(await mailbox.remove([])), [])
+        self.assertEqual(mailbox.index.highest_modseq, before)
+        self.assertEqual(list(mailbox.index.uids), uids[2:])
+
     async def test_copy_keeps_flags_date_and_bytes(self) -> None:
         account = await self.make_account("ada")
         uids = await self.put(account, "INBOX", PLAIN, MIXED, flags=[SEEN, DELETED, "$Label1"])

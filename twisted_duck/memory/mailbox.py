@@ -4,22 +4,24 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Sequence
 
+import attrs
 from zope.interface import implementer
 
+from twisted_duck import search
 from twisted_duck.errors import (
     MailboxGone,
     ReadOnly,
     TryCreate,
 )
 from twisted_duck.held import HeldMessage
-from twisted_duck.index import MailboxIndex
+from twisted_duck.index import MailboxIndex, living
 from twisted_duck.interfaces import (
     IMoveMailbox,
     IQResyncMailbox,
 )
 from twisted_duck.matching import match
 from twisted_duck.memory.model import Mailbox, User
-from twisted_duck.predicates import predicate
+from twisted_duck.predicates import DAYS, predicate
 from twisted_duck.search import SearchKey
 from twisted_duck.values import (
     DELETED,
@@ -54,6 +56,10 @@ class MemoryMailbox:
         return self._mailbox.name
 
     @property
+    def mailbox_id(self) -> str:
+        return self._mailbox.id
+
+    @property
     def index(self) -> MailboxIndex:
         return self._mailbox.index
 
@@ -86,11 +92,11 @@ class MemoryMailbox:
     async def fetch(
         self, uids: Sequence[int], wanted: frozenset[FetchWant]
     ) -> AsyncIterator[list[MessageData]]:
-        messages = self._check(writing=False).messages
+        mailbox = self._check(writing=False)
         for start in range(0, len(uids), BATCH):
-            batch = [uid for uid in uids[start : start + BATCH] if uid in messages]
+            batch = [uid for uid in uids[start : start + BATCH] if uid in mailbox.messages]
             if batch:
-                yield [messages[uid].tell(uid, wanted) for uid in batch]
+                yield [_tell(mailbox, uid, wanted) for uid in batch]
 
     async def store(self, uids: Sequence[int], change: FlagChange) -> StoreResult:
         mailbox = self._check(writing=True)
@@ -114,10 +120,16 @@ class MemoryMailbox:
     async def expunge(self, uids: UIDSet | None = None) -> UIDSet:
         mailbox = self._check(writing=True)
         deleted = mailbox.index.with_flag(DELETED)
-        leaving = [uid for uid in deleted if uids is None or uid in uids]
-        if leaving:
-            mailbox.commit(leaving=leaving)
-        return UIDSet.of(leaving)
+        return self._remove([uid for uid in deleted if uids is None or uid in uids])
+
+    async def remove(self, uids: Sequence[int]) -> UIDSet:
+        mailbox = self._check(writing=True)
+        return self._remove(living(mailbox.index, uids))
+
+    def _remove(self, uids: Sequence[int]) -> UIDSet:
+        if uids:
+            self._mailbox.commit(leaving=uids)
+        return UIDSet.of(uids)
 
     async def copy(self, uids: Sequence[int], destination: str) -> CopyResult:
         mailbox = self._check(writing=False)
@@ -151,10 +163,22 @@ class MemoryMailbox:
 
     async def select(self, leaf: SearchKey, uids: Sequence[int]) -> list[int]:
         """`twisted_duck.matching.Leaves`."""
+        messages, saved = self._mailbox.messages, self._mailbox.saved
+        there = [uid for uid in uids if uid in messages]
+        match leaf:
+            case search.SaveDateSupported():
+                return there
+            case search.SaveDate(operator, day):
+                compare = DAYS[operator]
+                return [uid for uid in there if compare(saved[uid].date(), day)]
         matches = predicate(leaf)
-        messages = self._mailbox.messages
-        return [uid for uid in uids if uid in messages and matches(messages[uid].facts)]
+        return [uid for uid in there if matches(messages[uid].facts)]
 
     async def close(self) -> None:
         for callback in list(self._watching):
             self.unwatch(callback)
+
+
+def _tell(mailbox: Mailbox, uid: int, wanted: frozenset[FetchWant]) -> MessageData:
+    told = mailbox.messages[uid].tell(uid, wanted)
+    return attrs.evolve(told, saved=mailbox.saved[uid]) if "saved" in wanted else told

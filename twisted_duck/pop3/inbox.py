@@ -12,7 +12,7 @@ from twisted_duck.index import living
 from twisted_duck.interfaces import IMoveMailbox
 from twisted_duck.limits import KIB, Limits
 from twisted_duck.pop3.maildrop import Maildrop
-from twisted_duck.values import DELETED, SEEN, FlagChange, MessageData, UIDSet
+from twisted_duck.values import SEEN, FlagChange, MessageData
 
 _log = Logger()
 
@@ -73,25 +73,7 @@ async def remove(account: Any, mailbox: Any, uids: Sequence[int], action: Delete
     if action == "trash":
         await _move_to_trash(account, mailbox, uids)
     else:
-        await _expunge(mailbox, uids)
-
-
-async def _expunge(mailbox: Any, uids: Sequence[int]) -> None:
-    marked = await mailbox.store(uids, FlagChange("add", frozenset({DELETED})))
-    try:
-        await mailbox.expunge(UIDSet.of(uids))
-    except Exception:
-        await _unmark(mailbox, marked.changed)
-        raise
-
-
-async def _unmark(mailbox: Any, uids: Sequence[int]) -> None:
-    """Nothing was expunged: no client should believe that it soon will be."""
-    try:
-        if uids:
-            await mailbox.store(uids, FlagChange("remove", frozenset({DELETED})))
-    except errors.DuckError as error:
-        _log.warn("messages stay marked as deleted: {error}", error=error)
+        await mailbox.remove(uids)
 
 
 async def _move_to_trash(account: Any, mailbox: Any, uids: Sequence[int]) -> None:
@@ -134,4 +116,4 @@ async def _move(mailbox: Any, uids: Sequence[int], destination: str) -> None:
         return
     # In two steps: if the second one fails, the messages are in both places, and none is lost.
     await mailbox.copy(uids, destination)
-    await _expunge(mailbox, uids)
+    await mailbox.remove(uids)

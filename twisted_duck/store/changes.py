@@ -31,7 +31,7 @@ from twisted_duck.values import DELETED, SEEN, Change, Changes, Expunged, Flags,
 
 #: Of a mailbox's document, what its index needs to know.
 LOG_FIELDS = dict.fromkeys(
-    ("path", "uidvalidity", "uidnext", "modseq", "recent", "box", "floor"), 1
+    ("path", "uidvalidity", "uidnext", "modseq", "recent", "box", "floor", "created"), 1
 )
 
 #: Messages that a COPY reads and writes at a time.
@@ -54,6 +54,8 @@ class Place:
     mailbox: ObjectId
     box: ObjectId
     modseq: int
+    #: When the mailbox was made.
+    created: datetime
 
     @property
     def filter(self) -> Document:
@@ -276,9 +278,14 @@ async def store(
 
 
 async def expunge(
-    mongo: Mongo, place: Place, living: array[int], uids: Sequence[int], unseen: int
+    mongo: Mongo,
+    place: Place,
+    living: array[int],
+    uids: Sequence[int],
+    unseen: int,
+    deleted: int,
 ) -> Done:
-    """Remove messages, all of which are \\Deleted and `unseen` of which are not \\Seen.  Raises Moved."""
+    """Remove messages, `unseen` of which are not \\Seen and `deleted` of which are \\Deleted.  Raises Moved."""
     filters = uid_filters(living, uids)
     gone = UIDSet.of(uids)
 
@@ -290,7 +297,7 @@ async def expunge(
                 {"$group": {"_id": None, "bytes": {"$sum": "$size"}}},
             ],
         ) or [{"bytes": 0}]
-        sums = -Sums(len(uids), unseen, len(uids), size["bytes"])
+        sums = -Sums(len(uids), unseen, deleted, size["bytes"])
         mailbox = await _take(transaction, {**place.filter, "modseq": place.modseq}, sums)
         if mailbox is None:
             raise Moved

@@ -23,6 +23,7 @@ from twisted_duck.store.fetch import fetch
 from twisted_duck.store.opened import Opened, Registry
 from twisted_duck.store.schema import MAILBOXES
 from twisted_duck.store.searching import StoreLeaves
+from twisted_duck.store.status import told_id
 from twisted_duck.store.writers import Writer
 from twisted_duck.values import (
     DELETED,
@@ -70,6 +71,10 @@ class StoreMailbox:
     @property
     def name(self) -> str:
         return self._opened.name
+
+    @property
+    def mailbox_id(self) -> str:
+        return told_id(self._opened.id)
 
     @property
     def index(self) -> MailboxIndex:
@@ -182,18 +187,31 @@ class StoreMailbox:
         return StoreResult(done.modseq, changed, unchanged, modified)
 
     async def expunge(self, uids: UIDSet | None = None) -> UIDSet:
+        def choose() -> list[int]:
+            deleted = self.index.with_flag(DELETED)
+            return deleted if uids is None else [uid for uid in deleted if uid in uids]
+
+        return await self._remove(choose)
+
+    async def remove(self, uids: Sequence[int]) -> UIDSet:
+        return await self._remove(lambda: living(self.index, uids))
+
+    async def _remove(self, choose: Callable[[], list[int]]) -> UIDSet:
+        """`choose` says which, of those that the index has."""
         self._writable()
 
         async def attempt() -> UIDSet:
             await self._opened.refresh()
             index = self.index
-            gone = index.with_flag(DELETED)
-            if uids is not None:
-                gone = [uid for uid in gone if uid in uids]
+            gone = choose()
             if not gone:
                 return UIDSet()
-            unseen = sum(SEEN not in flags for _, _, flags in index.rows(gone))
-            done = await changes.expunge(self._mongo, self._opened.place, index.uids, gone, unseen)
+            flags = [flags for _, _, flags in index.rows(gone)]
+            unseen = sum(SEEN not in each for each in flags)
+            deleted = sum(DELETED in each for each in flags)
+            done = await changes.expunge(
+                self._mongo, self._opened.place, index.uids, gone, unseen, deleted
+            )
             await self._learn(done)
             return done.expunged
 

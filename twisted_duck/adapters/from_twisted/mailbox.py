@@ -21,6 +21,7 @@ from twisted.mail.interfaces import (
 )
 from zope.interface import implementer
 
+from twisted_duck import search
 from twisted_duck.adapters import dates
 from twisted_duck.adapters.from_twisted.calls import call, call_list
 from twisted_duck.adapters.from_twisted.message import read
@@ -97,6 +98,7 @@ class AdaptedMailbox:
     """One session with the application's mailbox `provider`, which it listens to."""
 
     log = Logger()
+    mailbox_id = None
 
     def __init__(
         self,
@@ -271,7 +273,7 @@ class AdaptedMailbox:
         uid = int(await call(message.getUID))
         date = await self._date(message) if "date" in wanted else None
         exact = IMessageIMAPFile(message, None) is not None
-        if not wanted - ({"date", "size"} if exact else {"date"}):
+        if not wanted - ({"date", "saved", "size"} if exact else {"date", "saved"}):
             size = int(await call(message.getSize)) if "size" in wanted else None
             return MessageData(uid, date, size)
         held = HeldMessage.of(await read(message), date or datetime.now(UTC), Limits())
@@ -298,6 +300,12 @@ class AdaptedMailbox:
 
     async def select(self, leaf: SearchKey, uids: Sequence[int]) -> set[int]:
         """`twisted_duck.matching.Leaves`."""
+        match leaf:
+            case search.SaveDateSupported():
+                return set()
+            case search.SaveDate(operator, day):
+                # What the provider doesn't know is asked as RFC 8514 §4.3 has it.
+                leaf = search.InternalDate(operator, day)
         found = await self._searched(leaf)
         if found is not None:
             return found.intersection(uids)
@@ -356,6 +364,24 @@ class AdaptedMailbox:
         await call(self._provider.expunge)
         await self._compare()
         return UIDSet.of(before.difference(self.index.uids))
+
+    async def remove(self, uids: Sequence[int]) -> UIDSet:
+        """In two steps, the first of which is taken back if the second one fails: there is no such change over there."""
+        await self.refresh()
+        doomed = living(self.index, uids)
+        marked = await self.store(doomed, FlagChange("add", frozenset({DELETED})))
+        try:
+            return await self.expunge(UIDSet.of(doomed))
+        except DuckError:
+            await self._unmark(marked.changed)
+            raise
+
+    async def _unmark(self, uids: Sequence[int]) -> None:
+        """Nothing was expunged: no client should believe that it soon will be."""
+        try:
+            await self.store(uids, FlagChange("remove", frozenset({DELETED})))
+        except DuckError as error:
+            self.log.warn("messages stay marked as deleted: {error}", error=error)
 
     async def copy(self, uids: Sequence[int], destination: str) -> None:
         target = await self._account.provider(destination)
