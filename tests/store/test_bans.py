@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import signal
 import time
 from ipaddress import ip_network
 from typing import Any
@@ -12,12 +13,14 @@ from zope.interface.verify import verifyObject
 
 from tests.store.base import StoreTestCase, together
 from tests.store.recorder import Recorder
-from twisted_duck.errors import ConnectionRefused
+from tests.store.server import OwnServer
+from twisted_duck.errors import ConnectionRefused, Unavailable
 from twisted_duck.interfaces import IBans
+from twisted_duck.limits import Limits
 from twisted_duck.policies import Mask, SharedBans
 from twisted_duck.session import Session
 from twisted_duck.store.store import MailStore
-from twisted_duck.values import Ban
+from twisted_duck.values import Ban, Bucket
 
 HOST = "192.0.2.1"
 NETWORK = "192.0.2.1/32"
@@ -95,6 +98,11 @@ class StoreBansTests(BansCase):
         await self.other.bans.ban(NETWORK, "why", 60)
         self.assertEqual(await self.one.bans.failed(NETWORK, b"cd", 60), 1)
 
+    async def test_a_ban_for_good(self) -> None:
+        await self.one.bans.ban(NETWORK, "why", 1 << 40)
+        (ban,) = await self.all(self.other)
+        self.assertTrue(ban.until > time.time() + 50 * 365 * 86_400)
+
     async def test_another_ban_is_counted_from_now(self) -> None:
         first = await self.one.bans.ban(NETWORK, "first", 1)
         second = await self.other.bans.ban(NETWORK, "second", 60)
@@ -132,6 +140,20 @@ class StoreBansTests(BansCase):
             reply = await mongo.run({"listIndexes": collection})
             (index,) = [i for i in reply["cursor"]["firstBatch"] if i["key"] == {"until": 1}]
             self.assertEqual(index["expireAfterSeconds"], 0)
+
+    async def test_a_database_that_does_not_answer_is_not_waited_for(self) -> None:
+        server = await OwnServer.start(self)
+        store = MailStore(server.uri, limits=Limits(policy_answer=1))
+        await store.open()
+        self.addCleanup(store.close)
+        self.addCleanup(server.kill)
+        server.signal(signal.SIGSTOP)
+        begin = time.monotonic()
+        for question in (store.bans.find(NETWORK), store.rates.take([Bucket("a", 1, 1)])):
+            with self.assertRaises(Unavailable):
+                await question
+        # Twice one second, on a machine that may be busy; a command may take ten.
+        self.assertTrue(2 <= time.monotonic() - begin < 9)
 
     async def test_no_collection_is_scanned(self) -> None:
         bans = self.one.bans

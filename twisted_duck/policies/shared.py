@@ -56,7 +56,7 @@ class Shared:
         except ServerError as error:
             if self._again is None:
                 self._policy.log.warn(
-                    "{policy}: {error}; until then it keeps out nobody because of other processes",
+                    "{policy} gets no answer ({error}): until it does, it keeps out nobody on account of other processes",
                     policy=self._policy.name,
                     error=str(error),
                 )
@@ -64,7 +64,7 @@ class Shared:
             return otherwise
         if self._again is not None:
             self._again = None
-            self._policy.log.info("{policy}: the database is back", policy=self._policy.name)
+            self._policy.log.info("{policy} gets answers again", policy=self._policy.name)
         return answer
 
 

@@ -33,11 +33,14 @@ _SECRET = 16
 #: Bans that are read at a time.
 _AT_ONCE = 1_000
 
+#: Seconds of the longest ban: a hundred years, which is a time that Python still has a date for.
+_LONGEST = 100 * 365 * 86_400
+
 _IN_FORCE: Final[Document] = {"$gt": ["$until", "$$NOW"]}
 
 
 def _later(seconds: float) -> Document:
-    return {"$add": ["$$NOW", round(seconds * 1000)]}
+    return {"$add": ["$$NOW", round(min(seconds, _LONGEST) * 1000)]}
 
 
 @implementer(IBans)
