@@ -114,6 +114,18 @@ class AlreadyExists(ClientError):
     imap = "ALREADYEXISTS"
 
 
+class UseConflict(ClientError):
+    """CREATE of a mailbox for a special use that it can't have (RFC 6154 §3)."""
+
+    imap = "USEATTR"
+
+
+class NoPermission(ClientError):
+    """Not for this user to do (RFC 5530)."""
+
+    imap = "NOPERM"
+
+
 class HasChildren(ClientError):
     """DELETE of a mailbox that cannot be selected and still has children (RFC 3501 §6.3.4, RFC 5530)."""
 

@@ -36,7 +36,7 @@ class Leaves(Protocol):
     async def select(self, leaf: SearchKey, uids: Sequence[int]) -> Collection[int]:
         """Those of the ascending `uids` whose message matches `leaf`, in any order.
 
-        `leaf` is an InternalDate, SentDate, Size, Header, Body or Text; `uids` is not empty.
+        `leaf` is one of those that are dear (see `_COSTS`); `uids` is not empty.
         """
 
 
@@ -112,6 +112,8 @@ _INDEXED: dict[type, Callable[[_Mailbox, SearchKey, Part], Part]] = {
 _COSTS: dict[type, int] = {
     **dict.fromkeys(_INDEXED, 0),
     search.InternalDate: 1,
+    search.SaveDate: 1,
+    search.SaveDateSupported: 1,
     search.Size: 1,
     search.SentDate: 2,
     search.Header: 3,

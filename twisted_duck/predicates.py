@@ -41,7 +41,8 @@ class Facts:
 
 Predicate: TypeAlias = Callable[[Facts], bool]
 
-_DAYS: dict[search.DateOperator, Callable[[date, date], bool]] = {
+#: How the day of a message compares with the day of a key.
+DAYS: dict[search.DateOperator, Callable[[date, date], bool]] = {
     "before": operator.lt,
     "on": operator.eq,
     "since": operator.ge,
@@ -71,10 +72,10 @@ def predicate(leaf: SearchKey) -> Predicate:
     """
     match leaf:
         case search.InternalDate(operator_, day):
-            compare = _DAYS[operator_]
+            compare = DAYS[operator_]
             return lambda facts: compare(facts.internal_date.date(), day)
         case search.SentDate(operator_, day):
-            compare_sent = _DAYS[operator_]
+            compare_sent = DAYS[operator_]
             return lambda facts: _sent(facts, compare_sent, day)
         case search.Size(operator_, octets):
             compare_size = _SIZES[operator_]

@@ -85,6 +85,19 @@ class InternalDate:
 
 
 @frozen
+class SaveDate:
+    """By the day a message came into the mailbox (RFC 8514 §4.3); by that of INTERNALDATE where the mailbox can't tell."""
+
+    operator: DateOperator
+    day: datetime.date
+
+
+@frozen
+class SaveDateSupported:
+    """Every message, if the mailbox can tell when they came into it (RFC 8514 §4.3), else none."""
+
+
+@frozen
 class SentDate:
     """By the day in the Date: field, disregarding time and timezone."""
 
@@ -136,6 +149,8 @@ SearchKey: TypeAlias = (
     | UIDs
     | ModSeq
     | InternalDate
+    | SaveDate
+    | SaveDateSupported
     | SentDate
     | Size
     | Header

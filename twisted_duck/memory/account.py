@@ -14,13 +14,17 @@ from twisted_duck.errors import (
     TooBig,
     TooMany,
     TryCreate,
+    UseConflict,
 )
 from twisted_duck.held import HeldMessage
 from twisted_duck.interfaces import (
     ICondstoreAccount,
+    ICreateSpecialUseAccount,
     IImportAccount,
+    IMailboxIDAccount,
     IMoveAccount,
-    ISpecialUseAccount,
+    IMultiAppendAccount,
+    IQuotaAccount,
     IUIDPlusAccount,
 )
 from twisted_duck.memory.mailbox import MemoryMailbox
@@ -28,16 +32,28 @@ from twisted_duck.memory.model import Mailbox, User
 from twisted_duck.names import INBOX, check_name, is_beneath
 from twisted_duck.spool import Spool
 from twisted_duck.values import (
+    DELETED,
     DELIMITER,
     AppendMessage,
     AppendResult,
     Flags,
     MailboxInfo,
     MailboxStatus,
+    Quota,
+    StatusWant,
 )
 
 
-@implementer(ISpecialUseAccount, IUIDPlusAccount, IMoveAccount, ICondstoreAccount, IImportAccount)
+@implementer(
+    ICreateSpecialUseAccount,
+    IMailboxIDAccount,
+    IQuotaAccount,
+    IUIDPlusAccount,
+    IMoveAccount,
+    IMultiAppendAccount,
+    ICondstoreAccount,
+    IImportAccount,
+)
 class MemoryAccount:
     """A session of one user."""
 
@@ -50,20 +66,25 @@ class MemoryAccount:
     async def mailboxes(self) -> list[MailboxInfo]:
         mine = self._user.mailboxes
         found = [MailboxInfo(name, True, mailbox.special_use) for name, mailbox in mine.items()]
-        found += [MailboxInfo(name, False) for name in self._user.levels() - mine.keys()]
-        return found
+        virtual = self._user.levels() - mine.keys()
+        return found + [MailboxInfo(name, selectable=False, exists=False) for name in virtual]
 
     async def subscriptions(self) -> frozenset[str]:
         return frozenset(self._user.subscriptions)
 
-    async def create(self, name: str) -> None:
+    async def create(self, name: str, special_use: str | None = None) -> str:
         user = self._user
         if name in user.mailboxes:
             raise AlreadyExists("the mailbox exists already")
+        if special_use is not None:
+            for other, mailbox in user.mailboxes.items():
+                if mailbox.special_use == special_use:
+                    raise UseConflict(f"{other} is the mailbox for {special_use} already")
         missing = user.check_new(name)
         user.check_room(1 + len(missing))
-        for each in (name, *missing):
-            user.add(each)
+        for above in missing:
+            user.add(above)
+        return user.add(name, special_use).id
 
     async def delete(self, name: str) -> None:
         user = self._user
@@ -121,27 +142,25 @@ class MemoryAccount:
         self._user.subscriptions.discard(name)
 
     async def status(self, name: str) -> MailboxStatus:
-        mailbox = self._user.get(name)
-        index = mailbox.index
-        return MailboxStatus(
-            messages=len(index),
-            recent=sum(uid >= index.first_recent for uid in index.uids),
-            uidnext=index.uidnext,
-            uidvalidity=index.uidvalidity,
-            unseen=index.unseen,
-            deleted=index.deleted,
-            size=mailbox.size,
-            highest_modseq=index.highest_modseq,
-        )
+        return _status(self._user.get(name))
+
+    async def statuses(
+        self, names: Iterable[str], wanted: frozenset[StatusWant] = frozenset()
+    ) -> dict[str, MailboxStatus]:
+        mine = self._user.mailboxes
+        return {name: _status(mine[name]) for name in names if name in mine}
+
+    async def quota(self) -> Quota:
+        return Quota(self._user.used, self._user.quota)
 
     async def select(self, name: str, readonly: bool) -> MemoryMailbox:
         return MemoryMailbox(self._user, self._user.get(name), readonly)
 
-    async def check_append(self, name: str, size: int) -> None:
+    async def check_append(self, name: str, size: int, others: int = 0) -> None:
         self._user.get(name, TryCreate)
         if size > self._user.limits.message:
             raise TooBig(f"a message may have {self._user.limits.message} bytes")
-        self._user.check_quota(size)
+        self._user.check_quota(size + others)
 
     async def imported(self, name: str, keys: Iterable[bytes]) -> set[bytes]:
         return self._user.get(name).imported.intersection(keys)
@@ -170,3 +189,19 @@ class MemoryAccount:
 
     async def logout(self) -> None:
         """There is nothing to give back."""
+
+
+def _status(mailbox: Mailbox) -> MailboxStatus:
+    index = mailbox.index
+    return MailboxStatus(
+        messages=len(index),
+        recent=sum(uid >= index.first_recent for uid in index.uids),
+        uidnext=index.uidnext,
+        uidvalidity=index.uidvalidity,
+        unseen=index.unseen,
+        deleted=index.deleted,
+        size=mailbox.size,
+        highest_modseq=index.highest_modseq,
+        mailbox_id=mailbox.id,
+        deleted_size=mailbox.size_of(index.with_flag(DELETED)),
+    )

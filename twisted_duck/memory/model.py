@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import datetime
+from uuid import uuid4
 
 import attrs
 
@@ -30,19 +31,30 @@ from twisted_duck.values import (
 class Mailbox:
     name: str
     index: MailboxIndex
+    clock: Callable[[], datetime]
     special_use: str | None = None
+    #: An identifier begins with a letter, so that nobody takes it for a number (RFC 8474 §8.1).
+    id: str = attrs.field(factory=lambda: f"F{uuid4().hex}")
     messages: dict[int, HeldMessage] = attrs.field(factory=dict)
+    #: When each of them came here (RFC 8514).
+    saved: dict[int, datetime] = attrs.field(factory=dict)
     watchers: list[Callable[[], None]] = attrs.field(factory=list)
     #: Keys of messages that were imported.
     imported: set[bytes] = attrs.field(factory=set)
     gone: bool = False
 
     @classmethod
-    def new(cls, name: str, uidvalidity: int, special_use: str | None = None) -> Mailbox:
+    def new(
+        cls,
+        name: str,
+        uidvalidity: int,
+        clock: Callable[[], datetime],
+        special_use: str | None = None,
+    ) -> Mailbox:
         index = MailboxIndex(uidvalidity)
         # HIGHESTMODSEQ is at least 1 (RFC 7162 §3.1.2.1).
         index.apply(Changes(highest_modseq=1, uidnext=1, first_recent=1))
-        return cls(name, index, special_use)
+        return cls(name, index, clock, special_use)
 
     def commit(
         self,
@@ -58,9 +70,10 @@ class Mailbox:
         steps = [Change(uid, modseq, flags) for uid, flags in changed]
         for uid, (message, flags) in zip(uids, arriving, strict=True):
             self.messages[uid] = message
+            self.saved[uid] = self.clock()
             steps.append(Change(uid, modseq, flags))
         for uid in leaving:
-            del self.messages[uid]
+            del self.messages[uid], self.saved[uid]
         expunged = (Expunged(modseq, UIDSet.of(leaving)),) if leaving else ()
         uidnext = index.uidnext + len(uids)
         index.apply(Changes(modseq, uidnext, index.first_recent, steps, expunged))
@@ -81,7 +94,10 @@ class Mailbox:
 
     @property
     def size(self) -> int:
-        return sum(message.content.size for message in self.messages.values())
+        return self.size_of(self.messages)
+
+    def size_of(self, uids: Iterable[int]) -> int:
+        return sum(self.messages[uid].content.size for uid in uids)
 
 
 @attrs.define(eq=False)
@@ -99,7 +115,7 @@ class User:
     def add(self, name: str, special_use: str | None = None) -> Mailbox:
         """A new mailbox, with a UIDVALIDITY above all that this user ever had (RFC 3501 §2.3.1.1)."""
         self.last_uidvalidity = max(int(self.clock().timestamp()), self.last_uidvalidity + 1)
-        mailbox = Mailbox.new(name, self.last_uidvalidity, special_use)
+        mailbox = Mailbox.new(name, self.last_uidvalidity, self.clock, special_use)
         self.mailboxes[name] = mailbox
         return mailbox
 
@@ -122,10 +138,14 @@ class User:
         if len(self.mailboxes) + mailboxes > self.limits.mailboxes:
             raise TooMany(f"a user may have {self.limits.mailboxes} mailboxes")
 
+    @property
+    def used(self) -> int:
+        return sum(mailbox.size for mailbox in self.mailboxes.values())
+
     def check_quota(self, octets: int) -> None:
-        if self.quota is None:
+        if self.quota is None or octets <= 0:
             return
-        if sum(mailbox.size for mailbox in self.mailboxes.values()) + octets > self.quota:
+        if self.used + octets > self.quota:
             raise OverQuota("there is not enough room left")
 
     def check_flags(self, mailbox: Mailbox, flag_sets: Iterable[Flags]) -> None:

@@ -10,9 +10,12 @@ from zope.interface import implementer
 from twisted_duck import errors
 from twisted_duck.interfaces import (
     ICondstoreAccount,
+    ICreateSpecialUseAccount,
     IImportAccount,
+    IMailboxIDAccount,
     IMoveAccount,
-    ISpecialUseAccount,
+    IMultiAppendAccount,
+    IQuotaAccount,
     IUIDPlusAccount,
 )
 from twisted_duck.limits import Limits
@@ -30,7 +33,8 @@ from twisted_duck.store.mailbox import (
     retried,
 )
 from twisted_duck.store.opened import Opened, Registry, Seen
-from twisted_duck.store.schema import IMPORTS, MAILBOXES, MESSAGES, SUBSCRIPTIONS, USERS
+from twisted_duck.store.schema import IMPORTS, MAILBOXES, SUBSCRIPTIONS, USERS
+from twisted_duck.store.status import statuses, told_id
 from twisted_duck.store.writers import Writer
 from twisted_duck.values import (
     DELIMITER,
@@ -38,10 +42,21 @@ from twisted_duck.values import (
     AppendResult,
     MailboxInfo,
     MailboxStatus,
+    Quota,
+    StatusWant,
 )
 
 
-@implementer(ISpecialUseAccount, IUIDPlusAccount, IMoveAccount, ICondstoreAccount, IImportAccount)
+@implementer(
+    ICreateSpecialUseAccount,
+    IMailboxIDAccount,
+    IQuotaAccount,
+    IUIDPlusAccount,
+    IMoveAccount,
+    IMultiAppendAccount,
+    ICondstoreAccount,
+    IImportAccount,
+)
 class StoreAccount:
     """See L{twisted_duck.interfaces.IAccount}; everything fails with Unavailable, too."""
 
@@ -75,7 +90,7 @@ class StoreAccount:
         virtual = hierarchy.levels(known) - known.keys()
         return [
             *(MailboxInfo(path, True, use) for path, use in known.items()),
-            *(MailboxInfo(path, False) for path in virtual),
+            *(MailboxInfo(path, selectable=False, exists=False) for path in virtual),
         ]
 
     async def subscriptions(self) -> frozenset[str]:
@@ -84,9 +99,11 @@ class StoreAccount:
         )
         return frozenset(each["path"] for each in found)
 
-    async def create(self, name: str) -> None:
+    async def create(self, name: str, special_use: str | None = None) -> str:
         async with self._writer.turn():
-            await hierarchy.create(self._mongo, self._user, name, self._limits)
+            return told_id(
+                await hierarchy.create(self._mongo, self._user, name, self._limits, special_use)
+            )
 
     async def delete(self, name: str) -> None:
         _check_findable(name, errors.NonExistent)
@@ -136,25 +153,16 @@ class StoreAccount:
     # --- mailboxes ----------------------------------------------------------------------------------------------------
 
     async def status(self, name: str) -> MailboxStatus:
-        mailbox = await self._find(name)
-        recent = 0
-        if mailbox["messages"] and mailbox["recent"] < mailbox["uidnext"]:
-            new = {"user": self._user, "box": mailbox["box"], "uid": {"$gte": mailbox["recent"]}}
-            counted = await self._mongo.aggregate(
-                MESSAGES, [{"$match": new}, {"$group": {"_id": None, "n": {"$sum": 1}}}]
-            )
-            recent = counted[0]["n"] if counted else 0
-        return MailboxStatus(
-            messages=mailbox["messages"],
-            recent=recent,
-            uidnext=mailbox["uidnext"],
-            uidvalidity=mailbox["uidvalidity"],
-            unseen=mailbox["unseen"],
-            deleted=mailbox["deleted"],
-            size=mailbox["bytes"],
-            highest_modseq=mailbox["modseq"],
-            mailbox_id=str(mailbox["_id"]),
-        )
+        found = (await self.statuses([name], frozenset({"recent", "deleted_size"}))).get(name)
+        if found is None:
+            raise errors.NonExistent("there is no such mailbox")
+        return found
+
+    async def statuses(
+        self, names: Sequence[str], wanted: frozenset[StatusWant] = frozenset()
+    ) -> dict[str, MailboxStatus]:
+        findable = [name for name in names if _is_text(name)]
+        return await statuses(self._mongo, self._user, findable, wanted)
 
     async def _find(
         self, name: str, error: type[errors.NonExistent] = errors.NonExistent
@@ -192,9 +200,17 @@ class StoreAccount:
             raise
         return opened
 
+    async def quota(self) -> Quota:
+        user = await self._mongo.find_one(
+            USERS, {"_id": self._user}, projection={"used": 1, "quota": 1}
+        )
+        if user is None:
+            raise errors.NonExistent("the user does not exist any more")
+        return Quota(user["used"], user.get("quota"))
+
     # --- APPEND -------------------------------------------------------------------------------------------------------
 
-    async def check_append(self, name: str, size: int) -> None:
+    async def check_append(self, name: str, size: int, others: int = 0) -> None:
         _check_findable(name, errors.TryCreate)
         if size > self._limits.message:
             raise errors.TooBig(f"a message may have {self._limits.message} bytes")
@@ -203,12 +219,8 @@ class StoreAccount:
         )
         if mailbox is None:
             raise errors.TryCreate("there is no such mailbox")
-        user = await self._mongo.find_one(
-            USERS, {"_id": self._user}, projection={"used": 1, "quota": 1}
-        )
-        if user is None:
-            raise errors.NonExistent("the user does not exist any more")
-        if user.get("quota") is not None and user["used"] + size > user["quota"]:
+        quota, more = await self.quota(), size + others
+        if more > 0 and quota.limit is not None and quota.used + more > quota.limit:
             raise errors.OverQuota("there is not enough room left")
 
     async def append(self, name: str, messages: Sequence[AppendMessage]) -> AppendResult:
@@ -246,9 +258,15 @@ class StoreAccount:
         """There is nothing to give back: mailboxes are closed by themselves."""
 
 
-def _check_findable(name: str, error: type[errors.NonExistent]) -> None:
-    """No mailbox is named by what is not text: it can't even be asked for."""
+def _is_text(name: str) -> bool:
     try:
         name.encode()
     except UnicodeEncodeError:
-        raise error("there is no such mailbox") from None
+        return False
+    return True
+
+
+def _check_findable(name: str, error: type[errors.NonExistent]) -> None:
+    """No mailbox is named by what is not text: it can't even be asked for."""
+    if not _is_text(name):
+        raise error("there is no such mailbox")

@@ -84,22 +84,31 @@ def _check_room(paths: set[str], more: int, limits: Limits) -> None:
         raise errors.TooMany(f"a user may have {limits.mailboxes} mailboxes")
 
 
-async def create(mongo: Mongo, user: ObjectId, name: str, limits: Limits) -> None:
-    """Fails with AlreadyExists, Cannot, TooMany."""
+async def create(
+    mongo: Mongo, user: ObjectId, name: str, limits: Limits, use: str | None = None
+) -> ObjectId:
+    """The new mailbox.  Fails with AlreadyExists, Cannot, TooMany, UseConflict."""
     check_name(name, limits)
 
-    async def work(transaction: Transaction) -> None:
+    async def work(transaction: Transaction) -> ObjectId:
         paths = await _paths(transaction, user)
         if name in paths:
             raise errors.AlreadyExists("the mailbox exists already")
-        missing = [name, *(above for above in ancestors(name) if above not in paths)]
-        _check_room(paths, len(missing), limits)
-        first = await _claim(transaction, user, len(missing))
-        await transaction.insert(
-            MAILBOXES, [new_mailbox(user, path, first + n) for n, path in enumerate(missing)]
-        )
+        if use is not None:
+            has_it = {"user": user, "use": use}
+            other = await transaction.find_one(MAILBOXES, has_it, projection={"path": 1})
+            if other is not None:
+                raise errors.UseConflict(f"{other['path']} is the mailbox for {use} already")
+        missing = [above for above in ancestors(name) if above not in paths]
+        _check_room(paths, 1 + len(missing), limits)
+        first = await _claim(transaction, user, 1 + len(missing))
+        mailbox = new_mailbox(user, name, first, use)
+        others = [new_mailbox(user, path, first + 1 + n) for n, path in enumerate(missing)]
+        await transaction.insert(MAILBOXES, [mailbox, *others])
+        created: ObjectId = mailbox["_id"]
+        return created
 
-    await mongo.transaction(work)
+    return await mongo.transaction(work)
 
 
 async def add_mailbox(mongo: Mongo, user: ObjectId, name: str) -> None:

@@ -11,7 +11,7 @@ Documents (a name with `?` is left out where it has nothing to say):
                    messages, unseen, deleted, bytes, created
     subscriptions  user, path
     messages       _id, user, box, uid, modseq, flags, body, size, date, zone?, day, sent?,
-                   cut?, envelope?, structure?, plain?
+                   cut?, envelope?, structure?, plain?, order?, ids?
     imports        _id, user, mailbox, key
     tombstones     _id, user, mailbox, modseq, uids: [[first, last], ...], date
     bodies         _id, user, size, tree, rope: [segment, ...], blobs?: [hash, ...], head, text,
@@ -33,7 +33,8 @@ to a mailbox; `users.epoch` counts what has to conflict: changes of names, of wh
 
 `messages.day` and `messages.sent` are days as `date.toordinal` counts them: of INTERNALDATE in its own zone, and of the
 Date: field.  `zone` is in minutes.  `structure` is BODYSTRUCTURE and `plain` is BODY; where they or `envelope` are too
-large for the message's document they are in the body's.  `bodies.head` and `bodies.text` are what SEARCH looks in;
+large for the message's document they are in the body's.  `order` is what SORT compares (`store.order`), and `ids` what
+THREAD does (`mime.references`); messages that were stored before there was either have neither.  `bodies.head` and `bodies.text` are what SEARCH looks in;
 `messages.cut` says that they are not all there is.
 """
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from io import BytesIO
 from typing import Any
 
@@ -24,7 +25,7 @@ from twisted_duck.interfaces import IAccount
 from twisted_duck.limits import Limits
 from twisted_duck.names import INBOX, canonical, is_beneath
 from twisted_duck.spool import Spool
-from twisted_duck.values import DELIMITER, AppendMessage, MailboxInfo, MailboxStatus
+from twisted_duck.values import DELIMITER, AppendMessage, MailboxInfo, MailboxStatus, StatusWant
 
 _NOSELECT = "\\noselect"
 _STATUS = ["MESSAGES", "RECENT", "UIDNEXT", "UIDVALIDITY", "UNSEEN"]
@@ -86,8 +87,11 @@ class AdaptedAccount:
         self, name: str, error: type[NonExistent] = TryCreate, *, rw: bool = True
     ) -> Any:
         """The application's mailbox of that name."""
+        return await self._provider(await self._theirs(name), error, rw=rw)
+
+    async def _provider(self, theirs: str, error: type[NonExistent], *, rw: bool) -> Any:
         try:
-            mailbox = await call(self._account.select, await self._theirs(name), rw)
+            mailbox = await call(self._account.select, theirs, rw)
         except NonExistent:
             mailbox = None
         if mailbox is None:
@@ -149,17 +153,31 @@ class AdaptedAccount:
 
     async def status(self, name: str) -> MailboxStatus:
         """`size` and `deleted` are 0: they could only be had by reading every message."""
-        mailbox = await self.provider(name, NonExistent, rw=False)
+        return await self._status(await self._theirs(name))
+
+    async def _status(self, theirs: str) -> MailboxStatus:
+        mailbox = await self._provider(theirs, NonExistent, rw=False)
         given = await call(mailbox.requestStatus, list(_STATUS))
         told = {text_of(key).upper(): int(value) for key, value in given.items()}
         messages, recent, uidnext, uidvalidity, unseen = (told.get(each, 0) for each in _STATUS)
         return MailboxStatus(messages, recent, uidnext, uidvalidity, unseen, 0, 0, 1)
 
+    async def statuses(
+        self, names: Sequence[str], wanted: frozenset[StatusWant] = frozenset()
+    ) -> dict[str, MailboxStatus]:
+        listed = await self._listed()
+        found: dict[str, MailboxStatus] = {}
+        for name in names:
+            if name in listed:
+                with suppress(NonExistent):
+                    found[name] = await self._status(listed[name].name)
+        return found
+
     async def select(self, name: str, readonly: bool) -> AdaptedMailbox:
         mailbox = await self.provider(name, NonExistent, rw=not readonly)
         return await AdaptedMailbox.open(self, mailbox, name, readonly=readonly)
 
-    async def check_append(self, name: str, size: int) -> None:
+    async def check_append(self, name: str, size: int, others: int = 0) -> None:
         await self.provider(name)
         if size > self._limits.message:
             raise TooBig(f"a message may have {self._limits.message} bytes")
