@@ -87,6 +87,44 @@ class AddressTests(CommandCase):
         self.assertEqual((await self.duck("domain", "list")).out, "")
 
 
+class BanTests(CommandCase):
+    async def ban(self, *networks: str) -> None:
+        store = await self.store()
+        for seconds, network in enumerate(networks, 60):
+            await store.bans.ban(network, "20 wrong passwords", seconds)
+
+    async def test_listed_in_the_order_in_which_they_end(self) -> None:
+        self.assertEqual((await self.duck("bans", "list")).out, "")
+        await self.ban("2001:db8::/64", "192.0.2.1/32")
+        said = await self.duck("bans", "list")
+        end = r"\t20 wrong passwords\t[-\d]{10} [:\d]{8} UTC\n"
+        self.assertRegex(said.out, re.compile(rf"2001:db8::/64{end}192\.0\.2\.1/32{end}\Z"))
+        self.assertEqual(said.err, "")
+
+    async def test_lifted(self) -> None:
+        await self.ban("192.0.2.1/32", "192.0.2.2/32", "198.51.100.7/32", "2001:db8::/64")
+        for given, lifted in [
+            ("198.51.100.7", ["198.51.100.7/32"]),
+            ("2001:db8::ffff", ["2001:db8::/64"]),
+            # The host's address in place of the network's.
+            ("192.0.2.9/24", ["192.0.2.1/32", "192.0.2.2/32"]),
+        ]:
+            said = await self.duck("bans", "lift", given)
+            lines = "".join(f"the ban of {network} was lifted\n" for network in lifted)
+            self.assertEqual((said.out, said.err), (lines, ""))
+        self.assertEqual((await self.duck("bans", "list")).out, "")
+
+    async def test_what_can_not_be_lifted(self) -> None:
+        await self.ban("192.0.2.1/32")
+        for given, why in [
+            ("192.0.2.2", "192.0.2.2 is not banned; nothing was changed"),
+            ("ada", "'ada' is no address and no network"),
+            ("192.0.2.0/33", "'192.0.2.0/33' is no address and no network"),
+        ]:
+            self.assertEqual(await self.fails("bans", "lift", given), f"duckmail: {why}")
+        self.assertIn("192.0.2.1", (await self.duck("bans", "list")).out)
+
+
 class UserTests(CommandCase):
     async def test_add_list_and_show(self) -> None:
         said = await self.duck("user", "add", "tim@example.org", "--password", "secret")

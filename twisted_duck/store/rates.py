@@ -57,7 +57,7 @@ class StoreRates:
         interval = _interval(bucket)
         # A little more than there is room for, for what was lost in adding up.
         room = (bucket.size - 0.999) * interval
-        update = [
+        update: list[Document] = [
             {"$set": {"took": {"$lte": [{"$subtract": [_FULL, _NOW]}, room]}}},
             {"$set": {"full": {"$cond": ["$took", {"$add": [_FULL, interval]}, "$full"]}}},
             {"$set": {"until": {"$toDate": {"$ceil": "$full"}}}},
