@@ -14,6 +14,7 @@ from zope.interface.interface import InterfaceClass
 from twisted_duck.interfaces import (
     ICondstoreAccount,
     IMoveAccount,
+    IMultiAppendAccount,
     ISpecialUseAccount,
     IUIDPlusAccount,
 )
@@ -99,6 +100,7 @@ TABLE: tuple[Capability, ...] = (
     Capability("UNSELECT", "RFC 3691", "after login"),
     Capability("UIDPLUS", "RFC 4315", "after login", IUIDPlusAccount),
     Capability("CONDSTORE", "RFC 7162 §3.1", "after login", ICondstoreAccount),
+    Capability("MULTIAPPEND", "RFC 3502", "after login", IMultiAppendAccount),
     Capability("QRESYNC", "RFC 7162 §3.2", "after login", ICondstoreAccount),
     Capability("MOVE", "RFC 6851", "after login", IMoveAccount),
     Capability("SPECIAL-USE", "RFC 6154", "after login", ISpecialUseAccount),

@@ -15,7 +15,7 @@ import attrs
 from twisted_duck import errors, login
 from twisted_duck.imap import responses
 from twisted_duck.imap.capability import Circumstances, capabilities
-from twisted_duck.imap.commands import TABLE
+from twisted_duck.imap.commands import TABLE, append
 from twisted_duck.imap.commands.base import (
     AUTHENTICATED,
     LOGOUT,
@@ -122,12 +122,7 @@ class IMAP4Protocol(login.LoginConnection):
     async def log_in(self, credentials: Credentials) -> None:
         await super().log_in(credentials)
         self.session.state = AUTHENTICATED
-        self._reader.logged_in(self._check_append)
-
-    async def _check_append(self, mailbox: str, size: int) -> None:
-        if size > self.limits.message:
-            raise errors.TooBig(f"a message may have {self.limits.message} bytes at most")
-        await self.account.check_append(mailbox, size)
+        self._reader.logged_in(lambda message, size: append.check(self, message, size))
 
     def log_out(self) -> None:
         self.after_answer(lambda: self.end("logout"))

@@ -28,8 +28,8 @@ from twisted_duck.wire.framing import (
     TooLong,
 )
 
-#: Asked with a mailbox and a size before a message is accepted; fails with why it is not.
-CheckAppend = Callable[[str, int], Awaitable[None]]
+#: Asked with a message that is announced and its size before it is accepted; fails with why it is not.
+CheckAppend = Callable[[grammar.Announced, int], Awaitable[None]]
 
 
 class CommandReader:
@@ -134,24 +134,28 @@ class CommandReader:
         if header.synchronising:
             self._go_ahead()
         if is_message:
-            self._parts.append(grammar.Literal(header.size, None, await self._message()))
+            spool = await self._message()
+            self._parts.append(grammar.Literal(header.size, None, spool, binary=header.binary))
         else:
             self._parts.append(grammar.Literal.of(await self._octets()))
 
     async def _is_message(self, header: LiteralHeader) -> bool:
-        """Whether it is the message of an APPEND.  Fails with what is against having the literal at all."""
-        if header.binary:
-            raise errors.BadSyntax("binary literals are not supported")
-        mailbox = grammar.append_target(self._parts, self._limits)
-        if mailbox is not None:
-            if self._check_append is None:
-                raise errors.WrongState("APPEND is not allowed before login")
-            await self._check_append(mailbox, header.size)
+        """Whether it is a message to be stored.  Fails with what is against having the literal at all."""
+        message = grammar.announced(self._parts, self._limits)
+        if message is not None:
+            await self._check_message(message, header.size)
             return True
+        if header.binary:
+            raise errors.BadSyntax("only a message can be binary data")
         most = self._limits.literal_minus
         if self._check_append is None and not header.synchronising and header.size > most:
             raise errors.BadSyntax(f"a literal that is sent unasked may have {most} bytes here")
         return False
+
+    async def _check_message(self, message: grammar.Announced, size: int) -> None:
+        if self._check_append is None:
+            raise errors.WrongState("APPEND is not allowed before login")
+        await self._check_append(message, size)
 
     async def _octets(self) -> bytes:
         octets = bytearray()

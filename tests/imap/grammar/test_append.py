@@ -3,8 +3,16 @@
 import datetime
 
 from tests.imap.grammar.support import GrammarCase, parts_of
-from twisted_duck.errors import BadSyntax, Cannot
-from twisted_duck.imap.grammar import Append, AppendArgument, Literal, append_target
+from twisted_duck.errors import BadSyntax, Cannot, TooMany
+from twisted_duck.imap.grammar import (
+    Announced,
+    Append,
+    AppendArgument,
+    Literal,
+    Replace,
+    announced,
+)
+from twisted_duck.sequence import STAR, SequenceSet
 
 MESSAGE = Literal.of(b"Subject: x\r\n\r\n")
 
@@ -37,6 +45,48 @@ class Appends(GrammarCase):
             }
         )
 
+    def test_several_messages(self) -> None:
+        date = moment(1994, 2, 7, 21, 52, 25, zone=-8)
+        seen = frozenset({"\\Seen"})
+        self.check_values(
+            {
+                'APPEND x (\\Seen) {1}\r\na "07-Feb-1994 21:52:25 -0800" {2}\r\nbb {3}\r\nccc': Append(
+                    "x",
+                    (
+                        AppendArgument(Literal.of(b"a"), seen),
+                        AppendArgument(Literal.of(b"bb"), date=date),
+                        AppendArgument(Literal.of(b"ccc")),
+                    ),
+                )
+            }
+        )
+
+    def test_replace(self) -> None:
+        self.check_values(
+            {
+                "REPLACE 4 drafts (\\Draft) {1}\r\nx": Replace(
+                    SequenceSet(((4, 4),)),
+                    "drafts",
+                    AppendArgument(Literal.of(b"x"), frozenset({"\\Draft"})),
+                ),
+                "uid replace * {5}\r\ninbox {1}\r\nx": Replace(
+                    SequenceSet(((STAR, STAR),)),
+                    "INBOX",
+                    AppendArgument(Literal.of(b"x")),
+                    uid=True,
+                ),
+            }
+        )
+        self.check_refused(
+            {
+                "REPLACE": "a message number",
+                "REPLACE 0 x {1}\r\nx": "a message number has to be from 1",
+                "REPLACE 1:2 x {1}\r\nx": "a mailbox name",
+                "REPLACE 1 x": "flags, a date, or a message",
+                "REPLACE 1 x {1}\r\nx {1}\r\ny": "end of the command",
+            }
+        )
+
     def test_refused(self) -> None:
         self.check_refused(
             {
@@ -47,8 +97,9 @@ class Appends(GrammarCase):
                 "APPEND x (\\Seen)": "a date or a message",
                 "APPEND x (\\Seen){1}\r\nx": "a date or a message",
                 "APPEND x (\\Recent) {1}\r\nx": "\\Recent is no flag that can be set",
-                "APPEND x ~{1}\r\nx": "binary",
-                "APPEND x {1}\r\nx {1}\r\ny": "end of the command",
+                "APPEND x {1}\r\nx ": "a message as a literal",
+                "APPEND x {1}\r\nx{1}\r\ny": "flags, a date, or a message",
+                "APPEND x {1}\r\nx x {1}\r\ny": "a message as a literal",
                 'APPEND x "hello" {1}\r\nx': "a date and time",
             }
         )
@@ -104,11 +155,30 @@ class Target(GrammarCase):
             'a APPEND "INBOX" "07-Feb-1994 21:52:25 -0800" ',
             "a APPEND {5}\r\nINBOX ",
         ):
-            self.assertEqual(append_target(parts_of(line)), "INBOX")
+            self.assertEqual(announced(parts_of(line)), Announced("INBOX"))
+
+    def test_for_a_later_one_how_much_came_before_it(self) -> None:
+        for line, earlier in (
+            ("a APPEND x {3}\r\nabc ", 3),
+            ("a APPEND x (\\Seen) {3}\r\nabc {4}\r\ndefg (\\Seen) ", 7),
+        ):
+            self.assertEqual(announced(parts_of(line)), Announced("x", earlier))
+        self.assertRaises(TooMany, announced, parts_of("a APPEND x" + " {1}\r\nx" * 64 + " "))
+
+    def test_for_a_replacement_what_it_replaces(self) -> None:
+        for line, replaced, uid in (
+            ("a REPLACE 4 x ", 4, False),
+            ("a REPLACE 4 {1}\r\nx () ", 4, False),
+            ("a UID REPLACE * x ", STAR, True),
+        ):
+            expected = Announced("x", 0, SequenceSet(((replaced, replaced),)), uid)
+            self.assertEqual(announced(parts_of(line)), expected)
+        self.assertIs(announced(parts_of("a REPLACE 4 ")), None)
+        self.assertRaises(BadSyntax, announced, parts_of("a REPLACE 4 x {1}\r\nx "))
 
     def test_for_anything_else_none(self) -> None:
         for line in ("a APPEND ", "a LOGIN ", "a SEARCH TEXT ", "a LOGIN {4}\r\nfred "):
-            self.assertIs(append_target(parts_of(line)), None)
+            self.assertIs(announced(parts_of(line)), None)
 
     def test_a_fault_is_known_before_the_message_is_sent(self) -> None:
         for line in (
@@ -118,11 +188,12 @@ class Target(GrammarCase):
             "a APPEND x (foo)",
             "a APPEND x (\\Recent) ",
             "a APPEND x y ",
-            "a APPEND x {3}\r\nabc ",
+            "a APPEND x {3}\r\nabc",
+            "a APPEND x {3}\r\nabc more ",
             "a APPENDIX x ",
             "a",
         ):
-            error = self.assertRaises(BadSyntax, append_target, parts_of(line))
+            error = self.assertRaises(BadSyntax, announced, parts_of(line))
             self.assertEqual(error.tag, b"a")
-        self.assertRaises(BadSyntax, append_target, [])
-        self.assertRaises(Cannot, append_target, parts_of("a APPEND R&D "))
+        self.assertRaises(BadSyntax, announced, [])
+        self.assertRaises(Cannot, announced, parts_of("a APPEND R&D "))

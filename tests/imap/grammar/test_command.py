@@ -15,7 +15,7 @@ from tests.imap.grammar.support import GrammarCase, arguments, cut, parts_of, wi
 from twisted_duck import search as keys
 from twisted_duck.errors import BadSyntax, ClientError
 from twisted_duck.imap import grammar
-from twisted_duck.imap.grammar import Literal, append_target, parse, tag_of
+from twisted_duck.imap.grammar import Literal, announced, parse, tag_of
 from twisted_duck.imap.grammar.command import PARSERS
 from twisted_duck.imap.grammar.fetch import label
 from twisted_duck.mime.section import Section
@@ -239,7 +239,7 @@ class Anything(SynchronousTestCase):
     """Whatever comes in, a value or a declared error comes out."""
 
     def check(self, parts: list[bytes | Literal]) -> None:
-        for read in (parse, append_target):
+        for read in (parse, announced):
             try:
                 read(parts)
             except ClientError:

@@ -1,12 +1,28 @@
-"""APPEND (RFC 3501 §6.3.11)."""
+"""APPEND (RFC 3501 §6.3.11; RFC 3502) and REPLACE (RFC 8508)."""
 
 from __future__ import annotations
 
-from twisted_duck.errors import BadSyntax, Cannot
+from twisted_duck.errors import BadSyntax, Cannot, Refused, TooBig, TooMany
 from twisted_duck.imap import grammar, responses
 from twisted_duck.imap.commands.base import Connection, Done
+from twisted_duck.interfaces import IMultiAppendAccount
 from twisted_duck.spool import Spool
 from twisted_duck.values import AppendMessage, compact
+
+
+async def check(connection: Connection, message: grammar.Announced, size: int) -> None:
+    """Fails with what is against a message of which the client has not sent anything yet."""
+    account, limits = connection.account, connection.limits
+    if not size:
+        # So a client takes back what it has begun (RFC 3502, "APPEND Command").
+        raise Refused("an empty message is not stored, and the others are not either")
+    if size > limits.message:
+        raise TooBig(f"a message may have {limits.message} bytes at most")
+    if message.earlier and not IMultiAppendAccount.providedBy(account):
+        raise BadSyntax("one APPEND has one message here")
+    if message.earlier and message.earlier + size > limits.append:
+        raise TooMany(f"the messages of one APPEND may have {limits.append} bytes together")
+    await account.check_append(message.mailbox, size, message.earlier)
 
 
 async def append(connection: Connection, command: grammar.Append) -> Done:

@@ -6,8 +6,8 @@ There is one module a command family: its values, their parsers, and a table of 
 name. An extension adds a field to a value, a line to a table, or a family.
 """
 
-from twisted_duck.imap.grammar.append import Append, AppendArgument
-from twisted_duck.imap.grammar.command import Command, append_target, parse, tag_of
+from twisted_duck.imap.grammar.append import Announced, Append, AppendArgument, Replace
+from twisted_duck.imap.grammar.command import Command, announced, parse, tag_of
 from twisted_duck.imap.grammar.cursor import Literal
 from twisted_duck.imap.grammar.fetch import Attribute, Fetch, FetchBody, FetchItem, Partial
 from twisted_duck.imap.grammar.mailbox import (
@@ -42,6 +42,7 @@ from twisted_duck.imap.grammar.session import (
 from twisted_duck.imap.grammar.store import Copy, Expunge, Move, Store
 
 __all__ = [
+    "Announced",
     "Append",
     "AppendArgument",
     "Attribute",
@@ -71,6 +72,7 @@ __all__ = [
     "Noop",
     "Partial",
     "Rename",
+    "Replace",
     "Search",
     "Select",
     "StartTLS",
@@ -80,7 +82,7 @@ __all__ = [
     "Subscribe",
     "Unselect",
     "Unsubscribe",
-    "append_target",
+    "announced",
     "parse",
     "tag_of",
 ]

@@ -1,4 +1,4 @@
-"""APPEND (RFC 3501 §6.3.11), in a shape that MULTIAPPEND (RFC 3502) fits too."""
+"""APPEND (RFC 3501 §6.3.11) of one message or several (RFC 3502), and REPLACE (RFC 8508)."""
 
 from __future__ import annotations
 
@@ -8,18 +8,24 @@ from typing import Final
 
 from attrs import frozen
 
+from twisted_duck.errors import TooMany
 from twisted_duck.imap.grammar.cursor import Cursor, Literal
-from twisted_duck.imap.grammar.terms import date_time, flags, mailbox
+from twisted_duck.imap.grammar.terms import date_time, flags, mailbox, message_number
+from twisted_duck.sequence import SequenceSet
 from twisted_duck.values import Flags
 
 
 @frozen
 class AppendArgument:
-    """One message to be appended; `date` is aware, None where the client left it to the server."""
+    """One message to be appended; `date` is aware, None where the client left it to the server.
+
+    With `utf8` the client says that there may be UTF-8 in its header (RFC 6855 §4).
+    """
 
     literal: Literal
     flags: Flags = frozenset()
     date: datetime.datetime | None = None
+    utf8: bool = False
 
 
 @frozen
@@ -28,31 +34,89 @@ class Append:
     messages: tuple[AppendArgument, ...]
 
 
+@frozen
+class Replace:
+    """`replaced` names one message, by its number or its UID."""
+
+    replaced: SequenceSet
+    mailbox: str
+    message: AppendArgument
+    uid: bool = False
+
+
+@frozen
+class Announced:
+    """A message of which no octet was sent yet: the mailbox it is for, and what else is known of the command.
+
+    `earlier` are the octets of the messages in front of it; `replaced` is the one that will go for it.
+    """
+
+    mailbox: str
+    earlier: int = 0
+    replaced: SequenceSet | None = None
+    uid: bool = False
+
+
 def append(cursor: Cursor) -> Append:
     cursor.space("a mailbox name")
     name = mailbox(cursor)
-    chosen, date = _before_message(cursor)
-    literal = cursor.literal("a message as a literal")
-    if literal.binary:
-        cursor.refuse("a message can't be given as binary data")
-    return Append(name, (AppendArgument(literal, chosen, date),))
+    messages = [_message(cursor)]
+    while not cursor.at_end:
+        messages.append(_message(cursor))
+    return Append(name, tuple(messages))
 
 
-def target(cursor: Cursor) -> str | None:
-    """The mailbox of an APPEND of which everything was read up to where its message is announced.
+def announced_append(cursor: Cursor) -> Announced | None:
+    """What is announced at the end of the part of an APPEND that was read; None where it is the mailbox name.
 
-    None where the literal that comes next is the mailbox name.
+    Raises TooMany for one message more than there may be.
     """
     cursor.space("a mailbox name")
     if cursor.at_end:
         return None
     name = mailbox(cursor)
+    count = earlier = 0
+    while True:
+        utf8 = _before_message(cursor)[-1]
+        if cursor.at_end:
+            break
+        earlier += _literal(cursor, utf8).size
+        count += 1
+        if count == cursor.limits.append_messages:
+            raise TooMany(f"more than {cursor.limits.append_messages} messages in one APPEND")
+    return Announced(name, earlier)
+
+
+def replace(cursor: Cursor, *, uid: bool = False) -> Replace:
+    replaced = _replaced(cursor)
+    name = mailbox(cursor)
+    return Replace(replaced, name, _message(cursor), uid)
+
+
+def announced_replace(cursor: Cursor, *, uid: bool = False) -> Announced | None:
+    """The same as `announced_append` for REPLACE."""
+    replaced = _replaced(cursor)
+    if cursor.at_end:
+        return None
+    name = mailbox(cursor)
     _before_message(cursor)
     cursor.end()
-    return name
+    return Announced(name, 0, replaced, uid)
 
 
-def _before_message(cursor: Cursor) -> tuple[Flags, datetime.datetime | None]:
+def _replaced(cursor: Cursor) -> SequenceSet:
+    cursor.space("a message number")
+    number = message_number(cursor)
+    cursor.space("a mailbox name")
+    return SequenceSet(((number, number),))
+
+
+def _message(cursor: Cursor) -> AppendArgument:
+    chosen, date, utf8 = _before_message(cursor)
+    return AppendArgument(_literal(cursor, utf8), chosen, date, utf8)
+
+
+def _before_message(cursor: Cursor) -> tuple[Flags, datetime.datetime | None, bool]:
     chosen: Flags = frozenset()
     date = None
     cursor.space("flags, a date, or a message as a literal")
@@ -62,7 +126,22 @@ def _before_message(cursor: Cursor) -> tuple[Flags, datetime.datetime | None]:
     if cursor.sees(b'"'):
         date = date_time(cursor)
         cursor.space("a message as a literal")
-    return chosen, date
+    return chosen, date, False
 
 
-PARSERS: Final[dict[str, Callable[[Cursor], object]]] = {"APPEND": append}
+def _literal(cursor: Cursor, utf8: bool) -> Literal:
+    return cursor.literal("a message as a literal")
+
+
+PARSERS: Final[dict[str, Callable[[Cursor], object]]] = {
+    "APPEND": append,
+    "REPLACE": replace,
+    "UID REPLACE": lambda cursor: replace(cursor, uid=True),
+}
+
+ANNOUNCED: Final[dict[str, Callable[[Cursor], Announced | None]]] = {
+    "APPEND": announced_append,
+    "REPLACE": announced_replace,
+    "UID REPLACE": lambda cursor: announced_replace(cursor, uid=True),
+}
+"""The commands with messages in them, to what reads them up to where one is announced."""

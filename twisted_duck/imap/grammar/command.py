@@ -19,6 +19,8 @@ _TAG = re.compile(rb"[!#$&',\-./0-9:;<=>?@A-Z\[\]^_`a-z|}~]+")
 PARSERS: Final[dict[str, Callable[[Cursor], object]]] = {
     **session.PARSERS,
     **mailbox.PARSERS,
+    **listing.PARSERS,
+    **quota.PARSERS,
     **append.PARSERS,
     **fetch.PARSERS,
     **store.PARSERS,
@@ -68,18 +70,19 @@ def tag_of(parts: Sequence[bytes | Literal]) -> bytes | None:
     return found[0]
 
 
-def append_target(parts: Sequence[bytes | Literal], limits: Limits = _DEFAULTS) -> str | None:
-    """Whether the literal that is announced behind `parts` is a message: the mailbox it is for.
+def announced(
+    parts: Sequence[bytes | Literal], limits: Limits = _DEFAULTS
+) -> append.Announced | None:
+    """Whether the literal that is announced behind `parts` is a message, and for which mailbox.
 
-    None for every other literal. Raises what `parse` raises if this is an APPEND with a fault in
-    front of the message, so that the message need not be sent at all.
+    None for every other literal. Raises what `parse` raises if this is an APPEND or a REPLACE with a
+    fault in front of the message, so that the message need not be sent at all.
     """
     cursor = Cursor(parts, limits)
     tag = _tag(cursor)
     try:
-        if _name(cursor) != "APPEND":
-            return None
-        return append.target(cursor)
+        read = append.ANNOUNCED.get(_name(cursor))
+        return None if read is None else read(cursor)
     except BadSyntax as error:
         error.tag = tag
         raise

@@ -63,6 +63,11 @@ def mailbox(cursor: Cursor) -> str:
     return canonical(utf7.decode(cursor.astring("a mailbox name")))
 
 
+def reference(cursor: Cursor) -> str:
+    """What LIST and LSUB put in front of a pattern."""
+    return utf7.decode(cursor.astring("a reference"))
+
+
 def list_mailbox(cursor: Cursor) -> str:
     """A mailbox name that may have wildcards in it, quoted or not."""
     found = cursor.match(LIST_MAILBOX)
@@ -73,9 +78,9 @@ def sequence_set(cursor: Cursor) -> SequenceSet:
     """`2,4:7,9:*` (RFC 3501 §9)."""
     ranges: list[tuple[int, int]] = []
     while True:
-        first = last = _message_number(cursor)
+        first = last = message_number(cursor)
         if cursor.take(b":"):
-            last = _message_number(cursor)
+            last = message_number(cursor)
         ranges.append((first, last))
         if not cursor.take(b","):
             return SequenceSet(tuple(ranges))
@@ -92,7 +97,8 @@ def uid_set(cursor: Cursor, *, ascending: bool = False) -> UIDSet:
     return found.against(0)
 
 
-def _message_number(cursor: Cursor) -> int:
+def message_number(cursor: Cursor) -> int:
+    """One number, or STAR (RFC 3501 §9, `seq-number`)."""
     return STAR if cursor.take(b"*") else cursor.number("a message number", 1, NUMBER_MAX)
 
 
