@@ -15,6 +15,7 @@ from tests.contract.imports import ImportsContract
 from tests.contract.limits import LimitsContract
 from tests.contract.messages import MessagesContract
 from tests.contract.names import NamesContract
+from tests.contract.objects import ObjectsContract
 from tests.contract.searching import SearchContract
 from tests.contract.sharing import SharingContract
 
@@ -26,6 +27,7 @@ __all__ = [
     "LimitsContract",
     "MessagesContract",
     "NamesContract",
+    "ObjectsContract",
     "SearchContract",
     "SharingContract",
     "StoreContract",
@@ -38,6 +40,7 @@ class StoreContract(
     SearchContract,
     SharingContract,
     ExtensionsContract,
+    ObjectsContract,
     ImportsContract,
     LimitsContract,
 ):

@@ -104,6 +104,7 @@ TABLE: tuple[Capability, ...] = (
     Capability("QRESYNC", "RFC 7162 §3.2", "after login", ICondstoreAccount),
     Capability("MOVE", "RFC 6851", "after login", IMoveAccount),
     Capability("SPECIAL-USE", "RFC 6154", "after login", ISpecialUseAccount),
+    Capability("SAVEDATE", "RFC 8514", "after login"),
     Capability("APPENDLIMIT", "RFC 7889", values=lambda now: (now.limits.message,)),
 )
 

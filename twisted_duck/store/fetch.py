@@ -19,6 +19,7 @@ from twisted_duck.store.connection import Mongo
 from twisted_duck.store.content import StoredContent
 from twisted_duck.store.driver import Document
 from twisted_duck.store.rope import INLINE
+from twisted_duck.store.saved import saved
 from twisted_duck.store.schema import BODIES, MESSAGES
 from twisted_duck.values import FetchWant, MessageData
 
@@ -33,6 +34,7 @@ _FIRST_GUESS = 2_048
 #: What is asked for -> the field that has it, in the message's document or (the last three) in the body's.
 _FIELDS: Final[dict[FetchWant, tuple[str, ...]]] = {
     "date": ("date", "zone"),
+    "saved": ("_id",),
     "size": ("size",),
     "content": ("body", "size"),
     "envelope": ("envelope",),
@@ -77,13 +79,13 @@ async def _read(
             await _bring_lists(mongo, place.user, rows, lists)
         guess = 64 + sum(_weight(row, lists) for row in rows) // len(rows)
         if "content" not in wanted:
-            yield [_message(row, wanted) for row in rows]
+            yield [_message(row, wanted, place) for row in rows]
             continue
         for group in _groups(rows):
             bodies = await _bodies(mongo, place.user, group, {"tree": 1, "rope": 1})
             yield [
                 attrs.evolve(
-                    _message(row, wanted), content=StoredContent(mongo, bodies[row["body"]])
+                    _message(row, wanted, place), content=StoredContent(mongo, bodies[row["body"]])
                 )
                 for row in group
             ]
@@ -162,7 +164,7 @@ def _date(row: Document) -> datetime:
     return date.astimezone(_zone(row["zone"])) if "zone" in row else date
 
 
-def _message(row: Document, wanted: frozenset[FetchWant]) -> MessageData:
+def _message(row: Document, wanted: frozenset[FetchWant], place: Place) -> MessageData:
     return MessageData(
         row["uid"],
         _date(row) if "date" in wanted else None,
@@ -170,6 +172,7 @@ def _message(row: Document, wanted: frozenset[FetchWant]) -> MessageData:
         row["envelope"] if "envelope" in wanted else None,
         row["structure"] if "bodystructure" in wanted else None,
         row["plain"] if "body" in wanted else None,
+        saved=saved(row["_id"], place.created) if "saved" in wanted else None,
     )
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
+from datetime import datetime
 
 import attrs
 from bson.objectid import ObjectId
@@ -61,6 +62,7 @@ class Opened:
         self.id: ObjectId = document["_id"]
         self.box: ObjectId = document["box"]
         self.name: str = document["path"]
+        self.created: datetime = document["created"]
         self.index = MailboxIndex(document["uidvalidity"])
         self.gone = False
         #: Sessions that have it open.
@@ -74,7 +76,7 @@ class Opened:
 
     @property
     def place(self) -> Place:
-        return Place(self.user, self.id, self.box, self.index.highest_modseq)
+        return Place(self.user, self.id, self.box, self.index.highest_modseq, self.created)
 
     # --- watching -----------------------------------------------------------------------------------------------------
 

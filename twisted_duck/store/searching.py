@@ -25,6 +25,7 @@ from twisted_duck.store.connection import Mongo
 from twisted_duck.store.content import StoredContent
 from twisted_duck.store.driver import Document
 from twisted_duck.store.rope import Data
+from twisted_duck.store.saved import condition
 from twisted_duck.store.schema import BODIES, MESSAGES
 
 #: UIDs, or bodies, that are named in one query.
@@ -126,6 +127,12 @@ class StoreLeaves:
         match leaf:
             case search.InternalDate(operator, day):
                 return await self._rows(uids, {"day": {_DATES[operator]: day.toordinal()}})
+            case search.SaveDate(operator, day):
+                saved = condition(operator, day, self.place.created)
+                # Else the server might walk all messages of that time, whoever's they are.
+                return [] if saved is None else await self._rows(uids, saved, hint="user_box_uid")
+            case search.SaveDateSupported():
+                return uids
             case search.SentDate(operator, day):
                 # A message without a Date: field is on no day.
                 return await self._rows(uids, {"sent": {_DATES[operator]: day.toordinal()}})
@@ -149,7 +156,7 @@ class StoreLeaves:
         for at in range(0, len(uids), _AT_ONCE):
             yield {**whole, "uid": {"$in": list(uids[at : at + _AT_ONCE])}}
 
-    async def _rows(self, uids: Sequence[int], condition: Document) -> list[int]:
+    async def _rows(self, uids: Sequence[int], condition: Document, **options: Any) -> list[int]:
         wanted = set(uids)
         return [
             row["uid"]
@@ -159,6 +166,7 @@ class StoreLeaves:
                 {**which, **condition},
                 projection={"_id": 0, "uid": 1},
                 batchSize=_AT_ONCE,
+                **options,
             )
             for row in batch
             if row["uid"] in wanted

@@ -64,6 +64,12 @@ def _internal_date(row: Row) -> bytes:
     return b"INTERNALDATE " + responses.date_time(row.data.internal_date)
 
 
+def _save_date(row: Row) -> bytes:
+    assert row.data is not None
+    saved = row.data.saved
+    return b"SAVEDATE " + (b"NIL" if saved is None else responses.date_time(saved))
+
+
 def _size(row: Row) -> bytes:
     assert row.data is not None and row.data.size is not None
     return b"RFC822.SIZE %d" % row.data.size
@@ -90,6 +96,7 @@ ATTRIBUTES: dict[Attribute, tuple[FetchWant | None, Callable[[Row], bytes]]] = {
     Attribute.UID: (None, _uid),
     Attribute.MODSEQ: (None, _modseq),
     Attribute.INTERNALDATE: ("date", _internal_date),
+    Attribute.SAVEDATE: ("saved", _save_date),
     Attribute.RFC822_SIZE: ("size", _size),
     Attribute.ENVELOPE: ("envelope", _envelope),
     Attribute.BODY: ("body", _body),

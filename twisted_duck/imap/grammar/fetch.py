@@ -1,4 +1,4 @@
-"""FETCH and UID FETCH: RFC 3501 §6.4.5, §6.4.8; RFC 7162 §3.1.4, §3.2.6."""
+"""FETCH and UID FETCH: RFC 3501 §6.4.5, §6.4.8; RFC 7162 §3.1.4, §3.2.6; RFC 8514 §4.2."""
 
 from __future__ import annotations
 
@@ -28,6 +28,7 @@ class Attribute(enum.Enum):
     FLAGS = "FLAGS"
     UID = "UID"
     INTERNALDATE = "INTERNALDATE"
+    SAVEDATE = "SAVEDATE"
     RFC822_SIZE = "RFC822.SIZE"
     ENVELOPE = "ENVELOPE"
     BODY = "BODY"
