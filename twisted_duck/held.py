@@ -61,6 +61,8 @@ class HeldMessage:
             "bodystructure": ("bodystructure", analysis.bodystructure),
             "body": ("body", analysis.body),
             "content": ("content", self.content),
+            "order": ("order", analysis.order),
+            "ids": ("ids", analysis.ids),
         }
         asked: dict[str, Any] = {
             name: value for name, (want, value) in everything.items() if want in wanted

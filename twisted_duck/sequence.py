@@ -27,6 +27,8 @@ class SequenceSet:
     """
 
     ranges: tuple[tuple[int, int], ...]
+    #: This is `$` (`SAVED`): what a search has saved, which only a session knows.
+    saved: bool = False
 
     @classmethod
     def of(cls, *numbers: int) -> SequenceSet:
@@ -80,10 +82,16 @@ class SequenceSet:
 
     def to_bytes(self) -> bytes:
         """As it goes over the wire."""
+        if self.saved:
+            return b"$"
         return ",".join(
             _number(first) if first == last else f"{_number(first)}:{_number(last)}"
             for first, last in self.ranges
         ).encode("ascii")
+
+
+SAVED: Final = SequenceSet((), saved=True)
+"""`$` (RFC 5182): it has no numbers of its own."""
 
 
 def _number(number: int) -> str:

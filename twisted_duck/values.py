@@ -302,7 +302,9 @@ class Order:
 
 
 #: What `IMailbox.fetch` may be asked to bring beside the UID.
-FetchWant = Literal["date", "saved", "size", "envelope", "bodystructure", "body", "content"]
+FetchWant = Literal[
+    "date", "saved", "size", "envelope", "bodystructure", "body", "content", "order", "ids"
+]
 
 
 @attrs.frozen
@@ -322,6 +324,9 @@ class MessageData:
     content: object | None = None
     #: When it came into the mailbox (RFC 8514 §3); None where the mailbox can't tell.
     saved: datetime | None = None
+    order: Order | None = None
+    #: The IDs of the message and of those it refers to, as `twisted_duck.mime.references.ids` has them.
+    ids: bytes | None = None
 
 
 @attrs.frozen

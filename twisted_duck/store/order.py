@@ -1,0 +1,56 @@
+"""What SORT and THREAD compare, as it stands in the documents of messages.
+
+A message that was stored before this was kept says it by its header, which is read again then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import attrs
+
+from twisted_duck.limits import Limits
+from twisted_duck.mime.header import select
+from twisted_duck.mime.order import order
+from twisted_duck.mime.references import ids
+from twisted_duck.mime.scan import WANTED
+from twisted_duck.store.content import StoredContent
+from twisted_duck.store.driver import Document
+from twisted_duck.values import Order
+
+_LIMITS: Final = Limits()
+#: Each attribute of `Order`, and what it is called in `messages.order`.
+_NAMES: Final[Mapping[str, str]] = {
+    "sent": "sent",
+    "subject": "subject",
+    "answers": "answers",
+    "sender": "from",
+    "to": "to",
+    "cc": "cc",
+    "sender_name": "fromName",
+    "to_name": "toName",
+}
+_NOTHING: Final = Order()
+
+
+def dump(order: Order) -> Document:
+    """What is not as it is in most messages."""
+    values = attrs.asdict(order)
+    return {
+        name: values[key] for key, name in _NAMES.items() if values[key] != getattr(_NOTHING, key)
+    }
+
+
+def load(document: Mapping[str, Any]) -> Order:
+    return Order(**{key: document[name] for key, name in _NAMES.items() if name in document})
+
+
+async def read_again(content: StoredContent, limits: Limits = _LIMITS) -> tuple[Order, bytes]:
+    """`order` and `ids` of a stored message."""
+    top = content.tree.parts[0]
+    header = content.peek(top.start, top.body)
+    if header is None:
+        header = b"".join([chunk async for chunk in content.chunks(top.start, top.body)])
+    fields = select(header, WANTED, limits.mime_fields, limits.mime_field)
+    return order(fields, limits), ids(fields, limits.mime_references)
