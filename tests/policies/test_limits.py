@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from ipaddress import ip_address
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.policies.support import PolicyCase
+from tests.policies.support import address as numbered
 from twisted_duck.errors import TooManyConnections
 from twisted_duck.policies import ConnectionLimit, Mask, UserLimit
 
@@ -89,6 +91,32 @@ class ConnectionLimitTests(PolicyCase):
         with self.log() as lines:
             self.refused(policy)
         self.assertTrue(lines[0].endswith("connection limit refuses: 1 from 192.0.2.0/24"), lines)
+
+
+class SizeTests(PolicyCase):
+    def test_what_a_connection_takes(self) -> None:
+        """One that has nothing in common with another, in three masks."""
+        policy = ConnectionLimit()
+        sessions = [self.session(numbered(number * 65_537 * 3)) for number in range(10_000)]
+        tracemalloc.start()
+        self.addCleanup(tracemalloc.stop)
+        for session in sessions:
+            policy.onConnect(session)
+        size, _ = tracemalloc.get_traced_memory()
+        self.assertEqual(len(policy), 30_000)
+        self.assertTrue(size < 10_000 * 700, size)
+
+    def test_a_million_addresses(self) -> None:
+        """What is there at the same time is all that is remembered."""
+        policy = ConnectionLimit((Mask(32, 64, 50),))
+        session, most = self.session(), 0
+        for number in range(1_000_000):
+            session.remoteAddress = numbered(number)
+            policy.onConnect(session)
+            if not number % 1_000:
+                most = max(most, len(policy))
+            policy.onClose(session)
+        self.assertEqual((most, len(policy), policy.refused), (1, 0, 0))
 
 
 class UserLimitTests(PolicyCase):

@@ -11,7 +11,7 @@ from typing import Any
 from twisted.internet.defer import gatherResults
 from zope.interface.verify import verifyObject
 
-from tests.store.base import StoreTestCase, together
+from tests.store.base import LIMITS, StoreTestCase, together
 from tests.store.recorder import Recorder
 from tests.store.server import OwnServer
 from twisted_duck.errors import ConnectionRefused, Unavailable
@@ -135,11 +135,25 @@ class StoreBansTests(BansCase):
                 self.assertEqual(await self.one.bans.failed(ban.network, b"cd", 60), 1)
 
     async def test_the_database_removes_what_is_over(self) -> None:
-        mongo = self.one.mongo
-        for collection in ("bans", "attempts", "rates"):
-            reply = await mongo.run({"listIndexes": collection})
-            (index,) = [i for i in reply["cursor"]["firstBatch"] if i["key"] == {"until": 1}]
-            self.assertEqual(index["expireAfterSeconds"], 0)
+        server = await OwnServer.start(self)
+        server.kill()
+        await server.restart("--setParameter", "ttlMonitorSleepSecs=1")
+        store = MailStore(server.uri, limits=LIMITS)
+        await store.open()
+        self.addCleanup(store.close)
+        for network, seconds in ((NETWORK, 0.1), ("192.0.2.2/32", 600)):
+            await store.bans.ban(network, "why", seconds)
+            await store.bans.failed(network, b"ab", seconds)
+            await store.rates.take([Bucket(network, 1, seconds)])
+        for _ in range(100):
+            left = [
+                len(await store.mongo.find(collection, {}))
+                for collection in ("attempts", "bans", "rates")
+            ]
+            if left == [1, 1, 1]:
+                break
+            await self.pause(0.1)
+        self.assertEqual(left, [1, 1, 1])
 
     async def test_a_database_that_does_not_answer_is_not_waited_for(self) -> None:
         server = await OwnServer.start(self)

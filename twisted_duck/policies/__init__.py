@@ -17,7 +17,7 @@ client in, are told at once that it is over, so that a connection that was refus
 
 **What a policy remembers is bounded**, however many addresses come:
 
-    ConnectionLimit, UserLimit      what is connected now, and so has a file descriptor: some 300 octets each
+    ConnectionLimit, UserLimit      what is connected now, and so has a file descriptor: 700 octets each in three masks
     ConnectionRate                  `limits.rate_entries` networks for each mask
     Bans                            `limits.ban_entries` networks, and as many bans
     Networks                        what the administrator wrote
