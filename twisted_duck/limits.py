@@ -31,6 +31,12 @@ class Limits:
     search_depth: int = 64
     #: Keys in one SEARCH: each may have to look at every message.
     search_keys: int = 1_000
+    #: Criteria of one SORT: there are nine, and REVERSE.
+    sort_criteria: int = 20
+    #: Messages that one SORT or THREAD may find: some 400 bytes of each are held until all are there.
+    sort_messages: int = 250_000
+    #: Messages that are not there, and that those of one THREAD refer to: 200 bytes each.
+    thread_missing: int = 250_000
     #: Items in one FETCH: each may be a slice of the message, so that one line could ask for it thousands of times.
     fetch_items: int = 256
     #: Bytes of a non-synchronising literal that is not a message (LITERAL-, RFC 7888 §5).
@@ -81,6 +87,8 @@ class Limits:
     subscriptions: int = 10_000
     #: Bytes of a mailbox name in UTF-8: it is part of an index key.
     mailbox_name: int = 1_000
+    #: Mailbox patterns in one LIST (RFC 5258): every name is compared to each, 5,000 names to 30 in about half a second.
+    list_patterns: int = 30
     #: Levels of a mailbox name.
     mailbox_depth: int = 32
     #: Flags and keywords of one message.

@@ -114,6 +114,7 @@ _COSTS: dict[type, int] = {
     search.InternalDate: 1,
     search.SaveDate: 1,
     search.SaveDateSupported: 1,
+    search.Arrived: 1,
     search.Size: 1,
     search.SentDate: 2,
     search.Header: 3,
@@ -176,7 +177,7 @@ async def match(
 ) -> list[int]:
     """The living UIDs that match `key`, ascending; of `universe` only, if that is given.
 
-    `key` has no sequence numbers and no \\Recent: only a session knows these (KeyError).  Fails with whatever `leaves`
+    `key` has no sequence numbers, no \\Recent and nothing that is so long ago: only a session knows these (KeyError).  Fails with whatever `leaves`
     fails with.
     """
     costs = _costs(key)

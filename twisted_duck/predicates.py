@@ -53,6 +53,10 @@ _SIZES: dict[search.SizeOperator, Callable[[int, int], bool]] = {
 }
 
 
+def _to_the_second(moment: datetime) -> datetime:
+    return moment.replace(microsecond=0)
+
+
 def _sent(facts: Facts, compare: Callable[[date, date], bool], day: date) -> bool:
     sent = facts.analysis.sent_date
     return sent is not None and compare(sent, day)
@@ -67,13 +71,17 @@ def _header(facts: Facts, name: str, wanted: str) -> bool:
 def predicate(leaf: SearchKey) -> Predicate:
     """The question `leaf` asks of a message.
 
-    `leaf` is an InternalDate, SentDate, Size, Header, Body or Text; of another one no single message can tell
+    `leaf` is an InternalDate, Arrived, SentDate, Size, Header, Body or Text; of another one no single message can tell
     (TypeError).
     """
     match leaf:
         case search.InternalDate(operator_, day):
             compare = DAYS[operator_]
             return lambda facts: compare(facts.internal_date.date(), day)
+        case search.Arrived("until", moment):
+            return lambda facts: _to_the_second(facts.internal_date) <= moment
+        case search.Arrived("from", moment):
+            return lambda facts: _to_the_second(facts.internal_date) >= moment
         case search.SentDate(operator_, day):
             compare_sent = DAYS[operator_]
             return lambda facts: _sent(facts, compare_sent, day)

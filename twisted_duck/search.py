@@ -98,6 +98,22 @@ class SaveDateSupported:
 
 
 @frozen
+class Within:
+    """By how long ago INTERNALDATE was, in seconds (RFC 5032), which only a session's clock knows."""
+
+    operator: Literal["older", "younger"]
+    seconds: int
+
+
+@frozen
+class Arrived:
+    """By the moment of INTERNALDATE, to the second; "until" and "from" include `moment`, which is aware."""
+
+    operator: Literal["until", "from"]
+    moment: datetime.datetime
+
+
+@frozen
 class SentDate:
     """By the day in the Date: field, disregarding time and timezone."""
 
@@ -151,6 +167,8 @@ SearchKey: TypeAlias = (
     | InternalDate
     | SaveDate
     | SaveDateSupported
+    | Within
+    | Arrived
     | SentDate
     | Size
     | Header

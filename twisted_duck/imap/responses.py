@@ -7,7 +7,7 @@ here; the protocol joins and sends.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from twisted_duck.errors import BadSyntax, DuckError
@@ -180,13 +180,30 @@ def vanished(uids: UIDSet, *, earlier: bool = False) -> bytes:
     )
 
 
-def search(numbers: Iterable[int], modseq: int | None = None) -> bytes:
+def search(numbers: Iterable[int], modseq: int | None = None, *, name: bytes = b"SEARCH") -> bytes:
     """`modseq` is the highest of the messages found, where one was asked for (RFC 7162 §3.1.6)."""
     found = " ".join(map(str, numbers)).encode("ascii")
     if not found:
-        return b"* SEARCH\r\n"
+        return b"* %b\r\n" % name
     highest = b"" if modseq is None else b" (MODSEQ %d)" % modseq
-    return b"* SEARCH %b%b\r\n" % (found, highest)
+    return b"* %b %b%b\r\n" % (name, found, highest)
+
+
+def sort(numbers: Iterable[int], modseq: int | None = None) -> bytes:
+    """RFC 5256 §4; `modseq`: RFC 7162 §7, `sort-data`."""
+    return search(numbers, modseq, name=b"SORT")
+
+
+def thread(pieces: Iterable[str]) -> bytes:
+    """RFC 5256 §4; the pieces make up the threads in their parentheses."""
+    threads = "".join(pieces).encode("ascii")
+    return b"* THREAD %b\r\n" % threads if threads else b"* THREAD\r\n"
+
+
+def esearch(tag: bytes, items: Iterable[bytes], *, uid: bool) -> bytes:
+    """RFC 4731 §3.1; the numbers in `items` are UIDs if `uid` says so."""
+    what = (b"ESEARCH (TAG %b)" % string(tag), *((b"UID",) if uid else ()), *items)
+    return b"* %b\r\n" % b" ".join(what)
 
 
 def defined_flags(keywords: Iterable[str]) -> bytes:
@@ -206,12 +223,16 @@ def listing(
     delimiter: str | None,
     name: str,
     *,
+    beneath: Sequence[str] = (),
     utf8: bool = False,
 ) -> bytes:
-    """`* LIST (\\HasNoChildren) "/" INBOX` or `* LSUB ...` (RFC 3501 §7.2.2)."""
+    """`* LIST (\\HasNoChildren) "/" INBOX` or `* LSUB ...` (RFC 3501 §7.2.2); `beneath`: CHILDINFO (RFC 5258 §3.5)."""
     separator = nstring(delimiter.encode("ascii") if delimiter else None)
     named = mailbox(name, utf8=utf8)
-    return b"* %b %b %b %b\r\n" % (command, flag_list(attributes), separator, named)
+    more = b""
+    if beneath:
+        more = b' ("CHILDINFO" (%b))' % b" ".join(string(each.encode("ascii")) for each in beneath)
+    return b"* %b %b %b %b%b\r\n" % (command, flag_list(attributes), separator, named, more)
 
 
 def mailbox_status(
@@ -219,6 +240,22 @@ def mailbox_status(
 ) -> bytes:
     pairs = " ".join(f"{item} {value}" for item, value in items).encode("ascii")
     return b"* STATUS %b (%b)\r\n" % (mailbox(name, utf8=utf8), pairs)
+
+
+def mailbox_id(value: str) -> bytes:
+    """The response code (RFC 8474 §4.1, §4.2)."""
+    return b"MAILBOXID (%b)" % value.encode("ascii")
+
+
+def quota(root: bytes, resources: Iterable[tuple[str, int, int]]) -> bytes:
+    """What is used of each resource, and how much there is of it (RFC 9208 §4.2.1)."""
+    listed = " ".join(f"{name} {used} {limit}" for name, used, limit in resources)
+    return b"* QUOTA %b (%b)\r\n" % (astring(root), listed.encode("ascii"))
+
+
+def quota_roots(name: str, roots: Iterable[bytes], *, utf8: bool = False) -> bytes:
+    """RFC 9208 §4.2.2."""
+    return b"* QUOTAROOT %b\r\n" % b" ".join([mailbox(name, utf8=utf8), *map(astring, roots)])
 
 
 def highest_modseq(modseq: int) -> bytes:

@@ -18,6 +18,7 @@ def changed_since(
     view: View, index: MailboxIndex, numbers: SequenceSet, modseq: int, *, uid: bool
 ) -> list[int]:
     """The UIDs of a set's messages that live and whose modseq is above `modseq`, ascending."""
+    numbers, uid = view.meant(numbers, uid=uid)
     named = numbers.against(view.last_uid if uid else len(view))
     changed = living(index, sorted({each for _, each in index.changed_since(modseq)}))
     return [each for number, each in view.numbered(changed) if (each if uid else number) in named]

@@ -33,7 +33,7 @@ from twisted_duck.search import (
     replace_leaves,
 )
 from twisted_duck.sequence import SequenceSet
-from twisted_duck.values import Flags
+from twisted_duck.values import Flags, UIDSet
 
 
 @attrs.frozen
@@ -76,6 +76,8 @@ class View:
         self._expunges_at = index.highest_modseq
         #: Modseqs of changes whose outcome this client knows: its own STOREs.
         self._known: set[int] = set()
+        #: UIDs that a search has saved (RFC 5182): what `$` stands for.  Those that are not there any more do no harm.
+        self._saved = SequenceSet(())
         #: Ranges of UIDs that are \Recent in this session, ascending: (first, stop).
         self._recent: list[tuple[int, int]] = []
 
@@ -105,6 +107,7 @@ class View:
         """
         if not self.count:
             return []
+        numbers, uid = self.meant(numbers, uid=uid)
         found: list[range] = []
         for first, last in numbers.against(self.last_uid if uid else self.count).ranges:
             if uid:
@@ -117,6 +120,17 @@ class View:
             if start < stop:
                 found.append(range(start, stop))
         return found
+
+    def meant(self, numbers: SequenceSet, *, uid: bool) -> tuple[SequenceSet, bool]:
+        """A set without `$`, and whether it is one of UIDs."""
+        return (self._saved, True) if numbers.saved else (numbers, uid)
+
+    def save(self, uids: Iterable[int]) -> None:
+        """From now on `$` stands for these messages (RFC 5182 §2.1)."""
+        # Between two neighbours there is no other UID, and there will be none.
+        places = UIDSet.of(number for number, _ in self.numbered(sorted(uids)))
+        ends = ((self.uids[first - 1], self.uids[last - 1]) for first, last in places.ranges)
+        self._saved = SequenceSet(tuple(ends))
 
     def select(self, numbers: SequenceSet, *, uid: bool) -> list[int]:
         """The UIDs of a set's messages, ascending."""
@@ -184,6 +198,7 @@ class View:
                 case SequenceNumbers(numbers):
                     return self._as_uids(self.positions(numbers, uid=False))
                 case UIDs(numbers):
+                    numbers, _ = self.meant(numbers, uid=True)
                     return UIDs(SequenceSet(numbers.against(self.last_uid).ranges))
                 case Recent():
                     return UIDs(SequenceSet.of(*self.recent_uids()))

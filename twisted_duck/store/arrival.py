@@ -14,6 +14,7 @@ from twisted_duck import errors
 from twisted_duck.limits import Limits
 from twisted_duck.mime.message import Analysis, analyse, behind
 from twisted_duck.spool import Spool
+from twisted_duck.store import order
 from twisted_duck.store import rope as ropes
 from twisted_duck.store.blobs import keep
 from twisted_duck.store.connection import Mongo
@@ -114,6 +115,11 @@ def arrive(
         **({"zone": zone} if zone else {}),
         **({"cut": True} if analysis.searchable.truncated else {}),
         **({"sent": analysis.sent_date.toordinal()} if analysis.sent_date else {}),
+        "order": {
+            name: _storable(value) if isinstance(value, str) else value
+            for name, value in order.dump(analysis.order).items()
+        },
+        "ids": analysis.ids,
     }
     body: Document = {
         "_id": row["body"],

@@ -234,7 +234,10 @@ async def append(mongo: Mongo, user: ObjectId, path: str, arrivals: Sequence[Arr
 
 def weigh_message(message: Document) -> int:
     """About how many bytes the document of a message has."""
-    return 512 + sum(len(value) for value in message.values() if isinstance(value, bytes))
+    octets = sum(len(value) for value in message.values() if isinstance(value, bytes))
+    texts = sum(len(v) for v in message.get("order", {}).values() if isinstance(v, str))
+    # A character has up to four bytes.
+    return 512 + octets + 4 * texts
 
 
 # --- STORE ------------------------------------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.python.failure import Failure
 
 from twisted_duck import errors
+from twisted_duck.store import order
 from twisted_duck.store.changes import Place, uid_filters
 from twisted_duck.store.connection import Mongo
 from twisted_duck.store.content import StoredContent
@@ -40,7 +41,12 @@ _FIELDS: Final[dict[FetchWant, tuple[str, ...]]] = {
     "envelope": ("envelope",),
     "bodystructure": ("structure",),
     "body": ("plain",),
+    "order": ("order",),
+    "ids": ("ids",),
 }
+#: Kept with every message but those of old.
+_KEPT: Final = {"order", "ids"}
+_NOTHING: Final[Document] = {}
 _LISTS: Final[dict[FetchWant, str]] = {
     "envelope": "envelope",
     "bodystructure": "structure",
@@ -77,6 +83,8 @@ async def _read(
             continue
         if lists and any(field not in row for row in rows for field in lists):
             await _bring_lists(mongo, place.user, rows, lists)
+        if not _KEPT.isdisjoint(wanted):
+            await _bring_order(mongo, place.user, [row for row in rows if not _KEPT & row.keys()])
         guess = 64 + sum(_weight(row, lists) for row in rows) // len(rows)
         if "content" not in wanted:
             yield [_message(row, wanted, place) for row in rows]
@@ -100,8 +108,10 @@ async def _rows(
 ) -> list[Document]:
     filters = uid_filters(living, uids)
     which = filters[0] if len(filters) == 1 else {"uid": {"$in": list(uids)}}
-    # With the body's id, in case that a list is kept there.
+    # With the body's id, in case that a list is kept there, or a message has to be read again, and then its size.
     fields = {"uid", "body"}.union(*(_FIELDS[want] for want in wanted))
+    if not _KEPT.isdisjoint(wanted):
+        fields.add("size")
     return await mongo.find(
         MESSAGES,
         {"user": place.user, "box": place.box, **which},
@@ -136,8 +146,23 @@ async def _bring_lists(
                 row[field] = bodies[row["body"]][field]
 
 
+async def _bring_order(mongo: Mongo, user: ObjectId, rows: Sequence[Document]) -> None:
+    """Put what SORT and THREAD compare into `rows`, whose documents do not have it."""
+    for group in _groups(rows) if rows else ():
+        bodies = await _bodies(mongo, user, group, {"tree": 1, "rope": 1})
+        for row in group:
+            content = StoredContent(mongo, bodies[row["body"]])
+            kept, row["ids"] = await order.read_again(content)
+            row["order"] = order.dump(kept)
+
+
 def _weight(row: Document, lists: Sequence[str]) -> int:
-    return sum(len(row[field]) for field in lists)
+    kept = row.get("order", _NOTHING).values()
+    return (
+        sum(len(row[field]) for field in lists)
+        + len(row.get("ids", b""))
+        + sum(len(value) for value in kept if isinstance(value, str))
+    )
 
 
 def _groups(rows: Sequence[Document]) -> Iterator[list[Document]]:
@@ -173,6 +198,8 @@ def _message(row: Document, wanted: frozenset[FetchWant], place: Place) -> Messa
         row["structure"] if "bodystructure" in wanted else None,
         row["plain"] if "body" in wanted else None,
         saved=saved(row["_id"], place.created) if "saved" in wanted else None,
+        order=order.load(row["order"]) if "order" in wanted else None,
+        ids=row["ids"] if "ids" in wanted else None,
     )
 
 

@@ -40,6 +40,7 @@ _PUNCTUATION = re.compile(r"[!-/:-@\[-`{-~]")
 _NEVER = re.compile(r"[\n\0]")
 
 _DATES: Final = {"before": "$lt", "on": "$eq", "since": "$gte"}
+_MOMENTS: Final = {"until": "$lte", "from": "$gte"}
 _SIZES: Final = {"larger": "$gt", "smaller": "$lt"}
 
 
@@ -133,6 +134,8 @@ class StoreLeaves:
                 return [] if saved is None else await self._rows(uids, saved, hint="user_box_uid")
             case search.SaveDateSupported():
                 return uids
+            case search.Arrived(operator, moment):
+                return await self._rows(uids, {"date": {_MOMENTS[operator]: moment}})
             case search.SentDate(operator, day):
                 # A message without a Date: field is on no day.
                 return await self._rows(uids, {"sent": {_DATES[operator]: day.toordinal()}})

@@ -290,10 +290,11 @@ class AdaptedMailbox:
     async def _searched(self, leaf: SearchKey) -> set[int] | None:
         """The messages that the mailbox itself finds; None where it cannot search, or not for this."""
         searchable = ISearchableIMAPMailbox(self._provider, None)
-        if searchable is None:
+        words = query(leaf)
+        if searchable is None or words is None:
             return None
         try:
-            numbers = await call_list(searchable.search, query(leaf), uid=False)
+            numbers = await call_list(searchable.search, words, uid=False)
         except Refused:
             return None
         return set(await call_list(lambda: [self._provider.getUID(int(n)) for n in numbers]))

@@ -10,8 +10,11 @@ from twisted_duck.search import SearchKey
 _MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
 
 
-def query(leaf: SearchKey) -> list[bytes]:
-    """The words of a key that asks about dates, sizes or text; strings are UTF-8."""
+def query(leaf: SearchKey) -> list[bytes] | None:
+    """The words of a key that asks about days, sizes or text; strings are UTF-8.
+
+    None for a moment, for which RFC 3501 has no words.
+    """
     match leaf:
         case search.InternalDate(operator, day):
             return [operator.upper().encode(), _day(day)]
@@ -23,6 +26,8 @@ def query(leaf: SearchKey) -> list[bytes]:
             return [b"HEADER", name.encode("utf-8", "replace"), text.encode("utf-8", "replace")]
         case search.Body(text):
             return [b"BODY", text.encode("utf-8", "replace")]
+        case search.Arrived():
+            return None
         case search.Text(text):
             return [b"TEXT", text.encode("utf-8", "replace")]
     raise TypeError(f"{type(leaf).__name__} is answered by the index")

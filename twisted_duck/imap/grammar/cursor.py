@@ -108,6 +108,12 @@ class Cursor:
         if not self.at_end:
             self.fail("the end of the command")
 
+    def give_up(self) -> None:
+        """Step over all that is left: the command is refused, whatever stands there."""
+        self._number = len(self._literals)
+        self._text = self._texts[self._number]
+        self._at = len(self._text)
+
     def fail(self, expected: str) -> NoReturn:
         """Raise BadSyntax: this was expected here."""
         found = self._text[self._at : self._at + 1]

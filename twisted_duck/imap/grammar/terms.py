@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import datetime
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any, TypeVar
+
+from attrs import frozen
 
 from twisted_duck.errors import TooMany
 from twisted_duck.imap import utf7
 from twisted_duck.imap.grammar.cursor import LIST_MAILBOX, NUMBER64_MAX, NUMBER_MAX, Cursor
 from twisted_duck.names import canonical
-from twisted_duck.sequence import STAR, SequenceSet
+from twisted_duck.sequence import SAVED, STAR, SequenceSet
 from twisted_duck.values import SYSTEM_FLAGS, Flags, UIDSet
 
 T = TypeVar("T")
@@ -24,6 +26,34 @@ _DATE_TIME = re.compile(
     rb' ([0-9]{2}):([0-9]{2}):([0-9]{2}) ([+-])([0-9]{2})([0-9]{2})"'
 )
 _SYSTEM_FLAGS = {flag.lower(): flag for flag in SYSTEM_FLAGS}
+
+
+@frozen
+class Page:
+    """Some of a list of results (RFC 9394 §3.1): places from 1, both included, as they were sent.
+
+    `from_end`: places are counted from the last result to the first.
+    """
+
+    first: int
+    last: int
+    from_end: bool = False
+
+    def of(self, results: Sequence[int]) -> Sequence[int]:
+        """Those of the results, in their order."""
+        low, high = sorted((self.first, self.last))
+        if not self.from_end:
+            return results[low - 1 : high]
+        count = len(results)
+        return results[max(0, count - high) : max(0, count - low + 1)]
+
+    def to_bytes(self) -> bytes:
+        """As it goes over the wire."""
+        return (
+            b"-%d:-%d" % (self.first, self.last)
+            if self.from_end
+            else b"%d:%d" % (self.first, self.last)
+        )
 
 
 def parenthesised(cursor: Cursor, item: Callable[[Cursor], T], what: str) -> list[T]:
@@ -52,6 +82,20 @@ def modifiers(cursor: Cursor, readers: Mapping[str, Callable[[Cursor], Any]]) ->
     return found
 
 
+def partial(cursor: Cursor) -> Page:
+    """A space and a range of results (RFC 9394 §4, `partial-range`)."""
+    cursor.space("a range")
+    from_end = cursor.sees(b"-")
+    ends: list[int] = []
+    for what in ("the first of a range", "the last of a range"):
+        if ends:
+            cursor.expect(b":")
+        if from_end:
+            cursor.expect(b"-")
+        ends.append(cursor.number(what, 1, NUMBER_MAX))
+    return Page(ends[0], ends[1], from_end)
+
+
 def modseq(cursor: Cursor) -> int:
     """A space and a modseq, which may be 0 (RFC 7162 §7, `mod-sequence-valzer`)."""
     cursor.space("a modseq")
@@ -75,7 +119,9 @@ def list_mailbox(cursor: Cursor) -> str:
 
 
 def sequence_set(cursor: Cursor) -> SequenceSet:
-    """`2,4:7,9:*` (RFC 3501 §9)."""
+    """`2,4:7,9:*` (RFC 3501 §9), or `$` by itself (RFC 5182 §3)."""
+    if cursor.take(b"$"):
+        return SAVED
     ranges: list[tuple[int, int]] = []
     while True:
         first = last = message_number(cursor)
@@ -89,8 +135,8 @@ def sequence_set(cursor: Cursor) -> SequenceSet:
 def uid_set(cursor: Cursor, *, ascending: bool = False) -> UIDSet:
     """A set without `*` (RFC 7162 §7, `known-uids`)."""
     found = sequence_set(cursor)
-    if found.has_star:
-        cursor.refuse("* can't be in this set")
+    if found.has_star or found.saved:
+        cursor.refuse("* and $ can't be in this set")
     ends = [number for pair in found.ranges for number in dict.fromkeys(pair)]
     if ascending and any(low >= high for low, high in pairwise(ends)):
         cursor.refuse("this set has to ascend")
