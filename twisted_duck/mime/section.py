@@ -7,7 +7,7 @@ from typing import Literal
 from attrs import frozen
 
 from twisted_duck.mime.header import blank_line, fields
-from twisted_duck.mime.scan import Kind, PartTree
+from twisted_duck.mime.scan import Encoding, Kind, PartTree
 
 SectionText = Literal["HEADER", "HEADER.FIELDS", "HEADER.FIELDS.NOT", "TEXT", "MIME"]
 
@@ -44,6 +44,35 @@ def locate(tree: PartTree, section: Section) -> tuple[int, int] | None:
             return None
         part = tree.parts[inside[0]]
     return (part.body, part.end) if section.text == "TEXT" else (part.start, part.body)
+
+
+@frozen
+class Encoded:
+    """Where the body of a part is, and how it is encoded; `lines` where it is text, cut into lines."""
+
+    start: int
+    end: int
+    encoding: Encoding
+    lines: bool
+
+
+def encoded(tree: PartTree, path: tuple[int, ...]) -> Encoded | None:
+    """The part of which BINARY tells the content (RFC 3516 §4.2); None where there is no such part.
+
+    What has parts inside, the message itself among it, is given as it is: its encoding is that of its parts.
+    """
+    if not path:
+        whole = tree.parts[0]
+        return Encoded(whole.start, whole.end, Encoding.IDENTITY, lines=False)
+    number = _part_number(tree, path)
+    if number is None:
+        return None
+    part = tree.parts[number]
+    is_leaf = part.kind is not Kind.MULTIPART and not tree.children[number]
+    encoding = part.encoding if is_leaf else Encoding.IDENTITY
+    # Octets that were put into base64 are meant as they are; in other encodings a line end is a line end.
+    lines = part.kind is Kind.TEXT and encoding is not Encoding.BASE64
+    return Encoded(part.body, part.end, encoding, lines)
 
 
 def _part_number(tree: PartTree, path: tuple[int, ...]) -> int | None:

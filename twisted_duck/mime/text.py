@@ -6,7 +6,6 @@ same without a bound, piece by piece, for the few messages that were cut. `found
 
 from __future__ import annotations
 
-import binascii
 import codecs
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -16,11 +15,11 @@ from attrs import frozen
 
 from twisted_duck.collation import decomposed, one
 from twisted_duck.limits import Limits
+from twisted_duck.mime.decoding import DECODERS, Decoder
 from twisted_duck.mime.header import unfolded_lines
 from twisted_duck.mime.scan import (
     DEFAULT_LIMITS,
     Data,
-    Encoding,
     Head,
     Kind,
     Part,
@@ -29,8 +28,6 @@ from twisted_duck.mime.scan import (
 )
 from twisted_duck.mime.words import (
     MARKED,
-    NOT_BASE64,
-    base64_bytes,
     codec,
     decode_words,
     guess,
@@ -145,7 +142,8 @@ def iter_search_text(
         head = heads[number]
         is_text = part.kind is Kind.TEXT or head.type.type.lower() == b"message"
         if is_text and not tree.children[number]:
-            yield from _text(data, part, head.type.parameter(b"charset") or b"us-ascii")
+            charset = head.type.parameter(b"charset") or b"us-ascii"
+            yield from map(fold, decoded(data, part, charset))
             yield "\n"
 
 
@@ -166,28 +164,28 @@ def _header_lines(raw: bytes, mark: str) -> Iterator[str]:
     yield fold("".join(lines))
 
 
-def _text(data: Data, part: Part, charset: bytes) -> Iterator[str]:
+def decoded(data: Data, part: Part, charset: bytes) -> Iterator[str]:
+    """The text that is the body of a part, as it is, in pieces of bounded size."""
     chunks: Iterator[bytes] = (
         data[start : min(start + _CHUNK, part.end)] for start in range(part.body, part.end, _CHUNK)
     )
-    if part.encoding is Encoding.BASE64:
-        chunks = _from_base64(chunks)
-    elif part.encoding is Encoding.QUOTED_PRINTABLE:
-        chunks = _from_quoted_printable(chunks)
+    encoded = DECODERS.get(part.encoding)
+    if encoded is not None:
+        chunks = _decoded(chunks, encoded())
     decoder = _decoder(charset)
     for chunk in chunks:
-        yield fold(decoder.decode(chunk))
-    yield fold(decoder.decode(b"", True))
+        yield decoder.decode(chunk)
+    yield decoder.decode(b"", True)
 
 
 # --- decoding piece by piece ------------------------------------------------------------------------------------------
 
 
-class _Decoder(Protocol):
+class _Charset(Protocol):
     def decode(self, input: bytes, final: bool = ..., /) -> str: ...
 
 
-def _decoder(charset: bytes) -> _Decoder:
+def _decoder(charset: bytes) -> _Charset:
     name = codec(charset)
     if name is None or name == "ascii":
         return _Guess()
@@ -242,24 +240,7 @@ class _Guess:
             return self._decoder.decode(held + input, final)
 
 
-def _from_base64(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    held = b""
+def _decoded(chunks: Iterable[bytes], decoder: Decoder) -> Iterator[bytes]:
     for chunk in chunks:
-        chunk = held + NOT_BASE64.sub(b"", chunk)
-        # Groups of four count from the last padding on.
-        whole = len(chunk) - (len(chunk) - chunk.rfind(b"=") - 1) % 4
-        yield base64_bytes(chunk[:whole])
-        held = chunk[whole:]
-    yield base64_bytes(held)
-
-
-def _from_quoted_printable(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    held = b""
-    for chunk in chunks:
-        chunk = held + chunk
-        # An escape or a soft line break may go on in the next chunk; neither is longer than this.
-        escape = chunk.find(b"=", max(0, len(chunk) - 3))
-        cut = len(chunk) if escape < 0 else escape
-        held = chunk[cut:]
-        yield binascii.a2b_qp(chunk[:cut])
-    yield binascii.a2b_qp(held)
+        yield decoder.feed(chunk)
+    yield decoder.finish()
