@@ -77,7 +77,7 @@ RULES: dict[str, tuple[set[str], set[str]]] = {
     "lmtp.spam": (GROUND | LANGUAGE, {"attrs"}),
     "auth": (GROUND | LANGUAGE | SESSION, {"attrs", "zope", "twisted", "cryptography"}),
     "adapters": (
-        GROUND | LANGUAGE | SESSION | {"imap.view", "imap.grammar", "imap.listing"},
+        GROUND | LANGUAGE | SESSION | {"imap.view", "imap.grammar", "imap.listing", "pop3.inbox"},
         {"attrs", "zope", "twisted"},
     ),
     "memory": (GROUND | LANGUAGE | SESSION, {"attrs", "zope", "twisted"}),

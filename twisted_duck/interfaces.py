@@ -182,6 +182,49 @@ class IAccount(Interface):
         """The session is over.  Awaitable."""
 
 
+class IMaildrop(Interface):
+    """What a POP3 session serves: messages that are known by their place in `sizes`, from 0, as long as it is open.
+
+    L{twisted_duck.pop3.inbox.Inbox} makes one of any L{IAccount}'s INBOX.
+    """
+
+    sizes = Attribute("sequence of int: the octets of each message, as LIST tells them")
+
+    def unique_id(place):
+        """What UIDL tells (RFC 1939 §7): printable, at most 70 characters, the same in every session.
+
+        @rtype: L{str}
+        """
+
+    def content(place):
+        """Awaitable of L{IContent}; fails with NonExistent where somebody else has removed the message."""
+
+    def set_seen(place):
+        """The message has been read, where that is remembered.  Awaitable, which never fails with a DuckError."""
+
+    def remove(places):
+        """UPDATE (RFC 1939 §6): all of the messages go, or none and it fails; those that are gone do not count.
+
+        @param places: ascending sequence of L{int}
+        Awaitable.
+        """
+
+    def close():
+        """The session has left the maildrop.  Awaitable."""
+
+
+class IMaildropAccount(Interface):
+    """An authenticated user who has a maildrop and no mailboxes: an avatar for POP3 and nothing else."""
+
+    name = Attribute("str: the user's name, for log lines")
+
+    def open(limit):
+        """Awaitable of an L{IMaildrop} with the newest messages, `limit` of them or fewer."""
+
+    def logout():
+        """The session is over.  Awaitable."""
+
+
 class ISpecialUseAccount(IAccount):
     """`mailboxes()` tells `special_use` (RFC 6154)."""
 

@@ -2,12 +2,16 @@
 
     command or exchange -> Credentials -> the portal -> onAuthenticated -> account
 
+SCRAM's exchange is not over then: it is the checker, inside of the portal, that has the client prove that it knows the
+password, and only when the user may log in, the client is shown that we know it, too.
+
 Passwords travel only where they are private.  What failed is counted for the connection, which ends when there was too
 much of it, whether a password was wrong or was right and its user may not log in.
 """
 
 from __future__ import annotations
 
+import secrets
 from base64 import b64encode
 from binascii import Error as Base64Error
 from binascii import a2b_base64
@@ -19,15 +23,17 @@ import attrs
 from twisted.cred.portal import Portal
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.mail.interfaces import IAccountIMAP
+from zope.interface import Interface
 
 from twisted_duck import connection, errors
-from twisted_duck.auth import log_in
+from twisted_duck.auth import IScramCredentials, ScramCredentials, log_in
+from twisted_duck.auth.channel import channel_bindings, has_bindings
 from twisted_duck.authorization import Authorization
 from twisted_duck.connection import Connection, Inbox
 from twisted_duck.guard.guarded import Hook
 from twisted_duck.interfaces import IAccount
 from twisted_duck.outflow import ConnectionOver
-from twisted_duck.sasl import MECHANISMS, Challenge, Credentials
+from twisted_duck.sasl import MECHANISMS, SCRAM, Challenge, Credentials, Scram
 
 CleartextAuth = Literal["never", "loopback", "always"]
 
@@ -45,17 +51,23 @@ class LoginConnection(Connection):
     """A connection whose client is to log in within `Limits.login` seconds."""
 
     has_login: ClassVar[bool] = True
+    #: What an avatar may provide, the best of it first.
+    avatars: ClassVar[tuple[type[Interface], ...]] = (IAccount, IAccountIMAP)
 
     settings: Settings
 
     def __init__(self, settings: Settings, inbox: Inbox, *, idle: float) -> None:
         super().__init__(settings, inbox, idle=idle)
-        #: The avatar, providing IAccount; None before login.
+        #: The avatar, as `account_of` has it; None before login.
         self.account: Any = None
         self._logout: Callable[[], Any] | None = None
         #: What `onAuthenticated` has not answered yet.
         self._asking: Deferred[None] | None = None
         self._failed_logins = 0
+
+    def account_of(self, interface: type[Interface], avatar: Any) -> Any:
+        """What the protocol works with, of an avatar that was given for one of `avatars`."""
+        return IAccount(avatar)
 
     # --- what a protocol uses -----------------------------------------------------------------------------------------
 
@@ -69,9 +81,18 @@ class LoginConnection(Connection):
         return self.session.secure
 
     def mechanisms(self) -> tuple[str, ...]:
-        """The SASL mechanisms that can be used now."""
+        """The SASL mechanisms that can be used now: SCRAM shows no password, and is for clear connections, too."""
         private = self.may_authenticate()
-        return tuple(name for name, each in MECHANISMS.items() if private or not each.needs_privacy)
+        return (
+            *self._scram(),
+            *(name for name, each in MECHANISMS.items() if private or not each.needs_privacy),
+        )
+
+    def _scram(self) -> tuple[str, ...]:
+        if IScramCredentials not in self.settings.portal.listCredentialsInterfaces():
+            return ()
+        bound = has_bindings(self.transport)
+        return tuple(name for name in SCRAM if bound or not name.endswith("-PLUS"))
 
     def check_privacy(self) -> None:
         if not self.may_authenticate():
@@ -79,40 +100,52 @@ class LoginConnection(Connection):
 
     async def exchange(
         self, name: str, initial: bytes | None, continuation: Callable[[bytes], bytes]
-    ) -> Credentials:
+    ) -> Credentials | ScramCredentials:
         """What a SASL exchange (RFC 4422) shows; `continuation` puts a challenge in base64 into the protocol's words.
 
         Fails with Cannot, PrivacyRequired, BadSyntax, AuthenticationFailed.
         """
+
+        async def ask(challenge: bytes) -> bytes:
+            self.send(continuation(b64encode(challenge)))
+            line = await self.read_line("response to a challenge")
+            if line == b"*":
+                raise errors.BadSyntax("the exchange was cancelled")
+            return decode_response(line)
+
+        if name in self._scram():
+            bindings = channel_bindings(self.transport)
+            scram = Scram(name, secrets.token_urlsafe(24), bindings)
+            scram.begin(await ask(b"") if initial is None else initial)
+            return ScramCredentials(scram, self.session, ask)
         found = MECHANISMS.get(name)
         if found is None:
-            raise errors.Cannot(
-                f"the mechanism is not supported; these are: {' '.join(MECHANISMS)}"
-            )
+            known = " ".join((*self._scram(), *MECHANISMS))
+            raise errors.Cannot(f"the mechanism is not supported; these are: {known}")
         if found.needs_privacy:
             self.check_privacy()
         mechanism = found()
         step = mechanism.start(initial)
         while isinstance(step, Challenge):
-            self.send(continuation(b64encode(step.data)))
-            line = await self.read_line("response to a challenge")
-            if line == b"*":
-                raise errors.BadSyntax("the exchange was cancelled")
-            step = mechanism.step(decode_response(line))
+            step = mechanism.step(await ask(step.data))
         return step
 
-    async def log_in(self, credentials: Credentials) -> None:
-        """Fails with AuthenticationFailed, AuthorizationFailed and whatever the portal fails with."""
+    async def log_in(self, credentials: Credentials | ScramCredentials) -> None:
+        """Fails with AuthenticationFailed, AuthorizationFailed and whatever the portal fails with, with BadSyntax for an
+        exchange that goes wrong.
+        """
         assert self.settings.portal is not None
-        _, avatar, self._logout = await log_in(
-            self.settings.portal, credentials, self.session, IAccount, IAccountIMAP
+        interface, avatar, self._logout = await log_in(
+            self.settings.portal, credentials, self.session, *self.avatars
         )
-        self.account = IAccount(avatar)
+        self.account = self.account_of(interface, avatar)
         self.check_alive()
         self.session.user = self.account.name
         try:
             await self._authorize()
-        except (errors.AuthorizationFailed, ConnectionOver):
+            if isinstance(credentials, ScramCredentials):
+                await credentials.confirm()
+        except (errors.DuckError, ConnectionOver):
             self.log.info("{session.id} is not let in as {session.user}", session=self.session)
             self.session.user = None
             await self._leave_account()

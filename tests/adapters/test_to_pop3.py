@@ -20,6 +20,7 @@ from twisted_duck.adapters.to_twisted.maildrop import MessageFile
 from twisted_duck.held import BytesContent
 from twisted_duck.memory import MemoryStore
 from twisted_duck.mime.scan import scan
+from twisted_duck.pop3.inbox import Inbox
 from twisted_duck.spool import Spool
 from twisted_duck.values import DELETED, AppendMessage, FlagChange
 
@@ -82,7 +83,7 @@ class StockServerTests(MaildropCase):
         self.assertEqual(await client.stat(), (3, len(PLAIN) + len(MIXED) + len(DOTTED)))
         self.assertEqual(await client.listSize(), [len(PLAIN), len(MIXED), len(DOTTED)])
         uidls = await client.listUID()
-        self.assertEqual((len(set(uidls)), {len(uidl) for uidl in uidls}), (3, {16}))
+        self.assertEqual(len(set(uidls)), 3)
         for number, content in enumerate((PLAIN, MIXED, DOTTED)):
             self.assertEqual(await client.retrieve(number), content.rstrip(b"\r\n").split(b"\r\n"))
         await client.delete(0)
@@ -174,14 +175,14 @@ class MaildropTests(MaildropCase):
         await self.put(PLAIN)
         maildrop = await Maildrop.open(self.account)
         waiting: Deferred[None] = Deferred()
-        mailbox: Any = maildrop._mailbox
-        expunge = mailbox.expunge
+        inbox: Any = maildrop._inbox
+        remove = inbox.remove
 
-        async def slow(uids: Any) -> Any:
+        async def slow(places: Any) -> Any:
             await waiting
-            return await expunge(uids)
+            return await remove(places)
 
-        mailbox.expunge = slow
+        self.patch(Inbox, "remove", lambda _, places: slow(places))
         maildrop.deleteMessage(0)
         syncing, leaving = maildrop.sync(), maildrop.logout()
         self.assertNoResult(leaving)

@@ -11,6 +11,7 @@ from contextlib import aclosing
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from twisted_duck.auth import ScramCredentials
 from twisted_duck.connection import Rule
 from twisted_duck.errors import DuckError, Refused, WrongState
 from twisted_duck.pop3 import grammar, inbox, responses
@@ -43,18 +44,16 @@ async def leave(connection: POP3Protocol, command: grammar.Quit) -> None:
     connection.after_answer(lambda: connection.end("logout"))
     if connection.session.state == TRANSACTION:
         connection.session.state = UPDATE
-        uids = connection.maildrop.deleted_uids()
-        if uids and not await _update(connection, uids):
+        places = connection.maildrop.doomed()
+        if places and not await _update(connection, places):
             return
     connection.send(responses.ok("until next time"))
 
 
-async def _update(connection: POP3Protocol, uids: list[int]) -> bool:
+async def _update(connection: POP3Protocol, places: list[int]) -> bool:
     """Whether the messages are gone."""
-    action = connection.settings.delete_action
-    removing = inbox.remove(connection.account, connection.mailbox, uids, action)
     try:
-        await connection.run(removing, "UPDATE")
+        await connection.run(connection.source.remove(places), "UPDATE")
     except DuckError as error:
         connection.failed(error, bad=False)
         connection.send(responses.err(f"nothing was deleted: {error.message}", error.pop3))
@@ -62,8 +61,8 @@ async def _update(connection: POP3Protocol, uids: list[int]) -> bool:
     connection.log.info(
         "{session.id} removed {count} messages ({action})",
         session=connection.session,
-        count=len(uids),
-        action=action,
+        count=len(places),
+        action=connection.settings.delete_action,
     )
     return True
 
@@ -95,7 +94,7 @@ async def authenticate(connection: POP3Protocol, command: grammar.Auth) -> None:
     await _log_in(connection, credentials)
 
 
-async def _log_in(connection: POP3Protocol, credentials: Credentials) -> None:
+async def _log_in(connection: POP3Protocol, credentials: Credentials | ScramCredentials) -> None:
     await connection.log_in(credentials)
     await connection.open()
     maildrop = connection.maildrop
@@ -141,29 +140,33 @@ async def list_(connection: POP3Protocol, command: grammar.List) -> None:
 
 async def uidl(connection: POP3Protocol, command: grammar.Uidl) -> None:
     """RFC 1939 §7."""
-    maildrop = connection.maildrop
+    maildrop, source = connection.maildrop, connection.source
+
+    def unique_id(number: int) -> str:
+        of: str = source.unique_id(maildrop.place(number))
+        return of
+
     if command.number is not None:
-        connection.send(responses.ok(f"{command.number} {maildrop.unique_id(command.number)}"))
+        connection.send(responses.ok(f"{command.number} {unique_id(command.number)}"))
         return
-    lines = (f"{number} {maildrop.unique_id(number)}" for number in maildrop.numbers())
+    lines = (f"{number} {unique_id(number)}" for number in maildrop.numbers())
     await _listing(connection, f"{maildrop.count} messages", lines)
 
 
 async def retr(connection: POP3Protocol, command: grammar.Retr) -> None:
     """RFC 1939 §5."""
-    uid, size = connection.maildrop.uid(command.number), connection.maildrop.size(command.number)
-    content = await inbox.content(connection.mailbox, uid)
-    answer = _Answer(connection, f"{size} octets")
+    place = connection.maildrop.place(command.number)
+    content = await connection.source.content(place)
+    answer = _Answer(connection, f"{connection.maildrop.size(command.number)} octets")
     await answer.copy(content, 0, content.size)
     answer.finish()
     if connection.settings.retr_sets_seen:
-        await inbox.set_seen(connection.mailbox, uid)
+        await connection.source.set_seen(place)
 
 
 async def top(connection: POP3Protocol, command: grammar.Top) -> None:
     """RFC 1939 §7."""
-    uid = connection.maildrop.uid(command.number)
-    content = await inbox.content(connection.mailbox, uid)
+    content = await connection.source.content(connection.maildrop.place(command.number))
     body = content.tree.parts[0].body
     answer = _Answer(connection, "the beginning of the message")
     await answer.copy(content, 0, body)

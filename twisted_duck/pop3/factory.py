@@ -18,6 +18,9 @@ _SHORTEST_IDLE = 10 * 60
 class POP3Factory(LoginFactory):
     """Serves the INBOXes of a cred portal's avatars by POP3, as L{LoginFactory} has it.
 
+    The realm may answer with an avatar for L{twisted.mail.interfaces.IMailboxPOP3}, too: then this is served, nothing is
+    moved to the trash, and RETR sets no flag.
+
     @param deleteAction: what QUIT does with messages marked by DELE: C{"delete"}, or C{"trash"} to move them to the
         mailbox that is \\Trash
     @param retrSetsSeen: whether RETR sets \\Seen

@@ -1,17 +1,19 @@
-"""The mailbox behind a maildrop: taking the snapshot, reading a message, and the changes of UPDATE."""
+"""An INBOX as a maildrop: taking the snapshot, reading a message, and the changes of UPDATE."""
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import AsyncGenerator, Sequence
 from typing import Any, Literal
 
 from twisted.logger import Logger
+from zope.interface import implementer
 
 from twisted_duck import errors
 from twisted_duck.index import living
-from twisted_duck.interfaces import IMoveMailbox
-from twisted_duck.limits import KIB, Limits
-from twisted_duck.pop3.maildrop import Maildrop
+from twisted_duck.interfaces import IMaildrop, IMoveMailbox
+from twisted_duck.limits import KIB
+from twisted_duck.names import INBOX
 from twisted_duck.values import SEEN, FlagChange, MessageData
 
 _log = Logger()
@@ -29,23 +31,69 @@ PIECE = 256 * KIB
 _ATTEMPTS = 5
 
 
-async def snapshot(mailbox: Any, limits: Limits) -> Maildrop:
-    """The newest messages, as many as are shown, with their sizes."""
-    uids = list(mailbox.index.uids[-limits.pop3_messages :])
-    sizes: list[tuple[int, int]] = []
-    async for batch in mailbox.fetch(uids, frozenset({"size"})):
-        sizes += [(data.uid, data.size) for data in batch]
-    return Maildrop(mailbox.index.uidvalidity, sizes)
+@implementer(IMaildrop)
+class Inbox:
+    """INBOX as it was when it was opened.  Twelve bytes a message."""
 
+    def __init__(self, account: Any, mailbox: Any, action: DeleteAction) -> None:
+        self._account = account
+        self._mailbox = mailbox
+        self._action = action
+        self._uids = array("I")
+        self.sizes = array("Q")
 
-async def content(mailbox: Any, uid: int) -> Any:
-    """A message's IContent; fails with NonExistent if somebody else has expunged it."""
-    found: list[MessageData] = []
-    async for batch in mailbox.fetch([uid], frozenset({"content"})):
-        found += batch
-    if not found:
-        raise errors.NonExistent("another session has deleted that message")
-    return found[0].content
+    @classmethod
+    async def open(
+        cls, account: Any, limit: int | None = None, action: DeleteAction = "delete"
+    ) -> Inbox:
+        """
+        @param account: provides IAccount
+        @param limit: the newest messages, as many as are shown; None for all
+        """
+        mailbox = await account.select(INBOX, False)
+        inbox = cls(account, mailbox, action)
+        try:
+            uids = list(mailbox.index.uids if limit is None else mailbox.index.uids[-limit:])
+            async for batch in mailbox.fetch(uids, frozenset({"size"})):
+                for data in batch:
+                    inbox._uids.append(data.uid)
+                    inbox.sizes.append(data.size)
+        except Exception:
+            await mailbox.close()
+            raise
+        return inbox
+
+    def unique_id(self, place: int) -> str:
+        """At most 21 characters, never used for another message and never changed."""
+        return f"{self._mailbox.index.uidvalidity}.{self._uids[place]}"
+
+    async def content(self, place: int) -> Any:
+        found: list[MessageData] = []
+        async for batch in self._mailbox.fetch([self._uids[place]], frozenset({"content"})):
+            found += batch
+        if not found:
+            raise errors.NonExistent("another session has deleted that message")
+        return found[0].content
+
+    async def set_seen(self, place: int) -> None:
+        """No failure of this is worth failing a RETR."""
+        uid, mailbox = self._uids[place], self._mailbox
+        if all(SEEN in flags for _, _, flags in mailbox.index.rows([uid])):
+            return
+        try:
+            await mailbox.store([uid], FlagChange("add", frozenset({SEEN})))
+        except errors.DuckError as error:
+            _log.warn("message {uid} stays unseen: {error}", uid=uid, error=error)
+
+    async def remove(self, places: Sequence[int]) -> None:
+        uids = [self._uids[place] for place in places]
+        if self._action == "trash":
+            await _move_to_trash(self._account, self._mailbox, uids)
+        else:
+            await self._mailbox.remove(uids)
+
+    async def close(self) -> None:
+        await self._mailbox.close()
 
 
 async def pieces(message: Any, start: int, stop: int) -> AsyncGenerator[bytes, None]:
@@ -56,24 +104,6 @@ async def pieces(message: Any, start: int, stop: int) -> AsyncGenerator[bytes, N
         return
     async for chunk in message.chunks(start, stop):
         yield chunk
-
-
-async def set_seen(mailbox: Any, uid: int) -> None:
-    """The message has been read; no failure of this is worth failing a RETR."""
-    if all(SEEN in flags for _, _, flags in mailbox.index.rows([uid])):
-        return
-    try:
-        await mailbox.store([uid], FlagChange("add", frozenset({SEEN})))
-    except errors.DuckError as error:
-        _log.warn("message {uid} stays unseen: {error}", uid=uid, error=error)
-
-
-async def remove(account: Any, mailbox: Any, uids: Sequence[int], action: DeleteAction) -> None:
-    """UPDATE (RFC 1939 §6): all of the messages go, or none and this fails.  Those that are gone already do not count."""
-    if action == "trash":
-        await _move_to_trash(account, mailbox, uids)
-    else:
-        await mailbox.remove(uids)
 
 
 async def _move_to_trash(account: Any, mailbox: Any, uids: Sequence[int]) -> None:

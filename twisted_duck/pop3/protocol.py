@@ -12,13 +12,15 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 import attrs
+from twisted.mail.interfaces import IMailboxPOP3
+from zope.interface import Interface
 
 from twisted_duck import errors, login
-from twisted_duck.names import INBOX
-from twisted_duck.pop3 import grammar, inbox, responses
+from twisted_duck.interfaces import IMaildropAccount
+from twisted_duck.pop3 import grammar, responses
 from twisted_duck.pop3.capability import Circumstances, capabilities
 from twisted_duck.pop3.commands import AUTHORIZATION, TABLE, TRANSACTION
-from twisted_duck.pop3.inbox import DeleteAction
+from twisted_duck.pop3.inbox import DeleteAction, Inbox
 from twisted_duck.pop3.maildrop import Maildrop
 from twisted_duck.wire.framing import NEED_DATA, Line, LineFramer, TooLong
 
@@ -36,6 +38,7 @@ class POP3Protocol(login.LoginConnection):
 
     protocol_name: ClassVar[str] = "POP3"
     first_state: ClassVar[str] = AUTHORIZATION
+    avatars = (*login.LoginConnection.avatars, IMailboxPOP3)
     table = TABLE
 
     settings: Settings
@@ -45,8 +48,8 @@ class POP3Protocol(login.LoginConnection):
         super().__init__(settings, self._framer, idle=settings.limits.pop3_idle)
         #: What USER said, until PASS.
         self.user: bytes | None = None
-        #: The opened INBOX, providing IMailbox; None before login.
-        self.mailbox: Any = None
+        #: Provides IMaildrop; None before login.
+        self.source: Any = None
         self._maildrop: Maildrop | None = None
 
     @property
@@ -68,8 +71,12 @@ class POP3Protocol(login.LoginConnection):
 
     async def open(self) -> None:
         """Enter TRANSACTION (RFC 1939 §4)."""
-        self.mailbox = await self.account.select(INBOX, False)
-        self._maildrop = await inbox.snapshot(self.mailbox, self.limits)
+        account, limit = self.account, self.limits.pop3_messages
+        if IMaildropAccount.providedBy(account):
+            self.source = await account.open(limit)
+        else:
+            self.source = await Inbox.open(account, limit, self.settings.delete_action)
+        self._maildrop = Maildrop(self.source.sizes)
         self.session.state = TRANSACTION
 
     # --- what `Connection` asks for -----------------------------------------------------------------------------------
@@ -86,9 +93,14 @@ class POP3Protocol(login.LoginConnection):
         self.end(reason)
 
     async def leave(self) -> None:
-        mailbox, self.mailbox = self.mailbox, None
-        if mailbox is not None:
-            await mailbox.close()
+        source, self.source = self.source, None
+        if source is not None:
+            await source.close()
+
+    def account_of(self, interface: type[Interface], avatar: Any) -> Any:
+        if interface is IMailboxPOP3:
+            return IMaildropAccount(avatar)
+        return super().account_of(interface, avatar)
 
     async def read_line(self, what: str) -> bytes:
         while True:

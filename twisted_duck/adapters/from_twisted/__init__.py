@@ -1,7 +1,8 @@
 """An existing Twisted application's mailboxes, served by us.
 
 `IAccount(avatar)` gives an account for any avatar that provides `twisted.mail.interfaces.IAccountIMAP`.  It has what
-such an account can back and nothing more: no UIDPLUS, MOVE, CONDSTORE or SPECIAL-USE.
+such an account can back and nothing more: no UIDPLUS, MOVE, CONDSTORE or SPECIAL-USE.  `IMaildropAccount(avatar)` does
+the same for an avatar that provides `twisted.mail.interfaces.IMailboxPOP3`.
 
 Implementation notes:
 
@@ -13,5 +14,6 @@ Implementation notes:
 
 from twisted_duck.adapters.from_twisted.account import AdaptedAccount
 from twisted_duck.adapters.from_twisted.mailbox import AdaptedMailbox
+from twisted_duck.adapters.from_twisted.maildrop import AdaptedMaildrop, AdaptedMaildropAccount
 
-__all__ = ["AdaptedAccount", "AdaptedMailbox"]
+__all__ = ["AdaptedAccount", "AdaptedMailbox", "AdaptedMaildrop", "AdaptedMaildropAccount"]

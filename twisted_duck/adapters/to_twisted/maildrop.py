@@ -11,8 +11,8 @@ from twisted.mail.interfaces import IMailboxPOP3
 from zope.interface import implementer
 
 from twisted_duck.adapters.to_twisted.contents import Contents, Extent
-from twisted_duck.names import INBOX
-from twisted_duck.values import DELETED, FlagChange, UIDSet
+from twisted_duck.errors import NonExistent
+from twisted_duck.pop3.inbox import Inbox
 
 
 @attrs.define(eq=False)
@@ -49,61 +49,55 @@ class Maildrop:
 
     log = Logger()
 
-    def __init__(self, account: Any, mailbox: Any, uids: list[int], sizes: list[int]) -> None:
+    def __init__(self, account: Any, inbox: Inbox) -> None:
         self._account = account
-        self._mailbox = mailbox
-        self._uids = uids
-        self._sizes = sizes
+        self._inbox = inbox
         self._deleted: set[int] = set()
         self._lock = DeferredLock()
 
     @classmethod
     async def open(cls, account: Any) -> Maildrop:
-        mailbox = await account.select(INBOX, False)
-        uids: list[int] = []
-        sizes: list[int] = []
-        async for batch in mailbox.fetch(list(mailbox.index.uids), frozenset({"size"})):
-            uids += [data.uid for data in batch]
-            sizes += [data.size for data in batch]
-        return cls(account, mailbox, uids, sizes)
+        return cls(account, await Inbox.open(account))
 
-    def _uid(self, index: int) -> int:
-        if not 0 <= index < len(self._uids):
+    def _check(self, index: int) -> None:
+        if not 0 <= index < len(self._inbox.sizes):
             raise ValueError("no such message")
         if index in self._deleted:
             raise ValueError("message deleted")
-        return self._uids[index]
 
     def listMessages(self, i: int | None = None) -> Any:
         """Octets of a message, or of each; 0 for those that are marked for deletion.  Raises ValueError."""
+        sizes = self._inbox.sizes
         if i is None:
-            return [0 if n in self._deleted else size for n, size in enumerate(self._sizes)]
-        if not 0 <= i < len(self._sizes):
+            return [0 if n in self._deleted else size for n, size in enumerate(sizes)]
+        if not 0 <= i < len(sizes):
             raise ValueError("no such message")
-        return 0 if i in self._deleted else self._sizes[i]
+        return 0 if i in self._deleted else sizes[i]
 
     def getMessage(self, index: int) -> Deferred[MessageFile]:
         """Raises ValueError; it fails with that, too, where the message is gone."""
-        uid = self._uid(index)
+        self._check(index)
 
         async def work() -> MessageFile:
+            try:
+                content = await self._inbox.content(index)
+            except NonExistent:
+                raise ValueError("the message does not exist any more") from None
             contents = Contents()
-            async for batch in self._mailbox.fetch([uid], frozenset({"content"})):
-                for data in batch:
-                    extent = await contents.add(data.content)
-                    contents.finish()
-                    return MessageFile(extent)
-            raise ValueError("the message does not exist any more")
+            extent = await contents.add(content)
+            contents.finish()
+            return MessageFile(extent)
 
         return Deferred.fromCoroutine(work())
 
     def getUidl(self, index: int) -> bytes:
-        """UIDVALIDITY and UID: the same for ever, and nobody else's.  Raises ValueError."""
-        return b"%08x%08x" % (self._mailbox.index.uidvalidity, self._uid(index))
+        """What our own server says.  Raises ValueError."""
+        self._check(index)
+        return self._inbox.unique_id(index).encode("ascii")
 
     def deleteMessage(self, index: int) -> None:
         """Raises ValueError."""
-        self._uid(index)
+        self._check(index)
         self._deleted.add(index)
 
     def undeleteMessages(self) -> None:
@@ -111,14 +105,13 @@ class Maildrop:
 
     def sync(self) -> Deferred[None]:
         """Remove what is marked for deletion.  The server does not wait for it: failures are logged."""
-        doomed, self._deleted = sorted(self._uids[index] for index in self._deleted), set()
+        doomed, self._deleted = sorted(self._deleted), set()
 
         async def work() -> None:
             await self._lock.acquire()
             try:
                 if doomed:
-                    await self._mailbox.store(doomed, FlagChange("add", frozenset({DELETED})))
-                    await self._mailbox.expunge(UIDSet.of(doomed))
+                    await self._inbox.remove(doomed)
             finally:
                 self._lock.release()
 
@@ -133,7 +126,7 @@ class Maildrop:
         async def work() -> None:
             await self._lock.acquire()
             try:
-                await self._mailbox.close()
+                await self._inbox.close()
                 await self._account.logout()
             finally:
                 self._lock.release()
