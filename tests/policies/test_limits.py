@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tests.policies.support import PolicyCase
 from tests.policies.support import address as numbered
 from twisted_duck.errors import TooManyConnections
-from twisted_duck.policies import ConnectionLimit, Mask, UserLimit
+from twisted_duck.policies import ConnectionLimit, Mask, Policies, UserLimit
 
 MASKS = (Mask(32, 64, 2), Mask(24, 56, 3), Mask(16, 48, 4))
 
@@ -61,6 +61,16 @@ class ConnectionLimitTests(PolicyCase):
         first, _ = self.admitted(policy), self.admitted(policy)
         self.close(policy, first)
         self.close(policy, first)
+        self.admitted(policy)
+        self.refused(policy)
+
+    def test_asked_twice_about_a_connection(self) -> None:
+        policy = ConnectionLimit(MASKS)
+        session = self.admitted(Policies(policy, Policies(policy)))
+        self.admitted(policy)
+        self.refused(policy)
+        policy.onClose(session)
+        policy.onClose(session)
         self.admitted(policy)
         self.refused(policy)
 

@@ -11,7 +11,7 @@ from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
 from tests.policies.support import PolicyCase
-from twisted_duck.errors import ConnectionRefused, Unavailable
+from twisted_duck.errors import ConnectionRefused, TooManyConnections, Unavailable
 from twisted_duck.interfaces import IBans, IRates
 from twisted_duck.policies import Mask, Policies, SharedBans, SharedRate
 from twisted_duck.session import Session
@@ -131,12 +131,14 @@ class SharedBansTests(PolicyCase):
     def test_the_log(self) -> None:
         policy = self.policy()
         with self.log() as lines:
-            self.fail_with(policy, *"12345")
+            self.fail_with(policy, *"1234")
+            failed = self.session()
+            self.successResultOf(policy.loginFailed(failed, "alice", "5"))
             session = self.refused(policy, kind=ConnectionRefused)
         self.assertEqual(
             lines,
             [
-                "192.0.2.1/32 is banned for 3600 s: 5 wrong passwords",
+                f"{failed.id}: 192.0.2.1/32 is banned for 3600 s: 5 wrong passwords",
                 f"{session.id} IMAP from 192.0.2.1: bans refuses: 192.0.2.1/32 is banned until"
                 " 1970-01-01 01:00:00 UTC: 5 wrong passwords",
             ],
@@ -239,6 +241,17 @@ class SharedRateTests(PolicyCase):
         self.rates.away = None
         self.admitted(policy)
         self.assertEqual(self.rates.asked, 2)
+
+    def test_those_who_waited_in_vain_are_counted_too(self) -> None:
+        policy = self.policy()
+        self.rates.slow = Deferred()
+        waiting = [maybeDeferred(policy.onConnect, self.session()) for _ in range(5)]
+        self.rates.away = Unavailable("the database is away")
+        self.rates.slow.callback(None)
+        for each in waiting[:2]:
+            self.assertIsNone(self.successResultOf(each))
+        for each in waiting[2:]:
+            self.failureResultOf(each, TooManyConnections)
 
     def test_trusted_and_local(self) -> None:
         policy = self.policy(trusted=["192.0.2.0/24"])

@@ -38,7 +38,8 @@ class ConnectionLimit(Policy):
 
     def onConnect(self, session: Session) -> None:
         address = parse(session.remoteAddress)
-        if address is None or address in self._trusted:
+        # One that is asked twice, by two combinations that it is in, counts once.
+        if address is None or address in self._trusted or self in session.data:
             return
         keys = self._keys(address)
         for key, mask in zip(keys, self._masks, strict=True):

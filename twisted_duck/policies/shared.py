@@ -29,6 +29,9 @@ from twisted_duck.values import Bucket
 
 T = TypeVar("T")
 
+#: In place of the index of an empty bucket.
+_UNKNOWN = -1
+
 #: Seconds between attempts while the database is away.
 _AGAIN = 5.0
 #: Octets of the hash of an attempt: whoever reads the database, key and all, learns of a password no more than that it is
@@ -119,17 +122,20 @@ class SharedBans(Policy):
         if address is None or address in self._trusted:
             return succeed(None)
         return Deferred.fromCoroutine(
-            self._shared.ask(lambda: self._count(address, user, password), None)
+            self._shared.ask(lambda: self._count(session, address, user, password), None)
         )
 
-    async def _count(self, address: Address, user: str, password: str | None) -> None:
+    async def _count(
+        self, session: Session, address: Address, user: str, password: str | None
+    ) -> None:
         network = self._mask.network(address)
         attempt = fingerprint(await self._bans.secret(), _HASH, user, password)
         if await self._bans.failed(network, attempt, self._window) < self._mask.most:
             return
         ban = await self._bans.ban(network, f"{self._mask.most} wrong passwords", self._seconds)
         self.log.warn(
-            "{network} is banned for {seconds:g} s: {reason}",
+            "{session.id}: {network} is banned for {seconds:g} s: {reason}",
+            session=session,
             network=ban.network,
             seconds=self._seconds,
             reason=ban.reason,
@@ -170,7 +176,10 @@ class SharedRate(ConnectionRate):
             Bucket(f"{self.name} {mask.network(address)}", mask.most, self._seconds)
             for mask in self._masks
         ]
-        empty = await self._shared.ask(lambda: self._rates.take(wanted), None)
-        if empty is not None:
+        empty = await self._shared.ask(lambda: self._rates.take(wanted), _UNKNOWN)
+        if empty == _UNKNOWN:
+            # Others may have come in while this one waited.
+            self._look(session, address)
+        elif empty is not None:
             self._refuse(session, address, self._masks[empty])
         self._take(address)

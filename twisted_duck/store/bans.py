@@ -8,8 +8,9 @@ command that is sent twice.
 
 **How much that can be.**  A network is in `attempts` for as long as the window of its policy, and got there by a password
 that was hashed: 40 a second in one process at the default (`limits.hashing_threads`), so some 150,000 networks an hour for
-each process, of up to 400 octets, whatever an attacker has of addresses.  In `bans` there is one for every twenty attempts
-of those, or whatever the policy's mask says.  MongoDB removes what is over within a minute or two.
+each process, of up to 400 octets, whatever an attacker has of addresses.  Proofs of SCRAM cost the server less: there it is
+as many networks as can do a TLS handshake, some hundred a second, of 150 octets.  In `bans` there is one for every twenty
+attempts of those, or whatever the policy's mask says.  MongoDB removes what is over within a minute or two.
 """
 
 from __future__ import annotations
