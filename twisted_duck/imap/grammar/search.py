@@ -1,18 +1,27 @@
-"""SEARCH and UID SEARCH: RFC 3501 §6.4.4, §6.4.8; RFC 7162 §3.1.5."""
+"""SEARCH, SORT and THREAD: RFC 3501 §6.4.4, §6.4.8; RFC 4731; RFC 5182; RFC 5256; RFC 5267 §3; RFC 7162 §3.1.5; RFC 9394."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final, TypeVar
 
 from attrs import Factory, define, frozen
 
 from twisted_duck import search as keys
-from twisted_duck.errors import BadCharset, TooMany
+from twisted_duck.errors import BadCharset, BadSyntax, ClientError, TooMany
 from twisted_duck.imap.grammar.cursor import NUMBER64_MAX, Cursor
-from twisted_duck.imap.grammar.terms import date, keyword, sequence_set
+from twisted_duck.imap.grammar.terms import (
+    Page,
+    date,
+    keyword,
+    parenthesised,
+    partial,
+    sequence_set,
+)
 from twisted_duck.search import SearchKey
 from twisted_duck.values import ANSWERED, DELETED, DRAFT, FLAGGED, SEEN
+
+T = TypeVar("T")
 
 CHARSETS: Final[dict[str, str]] = {
     "US-ASCII": "ascii",
@@ -33,6 +42,32 @@ CHARSETS: Final[dict[str, str]] = {
 """The charsets a search may be in, and Python's codec for each. BADCHARSET lists them."""
 
 
+SORT_KEYS: Final = frozenset(
+    ("ARRIVAL", "CC", "DATE", "DISPLAYFROM", "DISPLAYTO", "FROM", "SIZE", "SUBJECT", "TO")
+)
+"""RFC 5256 §5, RFC 5957 §5."""
+
+ALGORITHMS: Final = frozenset(("ORDEREDSUBJECT", "REFERENCES"))
+"""RFC 5256 §3."""
+
+
+@frozen
+class Returns:
+    """RETURN (...): what is to be told of the messages found (RFC 4731 §3.1, RFC 5182, RFC 9394 §3.1)."""
+
+    least: bool = False
+    greatest: bool = False
+    all: bool = False
+    count: bool = False
+    save: bool = False
+    partial: Page | None = None
+
+    @property
+    def tells(self) -> bool:
+        """Whether there is an answer at all."""
+        return bool(self.least or self.greatest or self.all or self.count or self.partial)
+
+
 @frozen
 class Search:
     """`key` is the whole search, its strings decoded; `charset` is the one that was named, if any.
@@ -43,25 +78,163 @@ class Search:
     key: SearchKey
     charset: str | None = None
     uid: bool = False
+    returns: Returns | None = None
 
 
-def search(cursor: Cursor, *, uid: bool = False) -> Search:
+@frozen
+class Criterion:
+    """One of `SORT_KEYS`."""
+
+    name: str
+    reverse: bool = False
+
+
+@frozen
+class Sort:
+    """SORT and UID SORT (RFC 5256 §3), with RETURN (RFC 5267 §3)."""
+
+    criteria: tuple[Criterion, ...]
+    key: SearchKey
+    charset: str
+    uid: bool = False
+    returns: Returns | None = None
+
+
+@frozen
+class Thread:
+    """THREAD and UID THREAD (RFC 5256 §3); `algorithm` is one of `ALGORITHMS`."""
+
+    algorithm: str
+    key: SearchKey
+    charset: str
+    uid: bool = False
+
+
+@frozen
+class Unsearchable:
+    """A search that was to be saved and is refused for `error`: what was saved before is gone, too (RFC 5182 §2.1)."""
+
+    error: ClientError
+
+
+def search(cursor: Cursor, *, uid: bool = False) -> Search | Unsearchable:
     cursor.space("a search key")
     word = _word(cursor)
-    charset = None
-    if word == "CHARSET":
-        cursor.space("a charset")
-        charset = cursor.astring("a charset").decode("ascii", "replace").upper()
-        if charset not in CHARSETS:
-            raise BadCharset(charset, tuple(CHARSETS))
+    returns = None
+    if word == "RETURN":
+        returns = _returns(cursor)
         cursor.space("a search key")
         word = _word(cursor)
-    return Search(_Reader(cursor, CHARSETS[charset or "UTF-8"]).tree(word), charset, uid)
+
+    def read() -> Search:
+        if word != "CHARSET":
+            return Search(_Reader(cursor, CHARSETS["UTF-8"]).tree(word), None, uid, returns)
+        cursor.space("a charset")
+        charset = cursor.astring("a charset").decode("ascii", "replace").upper()
+        return Search(_tree(cursor, charset), charset, uid, returns)
+
+    return _saving(cursor, returns, read)
+
+
+def sort(cursor: Cursor, *, uid: bool = False) -> Sort | Unsearchable:
+    cursor.space("sort criteria")
+    returns = None
+    if not cursor.sees(b"("):
+        if cursor.keyword("sort criteria, or RETURN") != "RETURN":
+            cursor.refuse("sort criteria stand in parentheses")
+        returns = _returns(cursor)
+        cursor.space("sort criteria")
+
+    def read() -> Sort:
+        criteria = parenthesised(cursor, _criterion, "a sort criterion")
+        if len(criteria) > cursor.limits.sort_criteria:
+            raise TooMany(f"more than {cursor.limits.sort_criteria} criteria to sort by")
+        charset = _charset(cursor)
+        return Sort(tuple(criteria), _tree(cursor, charset), charset, uid, returns)
+
+    return _saving(cursor, returns, read)
+
+
+def thread(cursor: Cursor, *, uid: bool = False) -> Thread:
+    cursor.space("a threading algorithm")
+    algorithm = cursor.keyword("a threading algorithm")
+    if algorithm not in ALGORITHMS:
+        cursor.refuse(f"{algorithm[:40]} is no threading algorithm that is known here")
+    charset = _charset(cursor)
+    return Thread(algorithm, _tree(cursor, charset), charset, uid)
+
+
+def _saving(cursor: Cursor, returns: Returns | None, read: Callable[[], T]) -> T | Unsearchable:
+    """What `read` answers.  Where it can't be had, and was to be saved, that has consequences for a session."""
+    try:
+        return read()
+    except BadSyntax:
+        raise
+    except ClientError as error:
+        if returns is None or not returns.save:
+            raise
+        cursor.give_up()
+        return Unsearchable(error)
+
+
+def _criterion(cursor: Cursor) -> Criterion:
+    name = cursor.keyword("a sort criterion")
+    reverse = name == "REVERSE"
+    if reverse:
+        cursor.space("a sort criterion")
+        name = cursor.keyword("a sort criterion")
+    if name not in SORT_KEYS:
+        cursor.refuse(f"{name[:40]} is no sort criterion")
+    return Criterion(name, reverse)
+
+
+def _charset(cursor: Cursor) -> str:
+    cursor.space("a charset")
+    return cursor.astring("a charset").decode("ascii", "replace").upper()
+
+
+def _tree(cursor: Cursor, charset: str) -> SearchKey:
+    if charset not in CHARSETS:
+        raise BadCharset(charset, tuple(CHARSETS))
+    cursor.space("a search key")
+    return _Reader(cursor, CHARSETS[charset]).tree(_word(cursor))
+
+
+#: Each option of RETURN: the field of `Returns`, and what reads its argument.
+_RETURNS: Final[dict[str, tuple[str, Callable[[Cursor], object]]]] = {
+    "MIN": ("least", lambda cursor: True),
+    "MAX": ("greatest", lambda cursor: True),
+    "ALL": ("all", lambda cursor: True),
+    "COUNT": ("count", lambda cursor: True),
+    "SAVE": ("save", lambda cursor: True),
+    "PARTIAL": ("partial", partial),
+}
+
+
+def _returns(cursor: Cursor) -> Returns:
+    """` (MIN MAX ...)`: nothing in it says ALL (RFC 4731 §3.1)."""
+    cursor.space("options in parentheses")
+    given: dict[str, Any] = {}
+
+    def one(cursor: Cursor) -> None:
+        name = cursor.keyword("what to return")
+        if name not in _RETURNS:
+            cursor.refuse(f"{name[:40]} can't be returned")
+        field, read = _RETURNS[name]
+        if field == "partial" and field in given:
+            cursor.refuse("PARTIAL stands there twice")
+        given[field] = read(cursor)
+
+    if not cursor.take(b"()"):
+        parenthesised(cursor, one, "what to return")
+    if "all" in given and "partial" in given:
+        cursor.refuse("ALL and PARTIAL exclude each other")
+    return Returns(**given) if given else Returns(all=True)
 
 
 def _word(cursor: Cursor) -> str:
     """The word that a key begins with; empty where it begins with a set or a parenthesis."""
-    return "" if cursor.sees_any(b"(*0123456789") else cursor.keyword("a search key")
+    return "" if cursor.sees_any(b"($*0123456789") else cursor.keyword("a search key")
 
 
 @define
@@ -183,6 +356,10 @@ class _Reader:
             self.cursor.space("a modseq")
         return keys.ModSeq(self.cursor.number("a modseq", 0, NUMBER64_MAX))
 
+    def interval(self) -> int:
+        """RFC 5032 §3."""
+        return self.cursor.number("a number of seconds", 1)
+
     def octets(self) -> int:
         return self.cursor.number("a number of octets", 0, NUMBER64_MAX)
 
@@ -218,6 +395,8 @@ _WITH_ARGUMENT: Final[dict[str, Callable[[_Reader], SearchKey]]] = {
     "SAVEDBEFORE": _saved("before"),
     "SAVEDON": _saved("on"),
     "SAVEDSINCE": _saved("since"),
+    "OLDER": lambda reader: keys.Within("older", reader.interval()),
+    "YOUNGER": lambda reader: keys.Within("younger", reader.interval()),
     "SENTBEFORE": _sent("before"),
     "SENTON": _sent("on"),
     "SENTSINCE": _sent("since"),
@@ -232,4 +411,8 @@ _WITH_ARGUMENT: Final[dict[str, Callable[[_Reader], SearchKey]]] = {
 PARSERS: Final[dict[str, Callable[[Cursor], object]]] = {
     "SEARCH": search,
     "UID SEARCH": lambda cursor: search(cursor, uid=True),
+    "SORT": sort,
+    "UID SORT": lambda cursor: sort(cursor, uid=True),
+    "THREAD": thread,
+    "UID THREAD": lambda cursor: thread(cursor, uid=True),
 }
