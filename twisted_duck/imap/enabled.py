@@ -14,6 +14,8 @@ class Enabled:
     condstore: bool = False
     #: And VANISHED stands in place of EXPUNGE.
     qresync: bool = False
+    #: IMAP4rev2 (RFC 9051): SEARCH is answered by ESEARCH.
+    rev2: bool = False
     #: Names of mailboxes are in UTF-8 both ways, and so may quoted strings be.
     utf8: bool = False
 

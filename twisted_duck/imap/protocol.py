@@ -8,6 +8,7 @@ How a connection lives and ends is told in `twisted_duck.connection`.
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any, ClassVar
 
 import attrs
@@ -104,6 +105,13 @@ class IMAP4Protocol(login.LoginConnection):
             self.goodbye(reason)
 
     # --- what commands use --------------------------------------------------------------------------------------------
+
+    @property
+    def tag(self) -> bytes:
+        return self._reader.tag or b"*"
+
+    def now(self) -> datetime:
+        return datetime.fromtimestamp(self.settings.clock.seconds(), UTC)
 
     def has_input(self) -> bool:
         return self._reader.buffered > 0

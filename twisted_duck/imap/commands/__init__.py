@@ -8,7 +8,17 @@ from __future__ import annotations
 
 from twisted_duck.connection import Rule
 from twisted_duck.imap import grammar
-from twisted_duck.imap.commands import append, fetch, idle, mailbox, message, session
+from twisted_duck.imap.commands import (
+    append,
+    fetch,
+    idle,
+    mailbox,
+    message,
+    search,
+    session,
+    sort,
+    thread,
+)
 from twisted_duck.imap.commands.base import (
     AUTHENTICATED,
     NOT_AUTHENTICATED,
@@ -46,7 +56,10 @@ TABLE: dict[type, Rule] = {
     grammar.Close: Rule(IN_MAILBOX, mailbox.close),
     grammar.Unselect: Rule(IN_MAILBOX, mailbox.unselect),
     grammar.Expunge: Rule(IN_MAILBOX, message.expunge),
-    grammar.Search: Rule(IN_MAILBOX, message.search),
+    grammar.Search: Rule(IN_MAILBOX, search.search),
+    grammar.Sort: Rule(IN_MAILBOX, sort.sort),
+    grammar.Thread: Rule(IN_MAILBOX, thread.thread),
+    grammar.Unsearchable: Rule(IN_MAILBOX, search.unsearchable),
     grammar.Store: Rule(IN_MAILBOX, message.store),
     grammar.Copy: Rule(IN_MAILBOX, message.copy),
     grammar.Move: Rule(IN_MAILBOX, message.move),

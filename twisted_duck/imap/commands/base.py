@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any, Protocol
 
 import attrs
@@ -46,6 +47,13 @@ class Connection(Protocol):
     enabled: Enabled
     #: None where no mailbox is selected.
     selection: Selection | None
+
+    @property
+    def tag(self) -> bytes:
+        """That of the command that is being worked on."""
+
+    def now(self) -> datetime:
+        """What the server's clock says, in UTC."""
 
     def send(self, data: bytes) -> None:
         """Say something, complete lines."""

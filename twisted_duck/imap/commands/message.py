@@ -1,8 +1,6 @@
-"""EXPUNGE, SEARCH, STORE, COPY, MOVE."""
+"""EXPUNGE, STORE, COPY, MOVE."""
 
 from __future__ import annotations
-
-from collections.abc import Sequence
 
 from twisted_duck.errors import BadSyntax, ExpungeIssued, Modified
 from twisted_duck.imap import grammar, responses
@@ -17,7 +15,6 @@ from twisted_duck.imap.commands.base import (
 from twisted_duck.imap.selection import BATCH, Selection
 from twisted_duck.index import living
 from twisted_duck.interfaces import IMoveMailbox
-from twisted_duck.search import ModSeq, walk
 from twisted_duck.values import CopyResult, FlagChange, StoreResult, UIDSet, compact
 
 #: Somebody else removed messages that this client does not know to be gone (RFC 5530, RFC 2180 §4).
@@ -41,24 +38,6 @@ def _highest_modseq(selection: Selection) -> bytes | None:
     if not selection.tells_modseqs:
         return None
     return responses.highest_modseq(selection.view.synchronised_at)
-
-
-async def search(connection: Connection, command: grammar.Search) -> Done:
-    """RFC 3501 §6.4.4; MODSEQ: RFC 7162 §3.1.5, §3.1.6."""
-    selection = selected(connection)
-    about_modseqs = any(isinstance(key, ModSeq) for key in walk(command.key))
-    if about_modseqs:
-        use_modseqs(connection, selection)
-    view = selection.view
-    found: Sequence[int] = await selection.mailbox.search(view.resolve(command.key))
-    highest = None
-    if about_modseqs:
-        highest = max((modseq for _, modseq, _ in selection.mailbox.index.rows(found)), default=0)
-    if not command.uid:
-        found = [number for number, _ in view.numbered(found)]
-    connection.send(responses.search(found, highest))
-    await connection.tell(expunges=command.uid)
-    return Done("SEARCH completed")
 
 
 async def store(connection: Connection, command: grammar.Store) -> Done:

@@ -26,7 +26,14 @@ from twisted_duck.imap.grammar.mailbox import (
     Unselect,
     Unsubscribe,
 )
-from twisted_duck.imap.grammar.search import Search
+from twisted_duck.imap.grammar.search import (
+    Criterion,
+    Returns,
+    Search,
+    Sort,
+    Thread,
+    Unsearchable,
+)
 from twisted_duck.imap.grammar.session import (
     Authenticate,
     Capability,
@@ -40,6 +47,7 @@ from twisted_duck.imap.grammar.session import (
     StartTLS,
 )
 from twisted_duck.imap.grammar.store import Copy, Expunge, Move, Store
+from twisted_duck.imap.grammar.terms import Page
 
 __all__ = [
     "Announced",
@@ -53,6 +61,7 @@ __all__ = [
     "Command",
     "Copy",
     "Create",
+    "Criterion",
     "Delete",
     "Enable",
     "Expunge",
@@ -70,16 +79,21 @@ __all__ = [
     "Move",
     "Namespace",
     "Noop",
+    "Page",
     "Partial",
     "Rename",
     "Replace",
+    "Returns",
     "Search",
     "Select",
+    "Sort",
     "StartTLS",
     "Status",
     "StatusItem",
     "Store",
     "Subscribe",
+    "Thread",
+    "Unsearchable",
     "Unselect",
     "Unsubscribe",
     "announced",

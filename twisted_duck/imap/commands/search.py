@@ -1,0 +1,139 @@
+"""SEARCH, and what SORT has in common with it: how messages are found, and how they are told (RFC 4731, 5182, 9394)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+
+from twisted_duck.errors import BadSyntax, DuckError
+from twisted_duck.imap import grammar, responses
+from twisted_duck.imap.commands.base import Connection, Done, selected, use_modseqs
+from twisted_duck.imap.grammar import Returns
+from twisted_duck.imap.selection import Selection
+from twisted_duck.search import Arrived, ModSeq, SearchKey, Within, replace_leaves, walk
+from twisted_duck.values import compact
+
+#: The earliest moment that a message may have arrived at: what is older than that is older than all.
+_EARLIEST = datetime.min.replace(tzinfo=UTC)
+
+
+async def search(connection: Connection, command: grammar.Search) -> Done:
+    """RFC 3501 §6.4.4, or RFC 9051 §6.4.4 where that is enabled."""
+    returns = command.returns
+    if returns is None and connection.enabled.rev2:
+        returns = Returns(all=True)
+    try:
+        found = await find(connection, command.key)
+    except BadSyntax:
+        raise
+    except DuckError:
+        forget(selected(connection), returns)
+        raise
+    numbers = found
+    if not command.uid:
+        numbers = [number for number, _ in selected(connection).view.numbered(found)]
+    about_modseqs = asks_for_modseqs(command.key)
+    if returns is None:
+        most = highest(selected(connection), found) if about_modseqs else None
+        connection.send(responses.search(numbers, most))
+    else:
+        tell(connection, returns, found, numbers, uid=command.uid, modseqs=about_modseqs)
+    await connection.tell(expunges=command.uid)
+    return Done("SEARCH completed")
+
+
+async def unsearchable(connection: Connection, command: grammar.Unsearchable) -> Done:
+    """RFC 5182 §2.1: a search that was to be saved, and failed, leaves nothing saved."""
+    selected(connection).view.save(())
+    raise command.error
+
+
+def asks_for_modseqs(key: SearchKey) -> bool:
+    return any(isinstance(each, ModSeq) for each in walk(key))
+
+
+async def find(connection: Connection, key: SearchKey) -> Sequence[int]:
+    """The UIDs that match, ascending, all of them of messages that the client knows.
+
+    Fails with BadSyntax, and with what the mailbox fails with.
+    """
+    selection = selected(connection)
+    if asks_for_modseqs(key):
+        use_modseqs(connection, selection)
+    now = connection.now()
+    key = replace_leaves(
+        key, lambda leaf: _arrived(leaf, now) if isinstance(leaf, Within) else leaf
+    )
+    uids: Sequence[int] = await selection.mailbox.search(selection.view.resolve(key))
+    return uids
+
+
+def _arrived(key: Within, now: datetime) -> Arrived:
+    """RFC 5032 §2."""
+    try:
+        moment = now - timedelta(seconds=key.seconds)
+    except OverflowError:
+        moment = _EARLIEST
+    return Arrived("until" if key.operator == "older" else "from", moment.replace(microsecond=0))
+
+
+def forget(selection: Selection, returns: Returns | None) -> None:
+    """The search failed: if it was to be saved, nothing is (RFC 5182 §2.1)."""
+    if returns is not None and returns.save:
+        selection.view.save(())
+
+
+def tell(
+    connection: Connection,
+    returns: Returns,
+    found: Sequence[int],
+    numbers: Sequence[int],
+    *,
+    uid: bool,
+    modseqs: bool,
+) -> None:
+    """Say what a search was to return, and save what it was to save.
+
+    @param found: UIDs, in the order in which they are told
+    @param numbers: what stands for each of them: the same, or message numbers
+    @param modseqs: whether the client asked for modseqs
+    """
+    items: list[bytes] = []
+    #: UIDs of the messages that are told one by one.
+    told: list[int] = []
+    if found and returns.least:
+        items.append(b"MIN %d" % numbers[0])
+        told.append(found[0])
+    if found and returns.greatest:
+        items.append(b"MAX %d" % numbers[-1])
+        told.append(found[-1])
+    if found and returns.all:
+        items.append(b"ALL " + _set(numbers))
+    if returns.count:
+        items.append(b"COUNT %d" % len(numbers))
+    if returns.partial is not None:
+        page = returns.partial
+        some = page.of(numbers)
+        items.append(b"PARTIAL (%b %b)" % (page.to_bytes(), _set(some) if some else b"NIL"))
+        told.extend(page.of(found))
+    # Of RFC 4731 §3.2, RFC 5182 §2.4 and RFC 9394 §3.2 this is one and the same rule.
+    single = returns.least or returns.greatest or returns.partial is not None
+    meant = told if single and not (returns.all or returns.count) else found
+    selection = selected(connection)
+    if returns.save:
+        selection.view.save(meant)
+    if modseqs and meant:
+        items.append(b"MODSEQ %d" % highest(selection, meant))
+    if returns.tells:
+        connection.send(responses.esearch(connection.tag, items, uid=uid))
+
+
+def _set(numbers: Iterable[int]) -> bytes:
+    """In their order: a range stands for numbers that ascend by one (RFC 5267 §3.2)."""
+    return compact(numbers).encode("ascii")
+
+
+def highest(selection: Selection, uids: Iterable[int]) -> int:
+    """The highest modseq of messages (RFC 7162 §3.1.6)."""
+    rows = selection.mailbox.index.rows(sorted(uids))
+    return max((modseq for _, modseq, _ in rows), default=0)

@@ -1,0 +1,60 @@
+"""SORT and UID SORT (RFC 5256 §3, RFC 5267 §3, RFC 5957)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from twisted_duck.errors import BadSyntax, DuckError, TooMany
+from twisted_duck.imap import grammar, responses
+from twisted_duck.imap.commands.base import Connection, Done, selected
+from twisted_duck.imap.commands.search import asks_for_modseqs, find, forget, highest, tell
+from twisted_duck.imap.sorting import Sorting
+
+#: Messages that are put into their place between two pauses.
+_AT_ONCE = 1_000
+
+
+async def sort(connection: Connection, command: grammar.Sort) -> Done:
+    """RFC 5256 §3: found like SEARCH does, told in order."""
+    view = selected(connection).view
+    try:
+        found = await _sorted(connection, command)
+    except BadSyntax:
+        raise
+    except DuckError:
+        forget(selected(connection), command.returns)
+        raise
+    numbers: Sequence[int] = found
+    if not command.uid:
+        known = {uid: number for number, uid in view.numbered(sorted(found))}
+        numbers = [known[uid] for uid in found]
+    modseqs = asks_for_modseqs(command.key)
+    if command.returns is None:
+        most = highest(selected(connection), found) if modseqs else None
+        connection.send(responses.sort(numbers, most))
+    else:
+        tell(connection, command.returns, found, numbers, uid=command.uid, modseqs=modseqs)
+    await connection.tell(expunges=command.uid)
+    return Done("SORT completed")
+
+
+async def _sorted(connection: Connection, command: grammar.Sort) -> list[int]:
+    uids = check_size(connection, await find(connection, command.key))
+    sorting = Sorting(command.criteria)
+    async for batch in selected(connection).mailbox.fetch(uids, sorting.wants):
+        sorting.add(batch)
+        await connection.breathe()
+    found: list[int] = []
+    for uid in sorting.uids():
+        found.append(uid)
+        if not len(found) % _AT_ONCE:
+            await connection.breathe()
+    return found
+
+
+def check_size(connection: Connection, uids: Sequence[int]) -> Sequence[int]:
+    """Fails with TooMany where these are more than may be sorted."""
+    most = connection.limits.sort_messages
+    if len(uids) > most:
+        raise TooMany(f"more than {most} messages were found: ask for fewer at a time")
+    return uids

@@ -1,0 +1,40 @@
+"""THREAD and UID THREAD (RFC 5256 §3)."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from twisted_duck.imap import grammar, responses
+from twisted_duck.imap.commands.base import Connection, Done, selected
+from twisted_duck.imap.commands.search import find
+from twisted_duck.imap.commands.sort import check_size
+from twisted_duck.imap.sorting import sent
+from twisted_duck.imap.threads import ALGORITHMS
+from twisted_duck.values import FetchWant
+
+_WANTS: Final[frozenset[FetchWant]] = frozenset({"date", "order", "ids"})
+#: Pieces of the answer that are made between two pauses.
+_AT_ONCE: Final = 10_000
+
+
+async def thread(connection: Connection, command: grammar.Thread) -> Done:
+    """RFC 5256 §3: found like SEARCH does, told as trees."""
+    selection = selected(connection)
+    uids = check_size(connection, await find(connection, command.key))
+    threads = ALGORITHMS[command.algorithm](connection.limits.thread_missing)
+    #: Of each message, what it is told by.
+    numbers: list[int] = []
+    async for batch in selection.mailbox.fetch(uids, _WANTS):
+        known = {uid: number for number, uid in selection.view.numbered(data.uid for data in batch)}
+        for data in batch:
+            threads.add(sent(data), data.order.subject, data.order.answers, data.ids)
+            numbers.append(data.uid if command.uid else known[data.uid])
+        await connection.breathe()
+    pieces: list[str] = []
+    for piece in (await threads.forest(connection.breathe)).say(numbers):
+        pieces.append(piece)
+        if not len(pieces) % _AT_ONCE:
+            await connection.breathe()
+    connection.send(responses.thread(pieces))
+    await connection.tell(expunges=command.uid)
+    return Done("THREAD completed")
