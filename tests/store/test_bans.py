@@ -8,16 +8,20 @@ import time
 from ipaddress import ip_network
 from typing import Any
 
-from twisted.internet.defer import gatherResults
+from twisted.internet import reactor
+from twisted.internet.defer import Deferred, gatherResults
 from zope.interface.verify import verifyObject
 
+from tests.auth.support import WEAK
 from tests.store.base import LIMITS, StoreTestCase, together
 from tests.store.recorder import Recorder
 from tests.store.server import OwnServer
-from twisted_duck.errors import ConnectionRefused, Unavailable
-from twisted_duck.interfaces import IBans
+from twisted_duck.auth import log_in, make_portal
+from twisted_duck.errors import AuthenticationFailed, ConnectionRefused, Unavailable
+from twisted_duck.interfaces import IAccount, IBans
 from twisted_duck.limits import Limits
 from twisted_duck.policies import Mask, SharedBans
+from twisted_duck.sasl import Credentials
 from twisted_duck.session import Session
 from twisted_duck.store.store import MailStore
 from twisted_duck.values import Ban, Bucket
@@ -209,6 +213,31 @@ class SharedBansTests(BansCase):
         self.assertTrue(await self.admits(one, "192.0.2.2"))
         third = self.policy(await self.make_store())
         self.assertFalse(await self.admits(third))
+
+    async def test_logins_that_fail_on_any_process(self) -> None:
+        """Through the portal that checks passwords."""
+        await self.make_user(self.one)
+        told: list[Deferred[None]] = []
+        processes = []
+        for store in (self.one, self.other):
+            policy = self.policy(store)
+
+            def tell(*what: Any, policy: SharedBans = policy) -> None:
+                told.append(policy.loginFailed(*what))
+
+            portal = make_portal(store.directory, store.account, reactor, LIMITS, WEAK, tell)
+            processes.append((policy, portal))
+        for number, (user, password) in enumerate(
+            [("ada", "a"), ("Ada", "a"), ("ada", "b"), ("ada", "c"), ("bob", "c"), ("bob", "d")]
+        ):
+            policy, portal = processes[number % 2]
+            self.assertTrue(await self.admits(policy))
+            session = Session("IMAP", remoteAddress=HOST)
+            with self.assertRaises(AuthenticationFailed):
+                await log_in(portal, Credentials(user, password), session, IAccount)
+            await told.pop()
+        for policy, _ in processes:
+            self.assertFalse(await self.admits(policy))
 
     async def test_one_old_password_is_one_in_all_processes(self) -> None:
         policies = self.policy(self.one), self.policy(self.other)

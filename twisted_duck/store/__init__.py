@@ -2,7 +2,8 @@
 
 What holds at every moment, whatever process is killed when:
 
-* Everything of a user carries `user`, and every query names it.  `users`, `addresses` and `blobs` are nobody's.
+* Everything of a user carries `user`, and every query names it.  `users`, `addresses` and `blobs` are nobody's, and so is
+  what the policies of all processes share (`bans`, `rates`).
 * A mailbox has one counter, `modseq`.  Every change to a mailbox is one transaction that takes the next value from the
   mailbox's document, and UIDs with it, and writes all that belongs to the change: messages, tombstone, the mailbox's
   counters, the user's `used` bytes.  So who reads modseq M in a snapshot sees every change up to M and nothing half done.
