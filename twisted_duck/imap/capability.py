@@ -84,7 +84,6 @@ TABLE: tuple[Capability, ...] = (
         "AUTH",
         "RFC 3501 §6.2.2",
         "before login",
-        condition=lambda now: now.may_authenticate,
         values=lambda now: now.mechanisms,
     ),
     Capability("SASL-IR", "RFC 4959", "before login"),
