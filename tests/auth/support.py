@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from hashlib import sha256
 from typing import Any
 
 from attrs import define, evolve, field
@@ -11,12 +12,16 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from twisted_duck import errors
-from twisted_duck.auth.interfaces import IPasswordUpgrades, UserRecord
+from twisted_duck.auth.interfaces import IPasswordUpgrades, IScramDirectory, UserRecord
 from twisted_duck.auth.passwords import Argon2Parameters, hash_password
+from twisted_duck.auth.verifiers import make_verifiers
 from twisted_duck.interfaces import IAccount
 
 #: The least that Argon2 takes: tests of logic need no strong hashes.
 WEAK = Argon2Parameters(memory=8, iterations=1, lanes=1)
+
+#: The same for SCRAM.
+FEW = {"SCRAM-SHA-256": 10, "SCRAM-SHA-1": 20}
 
 
 class Threads:
@@ -83,6 +88,22 @@ class Directory:
     def _check(self) -> None:
         if self.away:
             raise errors.Unavailable("the database is away")
+
+
+@implementer(IScramDirectory)
+class ScramDirectory(Directory):
+    def add_verifiers(self, name: str, password: str) -> None:
+        record = self.users[name.casefold()]
+        self.users[name.casefold()] = evolve(record, verifiers=make_verifiers(password, FEW))
+
+    async def replace_verifiers(self, record: UserRecord, verifiers: tuple[str, ...]) -> None:
+        self._check()
+        if self.users[record.name.casefold()].password_hash == record.password_hash:
+            self.users[record.name.casefold()] = evolve(record, verifiers=verifiers)
+
+    async def seed(self, name: str) -> bytes:
+        self._check()
+        return sha256(b"secret" + name.casefold().encode()).digest()
 
 
 @implementer(IAccount)

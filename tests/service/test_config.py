@@ -48,6 +48,7 @@ class FileTests(Case):
             key = "/etc/key.pem"
             [auth]
             cleartext = "loopback"
+            scram = true
             [pop3]
             delete = "trash"
             retr_sets_seen = true
@@ -74,6 +75,7 @@ class FileTests(Case):
         self.assertEqual(settings.certificate, self.file.parent / "chain.pem")
         self.assertEqual(settings.key, Path("/etc/key.pem"))
         self.assertEqual(settings.cleartext_auth, "loopback")
+        self.assertTrue(settings.scram)
         self.assertEqual((settings.pop3_delete, settings.pop3_retr_sets_seen), ("trash", True))
         self.assertEqual(
             (settings.lmtp_starttls, settings.lmtp_ignore_dots, settings.lmtp_hostname),
@@ -96,6 +98,7 @@ class FileTests(Case):
         )
         self.assertIsNone(settings.mongo_uri)
         self.assertEqual(settings.cleartext_auth, "never")
+        self.assertFalse(settings.scram)
         self.assertEqual(settings.limits, Limits())
 
     def test_command_line_wins(self) -> None:

@@ -7,8 +7,9 @@ from zope.interface.verify import verifyObject
 
 from tests.store.base import StoreTestCase, simple
 from twisted_duck import errors
-from twisted_duck.auth.interfaces import IPasswordUpgrades
+from twisted_duck.auth.interfaces import IPasswordUpgrades, IScramDirectory
 from twisted_duck.auth.passwords import verify_password
+from twisted_duck.auth.verifiers import are_current, make_verifiers
 from twisted_duck.store.accounts import compared
 
 
@@ -53,6 +54,56 @@ class AccountsTests(StoreTestCase):
         again = await self.users.find("ada")
         assert again is not None
         self.assertEqual(again.password_hash, "better")
+
+    async def test_a_password_leaves_verifiers_where_scram_is_wanted_and_none_of_the_old_one(
+        self,
+    ) -> None:
+        verifyObject(IScramDirectory, self.users)
+        few = {"SCRAM-SHA-256": 10}
+
+        async def stored() -> tuple[str, ...]:
+            record = await self.users.find("ada")
+            assert record is not None
+            return record.verifiers
+
+        self.users.scram = few
+        await self.users.add("ada", "one")
+        first = await stored()
+        self.assertTrue(are_current(first, few))
+        await self.users.set_password("ada", "two")
+        self.assertTrue(are_current(await stored(), few))
+        self.assertNotEqual(await stored(), first)
+        await self.users.set_password("ada", "control \7 character")
+        self.assertEqual(await stored(), ())
+        await self.users.set_password("ada", "three")
+        self.users.scram = None
+        await self.users.set_password("ada", "four")
+        self.assertEqual(await stored(), ())
+
+    async def test_verifiers_are_stored_for_the_password_that_was_checked(self) -> None:
+        await self.store.add_user("ada", "secret")
+        record = await self.users.find("ada")
+        assert record is not None
+        verifiers = make_verifiers("secret", {"SCRAM-SHA-1": 10})
+        await self.users.replace_verifiers(record, verifiers)
+        again = await self.users.find("ada")
+        assert again is not None
+        self.assertEqual(again.verifiers, verifiers)
+        await self.users.set_password("ada", "another")
+        await self.users.replace_verifiers(record, verifiers)
+        again = await self.users.find("ada")
+        assert again is not None
+        self.assertEqual(again.verifiers, ())
+
+    async def test_a_seed_is_the_same_in_every_process_and_spelling(self) -> None:
+        other = await self.make_store()
+        seeds = {
+            await users.seed(name) for users in (self.users, other.users) for name in ("Ada", "ada")
+        }
+        self.assertEqual(len(seeds), 1)
+        self.assertNotEqual(await self.users.seed("bob"), seeds.pop())
+        for name in ("", "a b", "a\0b", "\ud800", "a" * 10_000):
+            self.assertEqual(len(await self.users.seed(name)), 32)
 
     async def test_a_name_is_given_once(self) -> None:
         await self.users.add("ada", None)

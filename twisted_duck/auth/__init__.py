@@ -3,20 +3,30 @@
     portal.login(PasswordCredentials(name, password, session), session, IAccount)
 
 is all a protocol does (`login.log_in` does it and turns cred's errors into ours); any other portal of a Twisted
-application whose checkers take `IUsernamePassword` can stand in place of the one that `make_portal` builds.
+application whose checkers take `IUsernamePassword` can stand in place of the one that `make_portal` builds.  SCRAM is
+offered where a checker of the portal takes `IScramCredentials`.
 """
 
 from __future__ import annotations
 
-from twisted_duck.auth.credentials import PasswordCredentials
-from twisted_duck.auth.interfaces import IPasswordUpgrades, IUserDirectory, UserRecord
+from twisted_duck.auth.credentials import PasswordCredentials, ScramCredentials
+from twisted_duck.auth.interfaces import (
+    IPasswordUpgrades,
+    IScramCredentials,
+    IScramDirectory,
+    IUserDirectory,
+    UserRecord,
+)
 from twisted_duck.auth.login import log_in
 from twisted_duck.auth.portal import make_portal
 
 __all__ = [
     "IPasswordUpgrades",
+    "IScramCredentials",
+    "IScramDirectory",
     "IUserDirectory",
     "PasswordCredentials",
+    "ScramCredentials",
     "UserRecord",
     "log_in",
     "make_portal",

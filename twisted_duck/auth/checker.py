@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable
-from typing import ClassVar, TypeAlias
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, TypeAlias
 
-from attrs import frozen
+from attrs import evolve, frozen
 from twisted.cred.checkers import ICredentialsChecker
 from twisted.cred.credentials import IUsernamePassword
 from twisted.cred.error import UnauthorizedLogin
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
-from zope.interface import implementer
+from zope.interface import Interface, implementer
 
 from twisted_duck import errors
-from twisted_duck.auth.interfaces import IPasswordUpgrades, IUserDirectory, UserRecord
+from twisted_duck.auth.interfaces import (
+    IPasswordUpgrades,
+    IScramCredentials,
+    IScramDirectory,
+    IUserDirectory,
+    UserRecord,
+)
 from twisted_duck.auth.passwords import PasswordHasher
 from twisted_duck.auth.throttle import LoginThrottle
-from twisted_duck.sasl import Credentials
+from twisted_duck.auth.verifiers import are_current, find_verifier
+from twisted_duck.sasl import Credentials, Verifier
 from twisted_duck.session import Session
 
 #: Told of a wrong password: the session, the user's name as the directory spells it if it has one like it, and the
@@ -54,22 +61,37 @@ class DirectoryChecker:
     Fails with WrongPassword, UserDisabled, LoginThrottled, and with Unavailable where the directory or the hashing can't
     answer now.  A user who does not exist takes as long as one who does.
 
+    With `scram`, which says how often passwords are hashed for which scheme, and a directory that keeps verifiers, it takes
+    L{IScramCredentials} as well.  A user who does not exist, and one of whom no verifier is stored, has one that no
+    password fits.
+
     `login_failed` is told of each password that was looked at and was wrong, before the client is; what it does, or that it
-    fails, changes nothing.  Passwords that were not looked at are not told, for one of them may be the right one.
+    fails, changes nothing.  Passwords that were not looked at are not told, for one of them may be the right one.  Of SCRAM
+    it is told None, for two wrong proofs may come from one wrong password.
     """
 
     log: ClassVar[Logger] = Logger()
-    credentialInterfaces = (IUsernamePassword,)
 
     directory: IUserDirectory
     hasher: PasswordHasher
     throttle: LoginThrottle
     login_failed: LoginFailed | None = None
+    scram: Mapping[str, int] | None = None
 
-    def requestAvatarId(self, credentials: IUsernamePassword) -> Deferred[bytes | tuple[()]]:
-        return Deferred.fromCoroutine(self._check(credentials))
+    @property
+    def credentialInterfaces(self) -> tuple[type[Interface], ...]:
+        if self.scram is not None and IScramDirectory.providedBy(self.directory):
+            return IUsernamePassword, IScramCredentials
+        return (IUsernamePassword,)
 
-    async def _check(self, credentials: IUsernamePassword) -> bytes | tuple[()]:
+    def requestAvatarId(
+        self, credentials: IUsernamePassword | IScramCredentials
+    ) -> Deferred[bytes | tuple[()]]:
+        is_scram = IScramCredentials.providedBy(credentials)
+        check: Any = self._check_scram if is_scram else self._check_password
+        return Deferred.fromCoroutine(check(credentials))
+
+    async def _check_password(self, credentials: IUsernamePassword) -> bytes:
         # Stock protocols tell no session; then failures are counted by user alone.
         session: Session = getattr(credentials, "session", None) or Session("", id="-")
         try:
@@ -77,63 +99,119 @@ class DirectoryChecker:
         except errors.AuthenticationFailed as error:
             raise WrongPassword(error.message) from None
         record = await self.directory.find(given.name)
-        # By the directory's name: else each spelling it takes for the same user could be tried anew.
-        name = record.name if record else given.name
-        address = session.remoteAddress
-
-        def admit() -> None:
-            if self.throttle.is_closed(name, address):
-                self._refused(session, name, "too many failures")
-                raise LoginThrottled("too many failed logins; try again later")
-
-        admit()
+        attempt = _Attempt(self, session, given.name, record)
+        attempt.admit()
         # And again when its turn to be hashed has come: the ones in front may have used up what was left.
         good = await self.hasher.verify(
-            given.password, record.password_hash if record else None, first=admit
+            given.password, record.password_hash if record else None, first=attempt.admit
         )
-        if record is None or not good:
-            self.throttle.failed(name, address)
-            self._refused(session, name, "wrong password" if record else "no such user")
-            self._tell(session, name, given.password)
-            raise WrongPassword("wrong name or password")
-        self.throttle.succeeded(name, address)
-        if record.disabled:
-            self._refused(session, name, "disabled")
-            raise UserDisabled("this account is disabled")
-        assert record.password_hash is not None
-        if self.hasher.needs_rehash(record.password_hash):
-            await self._upgrade(record, given.password)
-        return record.name.encode()
+        user = attempt.settle(good, given.password)
+        await self._upgrade(user, given.password)
+        return user.name.encode()
 
-    def _tell(self, session: Session, name: str, password: str) -> None:
-        if self.login_failed is None:
+    async def _check_scram(self, credentials: IScramCredentials) -> bytes:
+        directory: Any = self.directory
+        assert self.scram is not None
+        record: UserRecord | None = await directory.find(credentials.name)
+        # For known users as well, so that they take as long as others.
+        seed = await directory.seed(credentials.name)
+        attempt = _Attempt(self, credentials.session, credentials.name, record)
+        attempt.admit()
+        scheme = credentials.scheme
+        verifier = find_verifier(record.verifiers, scheme) if record is not None else None
+        pretended = Verifier.pretended(scheme, seed, self.scram[scheme])
+        # And again when the proof is there: others may have come meanwhile.
+        good = await credentials.prove(verifier or pretended, first=attempt.admit)
+        user = attempt.settle(good and verifier is not None, None)
+        return user.name.encode()
+
+    async def _upgrade(self, record: UserRecord, password: str) -> None:
+        """Store what should be stored of a password that is known now; that it can't be done now spoils no login."""
+        directory = self.directory
+        assert record.password_hash is not None
+        try:
+            if IPasswordUpgrades.providedBy(directory) and self.hasher.needs_rehash(
+                record.password_hash
+            ):
+                better = await self.hasher.hash(password)
+                await directory.replace_hash(record, better)
+                record = evolve(record, password_hash=better)
+            if (
+                self.scram is not None
+                and IScramDirectory.providedBy(directory)
+                and not are_current(record.verifiers, self.scram)
+            ):
+                verifiers = await self.hasher.verifiers(password, self.scram)
+                if verifiers:
+                    await directory.replace_verifiers(record, verifiers)
+        except errors.ServerError as error:
+            self.log.warn(
+                "what is stored of {user}'s password stays old: {error}",
+                user=record.name,
+                error=error,
+            )
+
+
+@frozen(eq=False)
+class _Attempt:
+    """Somebody wants to be `record`, or nobody who exists."""
+
+    checker: DirectoryChecker
+    session: Session
+    given: str
+    record: UserRecord | None
+
+    @property
+    def name(self) -> str:
+        # By the directory's name: else each spelling it takes for the same user could be tried anew.
+        return self.record.name if self.record else self.given
+
+    def admit(self) -> None:
+        """Fails with LoginThrottled."""
+        if self.checker.throttle.is_closed(self.name, self.session.remoteAddress):
+            self._refused("too many failures")
+            raise LoginThrottled("too many failed logins; try again later")
+
+    def settle(self, good: bool, password: str | None) -> UserRecord:
+        """What follows from a password, or None for a proof, that was looked at.  Fails with WrongPassword, UserDisabled."""
+        throttle, address = self.checker.throttle, self.session.remoteAddress
+        if self.record is None or not good:
+            throttle.failed(self.name, address)
+            self._refused(self._why(password))
+            self._tell(password)
+            raise WrongPassword("wrong name or password")
+        throttle.succeeded(self.name, address)
+        if self.record.disabled:
+            self._refused("disabled")
+            raise UserDisabled("this account is disabled")
+        return self.record
+
+    def _why(self, password: str | None) -> str:
+        if self.record is None:
+            return "no such user"
+        if password is None and not self.record.verifiers:
+            return "nothing is stored for SCRAM until a login by password"
+        return "wrong password"
+
+    def _tell(self, password: str | None) -> None:
+        login_failed = self.checker.login_failed
+        if login_failed is None:
             return
         try:
-            self.login_failed(session, name, password)
+            login_failed(self.session, self.name, password)
         except Exception as error:  # noqa: BLE001 - code of the application's, and no reason to answer otherwise
             # Without the error's own words: they may have the password in them.
-            self.log.error(
+            self.checker.log.error(
                 "{session.id}: {kind} in what is told of wrong passwords\n{trace}",
-                session=session,
+                session=self.session,
                 kind=type(error).__qualname__,
                 trace="".join(traceback.format_tb(error.__traceback__)),
             )
 
-    async def _upgrade(self, record: UserRecord, password: str) -> None:
-        """Store a better hash, if the directory can; that it can't be done now spoils no login."""
-        if not IPasswordUpgrades.providedBy(self.directory):
-            return
-        try:
-            await self.directory.replace_hash(record, await self.hasher.hash(password))
-        except errors.ServerError as error:
-            self.log.warn(
-                "the password hash of {user} stays old: {error}", user=record.name, error=error
-            )
-
-    def _refused(self, session: Session, name: str, reason: str) -> None:
-        self.log.info(
+    def _refused(self, reason: str) -> None:
+        self.checker.log.info(
             "{session.id} login of {user!r} from {session.remoteAddress} refused: {reason}",
-            session=session,
-            user=name,
+            session=self.session,
+            user=self.name,
             reason=reason,
         )

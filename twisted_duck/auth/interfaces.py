@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from attrs import field, frozen
-from zope.interface import Interface
+from twisted.cred.credentials import ICredentials
+from zope.interface import Attribute, Interface
+
+from twisted_duck.sasl import Verifier
 
 # Methods of a zope Interface take no `self`.
 # mypy: disable-error-code="empty-body,misc"
@@ -23,6 +26,8 @@ class UserRecord:
     #: A PHC string (`passwords.hash_password`), or None: nobody can log in by password.
     password_hash: str | None = field(repr=False)
     disabled: bool = False
+    #: What SCRAM needs of the same password (`verifiers.make_verifiers`); empty: nobody can log in by SCRAM.
+    verifiers: tuple[str, ...] = field(default=(), repr=False)
 
 
 class IUserDirectory(Interface):
@@ -38,3 +43,35 @@ class IPasswordUpgrades(IUserDirectory):
 
     def replace_hash(record: UserRecord, password_hash: str) -> Awaitable[None]:
         """Store a new hash of the same password, unless the user's hash is not `record.password_hash` any more."""
+
+
+class IScramDirectory(IPasswordUpgrades):
+    """A directory that keeps what SCRAM needs."""
+
+    def replace_verifiers(record: UserRecord, verifiers: tuple[str, ...]) -> Awaitable[None]:
+        """Store the verifiers of the user's password, unless the user's hash is not `record.password_hash` any more."""
+
+    def seed(name: str) -> Awaitable[bytes]:
+        """32 octets, the same for ever and in every process for all names that `find` takes for one, that nobody can guess.
+
+        A user who does not exist has a salt made from them.
+        """
+
+
+class IScramCredentials(ICredentials):
+    """A client that wants to prove that it knows a password.
+
+    A checker looks for the user, and has the client prove it with what it knows of that one, or with what nobody could
+    tell from that (`Verifier.pretended`) where there is no such user.
+    """
+
+    name: str = Attribute("The user's name, as the client writes it.")
+    scheme: str = Attribute("Which verifier is asked for: 'SCRAM-SHA-256'.")
+    session = Attribute("The connection's Session.")
+
+    def prove(verifier: Verifier, first: Callable[[], None]) -> Awaitable[bool]:
+        """Whether the client knows the password that the verifier was made from; called once.
+
+        `first` is called when the proof has come; what it raises is raised, and the proof is not looked at.  Fails with
+        errors of ours for an exchange that goes wrong, and with whatever ends the connection.
+        """

@@ -12,30 +12,36 @@ from twisted.logger import Logger
 from zope.interface import Interface
 
 from twisted_duck import errors, sasl
-from twisted_duck.auth.credentials import PasswordCredentials
+from twisted_duck.auth.credentials import PasswordCredentials, ScramCredentials
+from twisted_duck.outflow import ConnectionOver
 from twisted_duck.session import Session
 
 _log = Logger()
 
 
 async def log_in(
-    portal: Portal, given: sasl.Credentials, session: Session, *interfaces: type[Interface]
+    portal: Portal,
+    given: sasl.Credentials | ScramCredentials,
+    session: Session,
+    *interfaces: type[Interface],
 ) -> tuple[type[Interface], Any, Callable[[], Any]]:
     """What `portal.login` gives: an interface, the avatar, and what to call at the end.
 
     Fails with errors of ours: AuthenticationFailed for wrong credentials, and whatever our own portal fails with.  A
     portal of somebody else that fails in any other way is logged and is Unavailable: it is no wrong password, and its
-    words are not for clients.
+    words are not for clients.  With ConnectionOver where the client was lost in the middle of an exchange.
     """
+    credentials = (
+        PasswordCredentials.of(given, session) if isinstance(given, sasl.Credentials) else given
+    )
     try:
-        credentials = PasswordCredentials.of(given, session)
         answer: tuple[type[Interface], Any, Callable[[], Any]]
         answer = await portal.login(credentials, session, *interfaces)
-    except (errors.DuckError, CancelledError):
+    except (errors.DuckError, CancelledError, ConnectionOver):
         raise
     except UnhandledCredentials:
-        _log.error("the portal has no checker for IUsernamePassword")
-        raise errors.Unavailable("nobody can log in by password here") from None
+        _log.error("the portal has no checker for {kind}", kind=type(credentials).__name__)
+        raise errors.Unavailable("nobody can log in in this way here") from None
     except LoginFailed:
         raise errors.AuthenticationFailed("wrong name or password") from None
     except Exception as error:

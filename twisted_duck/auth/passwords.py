@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import ParamSpec, TypeVar
 
@@ -16,6 +16,7 @@ from twisted.internet.interfaces import IReactorThreads
 from twisted.python.failure import Failure
 from twisted.python.threadpool import ThreadPool
 
+from twisted_duck.auth.verifiers import make_verifiers
 from twisted_duck.errors import Corruption, Unavailable
 from twisted_duck.limits import Limits
 
@@ -103,6 +104,10 @@ class PasswordHasher:
 
     async def hash(self, password: str) -> str:
         return await self._run(None, hash_password, password, self.parameters)
+
+    async def verifiers(self, password: str, iterations: Mapping[str, int]) -> tuple[str, ...]:
+        """What SCRAM needs of a password (`make_verifiers`)."""
+        return await self._run(None, make_verifiers, password, iterations)
 
     async def verify(
         self, password: str, encoded: str | None, first: Callable[[], None] | None = None

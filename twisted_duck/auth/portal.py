@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from twisted.cred.portal import Portal
@@ -23,11 +23,14 @@ def make_portal(
     limits: Limits | None = None,
     parameters: Argon2Parameters = DEFAULT,
     login_failed: LoginFailed | None = None,
+    scram: Mapping[str, int] | None = None,
 ) -> Portal:
-    """A portal that logs the users of `directory` in by password; one for all protocols, so that they share a throttle.
+    """A portal that logs in the users of `directory`; one for all protocols, so that they share a throttle.
 
     `account_for(name)` opens the account of a user (awaitable of L{IAccount}, fails with NonExistent);
-    `login_failed(session, name, password)` is told of each wrong password, see L{DirectoryChecker}.
+    `login_failed(session, name, password)` is told of each wrong password, see L{DirectoryChecker}.  With `scram`
+    (`verifiers.ITERATIONS`) and an L{IScramDirectory}, users whose verifiers are stored can log in by SCRAM, and those of
+    the others are stored when they log in by password.
     """
     limits = limits or Limits()
     checker = DirectoryChecker(
@@ -35,5 +38,6 @@ def make_portal(
         PasswordHasher(reactor, limits, parameters),
         LoginThrottle(reactor, limits),
         login_failed,
+        scram,
     )
     return Portal(AccountRealm(account_for), [checker])

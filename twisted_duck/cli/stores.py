@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+from twisted_duck.auth.verifiers import ITERATIONS
 from twisted_duck.cli.console import CommandError
 from twisted_duck.cli.parser import store_settings
 from twisted_duck.limits import Limits
@@ -27,6 +28,7 @@ async def opened(
     settings = load(arguments.config, store_settings(arguments))
     async with _uri(reactor, settings, create) as uri:
         store = MailStore(uri, reactor=reactor, limits=settings.limits)
+        store.users.scram = ITERATIONS if settings.scram else None
         await store.open()
         try:
             yield store, settings.limits

@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 import attrs
 
 from twisted_duck import errors, login
+from twisted_duck.auth import ScramCredentials
 from twisted_duck.imap import responses
 from twisted_duck.imap.capability import Circumstances, capabilities
 from twisted_duck.imap.commands import TABLE, append
@@ -127,7 +128,7 @@ class IMAP4Protocol(login.LoginConnection):
             )
         )
 
-    async def log_in(self, credentials: Credentials) -> None:
+    async def log_in(self, credentials: Credentials | ScramCredentials) -> None:
         await super().log_in(credentials)
         self.session.state = AUTHENTICATED
         self._reader.logged_in(lambda message, size: append.check(self, message, size))

@@ -59,6 +59,8 @@ class Settings:
     demo: bool = False
     listeners: tuple[Listener, ...] = ()
     cleartext_auth: CleartextAuth = "never"
+    #: Whether users can log in by SCRAM, and verifiers are kept for that.
+    scram: bool = False
     #: PEM files; None for a certificate of our own making.
     certificate: Path | None = None
     key: Path | None = None
@@ -170,6 +172,7 @@ SETTINGS: tuple[Setting, ...] = (
         "Take passwords over connections without TLS, from anywhere.",
         flag="always",
     ),
+    Setting("auth.scram", reading.flag),
     Setting("pop3.delete", reading.one_of(DeleteAction)),
     Setting("pop3.retr_sets_seen", reading.flag),
     Setting("lmtp.starttls", reading.flag),
@@ -299,6 +302,7 @@ def _settings(values: dict[str, Any]) -> Settings:
         demo=values.get("demo", False),
         listeners=tuple(listeners),
         cleartext_auth=values.get("auth.cleartext", "never"),
+        scram=values.get("auth.scram", False),
         certificate=certificate,
         key=key or certificate,
         pop3_delete=values.get("pop3.delete", "delete"),

@@ -5,8 +5,10 @@ Queries of `users` and `addresses` name no user: these collections are how users
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+import os
+from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import UTC, datetime
+from hmac import digest
 from typing import Any
 
 import attrs
@@ -16,8 +18,9 @@ from zope.interface import implementer
 
 from twisted_duck import errors
 from twisted_duck.addresses import LONGEST, compared, form_of_name
-from twisted_duck.auth.interfaces import IPasswordUpgrades, UserRecord
+from twisted_duck.auth.interfaces import IScramDirectory, UserRecord
 from twisted_duck.auth.passwords import hash_password
+from twisted_duck.auth.verifiers import make_verifiers
 from twisted_duck.names import DEFAULT_MAILBOXES
 from twisted_duck.store.addresses import address_document
 from twisted_duck.store.connection import MAJORITY, Mongo, Transaction
@@ -27,6 +30,7 @@ from twisted_duck.store.schema import (
     ADDRESSES,
     MAILBOXES,
     OF_A_USER,
+    SCHEMA,
     SUBSCRIPTIONS,
     USERS,
 )
@@ -59,7 +63,7 @@ class User:
         )
 
 
-@implementer(IPasswordUpgrades)
+@implementer(IScramDirectory)
 class Accounts:
     """The users of one store.  Everything fails with Unavailable, and with NonExistent where there is no such user."""
 
@@ -67,19 +71,53 @@ class Accounts:
         self._mongo = mongo
         #: Called with the user that was deleted.
         self._removed = removed
+        #: What is kept for SCRAM of a password that is set, scheme -> count (`auth.verifiers.ITERATIONS`); None: nothing.
+        self.scram: Mapping[str, int] | None = None
+        #: What salts of users who do not exist are made from; None as long as nobody asked.
+        self._secret: bytes | None = None
 
-    # --- IPasswordUpgrades --------------------------------------------------------------------------------------------
+    # --- IScramDirectory ----------------------------------------------------------------------------------------------
 
     async def find(self, name: str) -> UserRecord | None:
         found = await self._document(name)
         if found is None:
             return None
-        return UserRecord(found["_id"], found["name"], found.get("password"), found["disabled"])
+        return UserRecord(
+            found["_id"],
+            found["name"],
+            found.get("password"),
+            found["disabled"],
+            tuple(found.get("scram", ())),
+        )
 
     async def replace_hash(self, record: UserRecord, password_hash: str) -> None:
         await self._update(
             {"_id": record.id, "password": record.password_hash}, {"password": password_hash}
         )
+
+    async def replace_verifiers(self, record: UserRecord, verifiers: tuple[str, ...]) -> None:
+        await self._update(
+            {"_id": record.id, "password": record.password_hash}, {"scram": list(verifiers)}
+        )
+
+    async def seed(self, name: str) -> bytes:
+        if self._secret is None:
+            self._secret = await self._shared_secret()
+        return digest(self._secret, (compared(name) or name).encode("utf-8", "replace"), "sha256")
+
+    async def _shared_secret(self) -> bytes:
+        """Made by whichever process is the first one to ask."""
+        answer = await self._mongo.run(
+            {
+                "findAndModify": SCHEMA,
+                "query": {"_id": "scram"},
+                "update": {"$setOnInsert": {"secret": os.urandom(32)}},
+                "upsert": True,
+                "new": True,
+                "writeConcern": MAJORITY,
+            }
+        )
+        return bytes(answer["value"]["secret"])
 
     # --- administration -----------------------------------------------------------------------------------------------
 
@@ -94,7 +132,7 @@ class Accounts:
             raise errors.Cannot(
                 f"a user's name has 1 to {LONGEST} bytes, no spaces and no control characters"
             )
-        password_hash = None if password is None else await self._hash(password)
+        kept_of_it = {} if password is None else await self._kept(password)
         user = ObjectId()
         now = datetime.now(UTC)
         latest = int(now.timestamp()) + len(DEFAULT_MAILBOXES)
@@ -107,7 +145,7 @@ class Accounts:
             "epoch": 0,
             # Milliseconds are what is kept.
             "created": now.replace(microsecond=0),
-            **({} if password_hash is None else {"password": password_hash}),
+            **kept_of_it,
             **({} if quota is None else {"quota": quota}),
         }
 
@@ -136,14 +174,17 @@ class Accounts:
     async def all(self) -> AsyncIterator[User]:
         """All users, by name."""
         async for batch in self._mongo.batches(
-            USERS, {}, sort={"name": 1}, projection={"password": 0}, batchSize=_AT_ONCE
+            USERS, {}, sort={"name": 1}, projection={"password": 0, "scram": 0}, batchSize=_AT_ONCE
         ):
             for document in batch:
                 yield User.of(document)
 
     async def set_password(self, name: str, password: str) -> None:
         user = await self.get(name)
-        await self._update({"_id": user.id}, {"password": await self._hash(password)})
+        kept = await self._kept(password)
+        # Nothing of the old one may stay.
+        gone = {"scram": ""} if "scram" not in kept else {}
+        await self._update({"_id": user.id}, kept, gone)
 
     async def set_disabled(self, name: str, disabled: bool) -> None:
         """A disabled user can't log in; mail and sessions stay."""
@@ -175,18 +216,33 @@ class Accounts:
         kept = compared(name)
         return None if kept is None else await self._mongo.find_one(USERS, {"name": kept})
 
-    async def _update(self, filter: Document, fields: Document) -> None:
+    async def _update(
+        self, filter: Document, fields: Document, gone: Mapping[str, str] | None = None
+    ) -> None:
+        change = {"$set": fields, **({"$unset": dict(gone)} if gone else {})}
         await self._mongo.run(
             {
                 "update": USERS,
-                "updates": [{"q": filter, "u": {"$set": fields}}],
+                "updates": [{"q": filter, "u": change}],
                 "writeConcern": MAJORITY,
             }
         )
 
-    async def _hash(self, password: str) -> str:
+    async def _kept(self, password: str) -> Document:
+        """What a user's document has of a password."""
         reactor: Any = self._mongo.reactor
-        return await deferToThreadPool(reactor, reactor.getThreadPool(), hash_password, password)
+        return await deferToThreadPool(
+            reactor, reactor.getThreadPool(), _kept_of, password, self.scram
+        )
+
+
+def _kept_of(password: str, scram: Mapping[str, int] | None) -> Document:
+    """Takes its time."""
+    verifiers = make_verifiers(password, scram) if scram is not None else ()
+    return {
+        "password": hash_password(password),
+        **({"scram": list(verifiers)} if verifiers else {}),
+    }
 
 
 def _no_such_user(name: str) -> errors.NonExistent:

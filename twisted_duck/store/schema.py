@@ -4,7 +4,7 @@ One table says what exists; `ensure` makes the database so, at every start, and 
 
 Documents (a name with `?` is left out where it has nothing to say):
 
-    users          _id, name, password?, disabled, quota?, used, uidvalidity, epoch, created
+    users          _id, name, password?, scram?: [verifier, ...], disabled, quota?, used, uidvalidity, epoch, created
     addresses      _id: the address in its compared form, dotless: the same without its dots, user
     domains        _id: a domain that is an alias, in its compared form, target
     mailboxes      _id, user, path, use?, uidvalidity, uidnext, modseq, floor?, recent, box,
@@ -21,7 +21,7 @@ Documents (a name with `?` is left out where it has nothing to say):
     attempts       _id: a network, tried: [hash, ...], until
     rates          _id: a token bucket, full, until, took
     secrets        _id: what for, key
-    schema         _id: "schema", version
+    schema         _id: "schema", version; _id: "scram", secret
 
 `mailboxes._id` is the mailbox as sessions and tombstones know it, one UIDVALIDITY long; `box` is where its messages are
 (`messages.box`).  They differ so that RENAME of INBOX gives all its messages away by changing two documents.  `recent`

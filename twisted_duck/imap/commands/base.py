@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 import attrs
 
+from twisted_duck.auth import ScramCredentials
 from twisted_duck.errors import BadSyntax, ReadOnly
 from twisted_duck.imap.enabled import Enabled
 from twisted_duck.imap.selection import Selection
@@ -72,11 +73,11 @@ class Connection(Protocol):
 
     async def exchange(
         self, name: str, initial: bytes | None, continuation: Callable[[bytes], bytes]
-    ) -> Credentials:
+    ) -> Credentials | ScramCredentials:
         """What a SASL exchange shows; fails with Cannot, PrivacyRequired, BadSyntax, AuthenticationFailed."""
 
-    async def log_in(self, credentials: Credentials) -> None:
-        """Fails with AuthenticationFailed and what the account's realm fails with."""
+    async def log_in(self, credentials: Credentials | ScramCredentials) -> None:
+        """Fails with AuthenticationFailed, BadSyntax and what the account's realm fails with."""
 
     def start_tls(self) -> None:
         """Begin a handshake once the tagged response is out; fails with BadSyntax where there is no TLS to be had."""
