@@ -1,0 +1,227 @@
+"""What docs/connections.md shows runs, and does what it says."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase, TestCase
+
+from tests import mongo
+from tests.guard.support import Socket
+from tests.policies.support import PolicyCase
+from tests.service.support import directory
+from twisted_duck.errors import ConnectionRefused, NotWelcome, TooManyConnections
+from twisted_duck.limits import Limits
+from twisted_duck.policies import (
+    Bans,
+    ConnectionLimit,
+    Delay,
+    Networks,
+    SharedBans,
+    SharedRate,
+    UserLimit,
+)
+from twisted_duck.service.config import load
+from twisted_duck.service.policies import DEFAULT_POLICIES, PolicyParts, make_policies
+from twisted_duck.session import Session, TLSDetails
+
+PAGE = (Path(__file__).parents[1] / "docs" / "connections.md").read_text()
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"(?ms)^```{language}\n(.*?)^```$", PAGE)
+
+
+def modules() -> dict[str, str]:
+    """The Python examples, by the names in their first lines."""
+    found = (re.match(r"# (\w+)\.py\n", block) for block in blocks("python"))
+    return {match[1]: match.string for match in found if match is not None}
+
+
+def load_example(case: SynchronousTestCase | TestCase, name: str) -> Any:
+    module = ModuleType(name)
+    exec(compile(modules()[name], f"{name}.py", "exec"), module.__dict__)
+    sys.modules[name] = module
+    case.addCleanup(sys.modules.pop, name)
+    return module
+
+
+class FilteringTests(SynchronousTestCase):
+    def test_the_house_and_nobody_else(self) -> None:
+        factory = load_example(self, "filtering").factory
+        factory.clock = Clock()
+        self.assertIn(b"+OK", Socket(factory, factory.clock, "192.0.2.9").heard())
+        refused = Socket(factory, factory.clock, "198.51.100.9")
+        self.assertEqual(refused.heard(), b"-ERR [SYS/PERM] this server is for the house\r\n")
+        self.assertTrue(refused.disconnecting)
+
+    def test_whoever_shows_a_certificate(self) -> None:
+        hook = load_example(self, "filtering").onConnect
+        for certificate in (object(), None):
+            tls = TLSDetails("TLSv1.3", "TLS_AES_256_GCM_SHA384", None, certificate)
+            asked = maybeDeferred(hook, Session("POP3", remoteAddress="198.51.100.9", tls=tls))
+            if certificate is None:
+                self.failureResultOf(asked, NotWelcome)
+            else:
+                self.successResultOf(asked)
+
+
+class LimitingTests(SynchronousTestCase):
+    def test_one_combination_counts_for_both_protocols(self) -> None:
+        example = load_example(self, "limiting")
+        clock = Clock()
+        example.imap.clock = example.pop3.clock = clock
+        sockets = [Socket(example.imap, clock), Socket(example.pop3, clock)]
+        sockets += [Socket(example.pop3, clock) for _ in range(3)]
+        for socket in sockets:
+            self.assertRegex(socket.heard(), rb"^(\* OK|\+OK) ")
+        self.assertRegex(Socket(example.imap, clock).heard(), rb"^\* BYE \[LIMIT\] too many")
+        sockets[0].reset()
+        self.assertRegex(Socket(example.imap, clock).heard(), rb"^\* OK ")
+        denied = Socket(example.imap, clock, "198.51.100.1")
+        self.assertRegex(denied.heard(), rb"^\* BYE \[NOPERM\] ")
+
+
+class AskingTests(TestCase):
+    timeout = 60
+
+    async def test_the_database_decides_and_remembers(self) -> None:
+        from txmongo.connection import ConnectionPool
+
+        pool = ConnectionPool(await mongo.database(self))
+        self.addCleanup(pool.disconnect)
+        database = pool.get_default_database()
+        await database.blocked.insert_one({"_id": "198.51.100.9", "reason": "spam"})
+        clock = Clock()
+        factory = load_example(self, "asking").build(database)
+        factory.clock = clock
+
+        for host, said in (
+            ("198.51.100.9", rb"^-ERR \[SYS/PERM\] you are blocked: spam\r\n$"),
+            ("192.0.2.9", rb"^\+OK "),
+        ):
+            socket = Socket(factory, clock, host)
+            self.assertEqual(socket.heard(), b"")
+            [connection] = factory.connections
+            await self.answered(connection)
+            self.assertRegex(socket.heard(), said)
+            socket.reset()
+        await factory.shutDown()
+        visits = {each["from"]: each async for each in self.each(database.visits)}
+        self.assertEqual(
+            {host: visit["accepted"] for host, visit in visits.items()},
+            {"198.51.100.9": False, "192.0.2.9": True},
+        )
+        self.assertTrue(all(visit["why"] for visit in visits.values()))
+
+    def answered(self, connection: Any) -> Deferred[Any]:
+        """Fires when the hook has."""
+        fired: Deferred[Any] = Deferred()
+        connection._asked.addBoth(lambda result: (fired.callback(None), result)[1])
+        return fired
+
+    async def each(self, collection: Any) -> Any:
+        for document in await collection.find():
+            yield document
+
+
+class AuthorizingTests(SynchronousTestCase):
+    def test_administrators_use_tls(self) -> None:
+        hook = load_example(self, "authorizing").onAuthenticated
+        hook(Session("IMAP", user="alice"))
+        hook(Session("IMAP", user="root", secure=True))
+        with self.assertRaises(NotWelcome):
+            hook(Session("IMAP", user="root"))
+
+
+class OfficeHoursTests(SynchronousTestCase):
+    def test_closed_at_night(self) -> None:
+        hour = 7
+        policy = load_example(self, "office_hours").OfficeHours(
+            now=lambda: datetime(2026, 1, 1, hour, tzinfo=UTC)
+        )
+        with self.assertRaises(TooManyConnections):
+            policy.onConnect(Session("IMAP"))
+        self.assertEqual(policy.refused, 1)
+        hour = 8
+        policy.onConnect(Session("IMAP"))
+
+
+class Store:
+    bans = object()
+    rates = object()
+
+
+class ConfigurationTests(PolicyCase):
+    """Each TOML block is a configuration that is taken, and makes what is said of it."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.base = directory(self)
+        (self.base / "denied").write_text("192.0.2.66  # a remark\n")
+        module = ModuleType("mailpolicies")
+        for name in ("onConnect", "onAuthenticated", "onClose"):
+            setattr(module, name, lambda session: None)
+        sys.modules["mailpolicies"] = module
+        self.addCleanup(sys.modules.pop, "mailpolicies")
+        load_example(self, "office_hours")
+
+    def made(self) -> Iterator[list[Any]]:
+        for block in blocks("toml"):
+            file = self.base / "duckmail.toml"
+            file.write_text(block.replace("/etc/duckmail/", f"{self.base}/"))
+            settings = load(file, {})
+            parts = PolicyParts(Limits(), self.clock, Store())
+            yield [policy for _, policy in make_policies(settings.policies, parts)]
+
+    def test_every_block_is_taken(self) -> None:
+        every, slow, default, code, office = self.made()
+        kinds = [Networks, None, SharedRate, ConnectionLimit, UserLimit, SharedBans]
+        for policy, kind in zip(every, kinds, strict=True):
+            if kind is not None:
+                self.assertIsInstance(policy, kind)
+        self.assertEqual([type(policy) for policy in slow], [Delay])
+        self.assertEqual(len(default), len(DEFAULT_POLICIES))
+        self.assertEqual(len(code), 1)
+        self.assertEqual(office[0].name, "office hours")
+
+    def test_networks_are_as_written(self) -> None:
+        first, inside, *_ = next(self.made())
+        for policy, protocol, address, welcome in (
+            (first, "IMAP", "198.51.100.1", False),
+            (first, "IMAP", "192.0.2.66", False),
+            (first, "IMAP", "192.0.2.67", True),
+            (inside, "IMAP", "192.0.2.67", True),
+            (inside, "POP3", "192.0.2.67", False),
+            (inside, "POP3", "203.0.113.1", True),
+            (inside, "POP3", "10.1.2.3", True),
+        ):
+            with self.subTest(protocol=protocol, address=address):
+                asked = maybeDeferred(policy.onConnect, Session(protocol, remoteAddress=address))
+                if welcome:
+                    self.successResultOf(asked)
+                else:
+                    self.failureResultOf(asked, NotWelcome)
+
+    def test_what_holds_if_nothing_is_said(self) -> None:
+        parts = PolicyParts(Limits(), self.clock, Store())
+        limit, bans = (policy for _, policy in make_policies(DEFAULT_POLICIES, parts))
+        self.assertEqual((limit.name, bans.name), (ConnectionLimit().name, Bans().name))
+        one = Session("IMAP", remoteAddress="192.0.2.1")
+        for _ in range(200):
+            self.successResultOf(
+                maybeDeferred(limit.onConnect, Session("IMAP", remoteAddress="192.0.2.1"))
+            )
+        self.failureResultOf(maybeDeferred(limit.onConnect, one), TooManyConnections)
+        for number in range(20):
+            self.successResultOf(maybeDeferred(bans.onConnect, one))
+            bans.loginFailed(one, "alice", str(number))
+        self.failureResultOf(maybeDeferred(bans.onConnect, one), ConnectionRefused)
