@@ -72,6 +72,12 @@ class Limits:
     mime_addresses: int = 256 * KIB
     #: Characters of header and of text, each, that are kept ready for SEARCH; beyond, a message is read again.
     mime_search: int = 1 * MIB
+    #: Characters of a preview (RFC 8970 §3.3: 200, and never more than 256).
+    preview: int = 200
+    #: Characters of a part that are read for a preview: style sheets of newsletters stand in front and have some 50 KiB.
+    preview_text: int = 128 * KIB
+    #: Parts that are looked at for a preview: plain text that says nothing, and HTML beside it.
+    preview_parts: int = 4
     #: Characters of a subject or a name by which SORT and THREAD compare: lines have less, and all are held at once.
     mime_sort_key: int = 500
     #: Bytes of an address field in which its first address is looked for, to SORT by.

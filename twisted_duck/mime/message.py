@@ -9,6 +9,7 @@ from attrs import evolve, frozen
 from twisted_duck.limits import Limits
 from twisted_duck.mime.date import sent_date
 from twisted_duck.mime.order import order
+from twisted_duck.mime.preview import preview
 from twisted_duck.mime.references import ids
 from twisted_duck.mime.scan import (
     DEFAULT_LIMITS,
@@ -52,6 +53,8 @@ class Analysis:
     order: Order
     #: The message's own ID and those it refers to (`twisted_duck.mime.references`).
     ids: bytes
+    #: The beginning of what it says (`twisted_duck.mime.preview`).
+    preview: str
 
 
 def analyse(data: Data, limits: Limits = DEFAULT_LIMITS) -> Analysis:
@@ -71,6 +74,7 @@ def analyse(data: Data, limits: Limits = DEFAULT_LIMITS) -> Analysis:
         ),
         order=order(heads[0].fields, limits),
         ids=ids(heads[0].fields, limits.mime_references),
+        preview=preview(data, tree, limits, heads),
     )
 
 

@@ -1,0 +1,168 @@
+"""The beginning of what a message says, for lists of messages: PREVIEW (RFC 8970).
+
+It is taken from the first part that has something to say, plain text or HTML.  What the writer did not write is left out as
+long as anything else is there: quotes and the line that introduces them, the signature, lines that are ornaments.  Of
+encrypted messages there is none.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Final
+
+from attrs import Factory, define
+
+from twisted_duck.limits import Limits
+from twisted_duck.mime import markup
+from twisted_duck.mime.content import disposition
+from twisted_duck.mime.scan import DEFAULT_LIMITS, Data, Encoding, Head, Kind, PartTree, heads_of
+from twisted_duck.mime.text import decoded
+
+#: Control characters, but for those that are white space; marks of direction, which a cut would leave open; what is
+#: never seen.
+_UNSEEN = re.compile(
+    "[\0-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\u00ad\u034f\u061c\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb]+"
+)
+#: What is nothing by itself: non-joiners and joiners, variation selectors.
+_NOTHING = re.compile("[\u200c\u200d\ufe00-\ufe0f]+")
+#: A line of one character, or of a few.
+_ORNAMENT = re.compile(r"[\s\-=_*~#+.·•–—─━]{3,}+")
+#: What programs put before a whole message that follows: -----Original Message-----
+_FOLLOWS = re.compile(r"-{4,}+[^-]++-{4,}+")
+#: The end of the line, or lines, before a quote: On Monday ... wrote:
+_INTRODUCES = re.compile(r"[:：]\s*\Z")
+#: Of whom, or of when, they tell.
+_FACT = re.compile(r"[@\d]")
+#: Lines that such an introduction has at most, and characters that it has.
+_LINES_BEFORE: Final = 3
+_BEFORE: Final = 400
+#: Characters, whatever anybody configures (RFC 8970 §3.3).
+_LONGEST: Final = 256
+_PGP_MESSAGE: Final = "-----BEGIN PGP MESSAGE-----"
+_PGP_SIGNED: Final = "-----BEGIN PGP SIGNED MESSAGE-----"
+_PGP_SIGNATURE: Final = "-----BEGIN PGP SIGNATURE-----"
+
+
+def preview(
+    data: Data, tree: PartTree, limits: Limits = DEFAULT_LIMITS, heads: Sequence[Head] | None = None
+) -> str:
+    """At most `limits.preview` characters on one line, without control characters; empty where there is nothing to show.
+
+    Of the text of a part the first `limits.preview_text` characters are read, of some parts at most.
+    """
+    if heads is None:
+        heads = heads_of(data, tree, limits)
+    most = min(limits.preview, _LONGEST)
+    left = limits.preview_parts
+    for number, part in enumerate(tree.parts):
+        kind = heads[number].type.kind
+        if part.kind is not Kind.TEXT or part.encoding is Encoding.OTHER:
+            continue
+        if kind[1] not in (b"plain", b"html") or _is_attached(heads[number]):
+            continue
+        charset = heads[number].type.parameter(b"charset") or b"us-ascii"
+        pieces = decoded(data, part, charset)
+        if kind[1] == b"html":
+            lines = markup.lines(_start(pieces, limits.preview_text))
+        else:
+            lines = iter(_start(pieces, limits.preview_text).splitlines())
+        if shown := _told(lines, most):
+            return shown
+        left -= 1
+        if not left:
+            break
+    return ""
+
+
+def _is_attached(head: Head) -> bool:
+    values = head.fields.get(b"content-disposition")
+    found = disposition(values[0]) if values else None
+    return found is not None and found.value.lower() == b"attachment"
+
+
+def _start(pieces: Iterable[str], most: int) -> str:
+    taken: list[str] = []
+    length = 0
+    for piece in pieces:
+        taken.append(piece)
+        length += len(piece)
+        if length >= most:
+            break
+    return "".join(taken)[:most]
+
+
+@define
+class _Lines:
+    """Lines that were kept, until they are enough."""
+
+    enough: int
+    kept: list[str] = Factory(list)
+    #: How many of them there were when the last paragraph began, and the one before.
+    paragraph: int = 0
+    before: int = 0
+    length: int = 0
+
+    def keep(self, line: str) -> None:
+        if self.length < self.enough:
+            self.kept.append(line)
+            self.length += len(line) + 1
+
+    def end_paragraph(self) -> None:
+        if len(self.kept) > self.paragraph:
+            self.before, self.paragraph = self.paragraph, len(self.kept)
+
+    def drop_introduction(self) -> None:
+        """What is before a quote says whose it is, if it looks like that."""
+        last = self.kept[self.paragraph :] or self.kept[self.before :]
+        words = " ".join(last)
+        if 0 < len(last) <= _LINES_BEFORE and _INTRODUCES.search(words) and _FACT.search(words):
+            del self.kept[-len(last) :]
+            self.length -= len(words) + 1
+
+
+def _told(lines: Iterator[str], most: int) -> str:
+    own, others = _Lines(most + _BEFORE), _Lines(most)
+    in_armor = is_over = False
+    for line in lines:
+        shown = _visible(line)
+        if not shown:
+            own.end_paragraph()
+            in_armor = False
+        elif in_armor or _ORNAMENT.fullmatch(shown):
+            continue
+        elif shown == "--" or shown in (_PGP_MESSAGE, _PGP_SIGNATURE):
+            break
+        elif shown == _PGP_SIGNED:
+            in_armor = True
+        elif shown.startswith(">") or is_over:
+            if not others.kept:
+                own.drop_introduction()
+            others.keep(shown.lstrip("> "))
+        elif _FOLLOWS.fullmatch(shown):
+            is_over = True
+        else:
+            own.keep(shown)
+        if own.length >= own.enough:
+            break
+    words = " ".join(own.kept) or " ".join(others.kept)
+    return _cut(words, most).encode("utf-8", "replace").decode()
+
+
+def _visible(line: str) -> str:
+    """The words of a line, with a space between two of them."""
+    words = _UNSEEN.sub("", line).split()
+    return " ".join(word for word in words if _NOTHING.sub("", word))
+
+
+def _cut(text: str, most: int) -> str:
+    """The beginning of `text`, ended between two words if there are any, and not between what makes one character."""
+    if len(text) <= most:
+        return text
+    end = text.rfind(" ", most * 3 // 4, most + 1)
+    if end < 0:
+        end = most
+        while end > 1 and (unicodedata.combining(text[end]) or _NOTHING.match(text, end)):
+            end -= 1
+    return text[:end].rstrip()
