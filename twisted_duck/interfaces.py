@@ -36,6 +36,16 @@ class IContent(Interface):
         """
 
 
+class IDecodedContent(IContent):
+    """A message of which some base64 is kept decoded."""
+
+    def decoded(start, stop):
+        """What the base64 at `[start, stop)` means, if that is how it is kept, else None.
+
+        @return: `(size, chunks)`: how many bytes that are, and what answers them as L{IContent.chunks} does
+        """
+
+
 class IMailbox(Interface):
     """A mailbox opened by one session (SELECT or EXAMINE).
 
@@ -200,7 +210,7 @@ class IMaildrop(Interface):
         """Awaitable of L{IContent}; fails with NonExistent where somebody else has removed the message."""
 
     def set_seen(place):
-        """The message has been read, where that is remembered.  Awaitable, which never fails with a DuckError."""
+        """The message has been read, where that is remembered.  Awaitable."""
 
     def remove(places):
         """UPDATE (RFC 1939 §6): all of the messages go, or none and it fails; those that are gone do not count.

@@ -194,6 +194,51 @@ class SnapshotTests(POP3Case):
         self.assertEqual(first[2].split(" ")[1], second[1].split(" ")[1])
         self.assertNotIn(second[2].split(" ")[1], " ".join(first))
 
+    def test_what_moved_away_and_back_is_never_taken_for_another(self) -> None:
+        """An id belongs to one message: what took its place is not known by it, and what comes back is one message."""
+        before = self.unique_ids("1")
+        inbox, archive = self.do("select", INBOX, False), self.do("select", "Archive", False)
+        self.run_(inbox.move([1], "Archive"))
+        self.deliver(INBOX, FIRST)
+        while_away = self.unique_ids("2")
+        self.run_(archive.move(list(archive.index.uids), INBOX))
+        after = self.unique_ids("3")
+        self.assertEqual(before[1], while_away[0])
+        self.assertNotIn(before[0], while_away)
+        self.assertEqual(after[:2], while_away)
+        self.assertEqual(len(set(before) | set(after)), len(before) + 2)
+
+    def unique_ids(self, name: str) -> list[str]:
+        return [line.split(" ")[1] for line in self.client(name).say("UIDL")[1:-1]]
+
+    def test_two_sessions_at_once(self) -> None:
+        """Neither locks the other out; what both delete goes once, and each keeps its numbers (RFC 1939 §4, §8)."""
+        self.transcript("""
+            C: STAT
+            S: +OK 2 81
+            C2: STAT
+            S2: +OK 2 81
+            C: DELE 1
+            S: +OK ...
+            C2: DELE 1
+            S2: +OK ...
+            C: QUIT
+            S: +OK until next time
+            S: (closed)
+            C2: LIST
+            S2: +OK ...
+            S2: 2 40
+            S2: .
+            C2: RETR 2
+            S2: +OK 40 octets
+            S2: ...
+            S2: .
+            C2: QUIT
+            S2: +OK until next time
+            S2: (closed)
+        """)
+        self.assertEqual(self.count(), 1)
+
 
 class RetrTests(POP3Case):
     def test_dots_are_doubled(self) -> None:

@@ -34,23 +34,24 @@ class Capability:
 
 
 TABLE: tuple[Capability, ...] = (
-    Capability("TOP", "RFC 2449 §6.2"),
+    Capability("TOP", "RFC 2449 §6.1"),
     Capability("UIDL", "RFC 2449 §6.8"),
     Capability("RESP-CODES", "RFC 2449 §6.4"),
     Capability("AUTH-RESP-CODE", "RFC 3206 §6"),
     Capability("PIPELINING", "RFC 2449 §6.6"),
-    Capability("USER", "RFC 2449 §6.3", "before login", lambda now: now.may_authenticate),
+    # These two are told in both states, though they can be used in one only.
+    Capability("USER", "RFC 2449 §6.2", condition=lambda now: now.may_authenticate),
     Capability(
         "SASL",
         "RFC 5034 §3",
-        "before login",
-        lambda now: bool(now.mechanisms),
-        lambda now: now.mechanisms,
+        condition=lambda now: bool(now.mechanisms),
+        arguments=lambda now: now.mechanisms,
     ),
     Capability("STLS", "RFC 2595 §4", "before login", lambda now: now.can_start_tls),
     # Without its USER: names and passwords may be UTF-8, and are not prepared (§2.2).
     Capability("UTF8", "RFC 6856 §2"),
-    # Nothing is ever removed by itself; there is no LOGIN-DELAY, since nobody has to wait.
+    # Nobody has to wait for the next login, and nothing is ever removed by itself.
+    Capability("LOGIN-DELAY", "RFC 2449 §6.5", arguments=lambda now: ("0",)),
     Capability("EXPIRE", "RFC 2449 §6.7", arguments=lambda now: ("NEVER",)),
     Capability(
         "IMPLEMENTATION", "RFC 2449 §6.9", arguments=lambda now: (f"Twisted-Duck-{__version__}",)

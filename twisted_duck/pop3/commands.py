@@ -161,7 +161,20 @@ async def retr(connection: POP3Protocol, command: grammar.Retr) -> None:
     await answer.copy(content, 0, content.size)
     answer.finish()
     if connection.settings.retr_sets_seen:
-        await connection.source.set_seen(place)
+        await _set_seen(connection, place)
+
+
+async def _set_seen(connection: POP3Protocol, place: int) -> None:
+    """The client has the message: nothing that happens now can be told to it."""
+    try:
+        await connection.run(connection.source.set_seen(place), "RETR")
+    except DuckError as error:
+        connection.log.warn(
+            "{session.id}: message {number} stays unseen: {error}",
+            session=connection.session,
+            number=place + 1,
+            error=error,
+        )
 
 
 async def top(connection: POP3Protocol, command: grammar.Top) -> None:

@@ -6,7 +6,6 @@ from array import array
 from collections.abc import AsyncGenerator, Sequence
 from typing import Any, Literal
 
-from twisted.logger import Logger
 from zope.interface import implementer
 
 from twisted_duck import errors
@@ -15,8 +14,6 @@ from twisted_duck.interfaces import IMaildrop, IMoveMailbox
 from twisted_duck.limits import KIB
 from twisted_duck.names import INBOX
 from twisted_duck.values import SEEN, FlagChange, MessageData
-
-_log = Logger()
 
 #: What becomes of messages that were marked by DELE.
 DeleteAction = Literal["delete", "trash"]
@@ -76,14 +73,9 @@ class Inbox:
         return found[0].content
 
     async def set_seen(self, place: int) -> None:
-        """No failure of this is worth failing a RETR."""
         uid, mailbox = self._uids[place], self._mailbox
-        if all(SEEN in flags for _, _, flags in mailbox.index.rows([uid])):
-            return
-        try:
+        if not all(SEEN in flags for _, _, flags in mailbox.index.rows([uid])):
             await mailbox.store([uid], FlagChange("add", frozenset({SEEN})))
-        except errors.DuckError as error:
-            _log.warn("message {uid} stays unseen: {error}", uid=uid, error=error)
 
     async def remove(self, places: Sequence[int]) -> None:
         uids = [self._uids[place] for place in places]

@@ -1,0 +1,95 @@
+"""Whatever is logged while a client is served says which session it was."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from twisted.cred.portal import Portal
+from twisted.logger import formatEvent, globalLogPublisher
+
+from tests.lmtp.transcript import LMTPCase
+from tests.pop3.transcript import POP3Case
+from tests.transcript import PASSWORD, USER, TranscriptCase
+from twisted_duck import errors
+from twisted_duck.imap.factory import IMAP4Factory
+from twisted_duck.memory.mailbox import MemoryMailbox
+
+AWAY = errors.Unavailable("the database is away")
+
+
+class Listening(TranscriptCase):
+    """No tests by itself."""
+
+    log_in = False
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.events: list[dict[str, Any]] = []
+        globalLogPublisher.addObserver(self.events.append)
+        self.addCleanup(globalLogPublisher.removeObserver, self.events.append)
+
+    def logged(self, *expected: str) -> None:
+        """All lines have the session in front, and these words are in them."""
+        session = self.client().protocol.session
+        lines = [formatEvent(each) for each in self.events]
+        self.assertEqual([line for line in lines if not line.startswith(session.id)], [])
+        for words in ("connected from 192.0.2.1", "closed: ", *expected):
+            self.assertTrue([line for line in lines if words in line], f"{words} in {lines}")
+        self.assertEqual([line for line in lines if PASSWORD in line], [])
+
+
+class POP3LogTests(Listening, POP3Case):
+    options: ClassVar[dict[str, Any]] = {"cleartextAuth": "always", "retrSetsSeen": True}
+
+    def test_every_line(self) -> None:
+        mend = self.break_(MemoryMailbox, "store", AWAY)
+        client = self.client()
+        self.assertIn(client.protocol.session.id.encode(), client.protocol.greeting())
+        for line in (f"USER {USER}", f"PASS {PASSWORD}", "RETR 1", "DELE 1"):
+            self.assertTrue(client.say(line)[0].startswith("+OK"), line)
+        mend()
+        client.say("QUIT")
+        client.disconnect()
+        self.logged("is alice", "message 1 stays unseen", "removed 1 messages")
+
+    def test_a_failure(self) -> None:
+        self.break_(MemoryMailbox, "remove", ValueError("broken"))
+        client = self.client()
+        for line in (f"USER {USER}", f"PASS {PASSWORD}", "DELE 1", "QUIT"):
+            client.say(line)
+        client.disconnect()
+        self.assertEqual(len(self.flushLoggedErrors(ValueError)), 1)
+        self.logged("UPDATE failed")
+
+
+class IMAPLogTests(Listening):
+    def make_factory(self, portal: Portal) -> IMAP4Factory:
+        return IMAP4Factory(portal, limits=self.limits, clock=self.clock, cleartextAuth="always")
+
+    def test_every_line(self) -> None:
+        self.break_(MemoryMailbox, "expunge", AWAY)
+        client = self.client()
+        self.assertIn(client.protocol.session.id.encode(), client.protocol.greeting())
+        for line in (f"1 LOGIN {USER} {PASSWORD}", "2 SELECT INBOX", "3 EXPUNGE", "4 LOGOUT"):
+            client.say(line)
+        client.disconnect()
+        self.logged("is alice", "the database is away")
+
+
+class LMTPLogTests(Listening, LMTPCase):
+    def test_every_line(self) -> None:
+        client = self.client()
+        self.assertIn(client.protocol.session.id.encode(), client.protocol.greeting())
+        for line in (
+            "LHLO mx.example.net",
+            "MAIL FROM:<a@example.net>",
+            "RCPT TO:<alice@example.org>",
+            "DATA",
+            "Subject: hello",
+            "",
+            ".",
+            "QUIT",
+        ):
+            client.say(line)
+        client.disconnect()
+        self.logged("delivered to alice in INBOX")
