@@ -138,6 +138,12 @@ class Cannot(ClientError):
     imap = "CANNOT"
 
 
+class UnknownEncoding(ClientError):
+    """A part in an encoding nobody knows, or a message with content that can't be stored (RFC 3516 §4.3, §4.4)."""
+
+    imap = "UNKNOWN-CTE"
+
+
 class ReadOnly(ClientError):
     """A change in a mailbox opened by EXAMINE."""
 

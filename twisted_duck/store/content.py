@@ -1,23 +1,23 @@
-"""IContent over a rope."""
+"""IDecodedContent over a rope."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from functools import cached_property
 
 from zope.interface import implementer
 
-from twisted_duck.interfaces import IContent
+from twisted_duck.interfaces import IDecodedContent
 from twisted_duck.mime.scan import PartTree
 from twisted_duck.store.blobs import BlobReader
 from twisted_duck.store.connection import Mongo
 from twisted_duck.store.driver import Document
-from twisted_duck.store.rope import Inline, Layout, load
+from twisted_duck.store.rope import BlobRef, Inline, Layout, load
 
 _PIECE = 256 * 1024
 
 
-@implementer(IContent)
+@implementer(IDecodedContent)
 class StoredContent:
     """The bytes of one message: inline segments are at hand, blobs are read when they are wanted."""
 
@@ -48,3 +48,22 @@ class StoredContent:
             else:
                 async for piece in reader.segment(segment, first, last):
                     yield piece
+
+    def decoded(
+        self, start: int, stop: int
+    ) -> tuple[int, Callable[[int, int], AsyncIterator[bytes]]] | None:
+        ref: BlobRef | None = None
+        for segment, first, last in self._layout.span(start, stop):
+            if isinstance(segment, Inline):
+                # Behind the base64 there may be line ends.
+                if ref is None or segment.data[first:last].strip(b"\r\n"):
+                    return None
+            elif ref is not None or segment.line is None or last - first != segment.length:
+                return None
+            else:
+                ref = segment
+        if ref is None:
+            return None
+        plain = BlobRef(ref.hash, ref.size, ref.size)
+        reader = BlobReader(self._mongo)
+        return ref.size, lambda first, last: reader.segment(plain, first, last)

@@ -140,22 +140,34 @@ def arguments(value: object) -> list[bytes]:
         case grammar.Search(key, charset):
             named = [] if charset is None else [b"CHARSET", charset.encode()]
             return [*named, search_key(key)]
-        case grammar.Append(name, (message,)):
-            moment = message.date and message.date.strftime(
-                f'"%d-{_MONTHS[message.date.month - 1]}-{message.date.year:04} %H:%M:%S %z"'
-            )
-            date = [] if moment is None else [moment.encode()]
-            data = message.literal.data or b""
-            literal = b"{%d+}\r\n%b" % (len(data), data)
-            return [mailbox(name), flag_list(message.flags), *date, literal]
+        case grammar.Append(name, messages):
+            return [mailbox(name), *(word for message in messages for word in arrival(message))]
+        case grammar.Replace(replaced, name, message):
+            return [replaced.to_bytes(), mailbox(name), *arrival(message)]
         case _:
             return []
+
+
+def arrival(message: grammar.AppendArgument) -> list[bytes]:
+    moment = message.date and message.date.strftime(
+        f'"%d-{_MONTHS[message.date.month - 1]}-{message.date.year:04} %H:%M:%S %z"'
+    )
+    date = [] if moment is None else [moment.encode()]
+    data = message.literal.data or b""
+    mark = b"~" if message.literal.binary else b""
+    return [flag_list(message.flags), *date, b"%b{%d+}\r\n%b" % (mark, len(data), data)]
 
 
 def fetch_item(item: grammar.FetchItem) -> bytes:
     match item:
         case grammar.Attribute():
             return item.value.encode()
+        case grammar.BinarySize():
+            return item.response_name
+        case grammar.FetchBinary(_, partial, peek):
+            name = item.response_name.partition(b"<")[0]
+            name = name.replace(b"BINARY[", b"BINARY.PEEK[") if peek else name
+            return name + (b"<%d.%d>" % (partial.start, partial.count) if partial else b"")
         case grammar.FetchBody(_, label, partial, peek):
             name = label.replace(b"BODY[", b"BODY.PEEK[", 1) if peek else label
             return name + (b"<%d.%d>" % (partial.start, partial.count) if partial else b"")

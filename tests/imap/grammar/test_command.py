@@ -130,6 +130,14 @@ moments = st.datetimes(
     datetime.datetime(1000, 1, 1), datetime.datetime(9000, 1, 1), timezones=zones
 ).map(lambda moment: moment.replace(microsecond=0))
 
+arrivals = st.builds(
+    lambda data, binary, *rest: grammar.AppendArgument(Literal.of(data, binary=binary), *rest),
+    st.binary(max_size=40),
+    st.booleans(),
+    flags,
+    st.none() | moments,
+)
+
 sections = st.builds(
     Section,
     st.lists(st.integers(1, 99), max_size=4).map(tuple),
@@ -144,13 +152,22 @@ sections = st.builds(
         max_size=3,
     ).map(tuple),
 )
+partials = st.none() | st.builds(
+    grammar.Partial, st.integers(0, 2**63 - 1), st.integers(1, 2**63 - 1)
+)
 bodies = st.builds(
     lambda section, partial, peek: grammar.FetchBody(section, label(section), partial, peek),
     sections,
-    st.none() | st.builds(grammar.Partial, st.integers(0, 2**63 - 1), st.integers(1, 2**63 - 1)),
+    partials,
     st.booleans(),
 )
-items = st.lists(st.sampled_from(grammar.Attribute) | bodies, min_size=1, max_size=6, unique=True)
+paths = st.lists(st.integers(1, 99), max_size=4).map(tuple)
+contents = (
+    bodies
+    | st.builds(grammar.FetchBinary, paths, partials, st.booleans())
+    | st.builds(grammar.BinarySize, paths)
+)
+items = st.lists(st.sampled_from(grammar.Attribute) | contents, min_size=1, max_size=6, unique=True)
 
 modseqs = st.integers(0, 2**63 - 1)
 
@@ -206,15 +223,16 @@ values = st.one_of(
     st.builds(grammar.Search, trees, st.sampled_from([None, "UTF-8"])).map(
         lambda value: ("SEARCH", value)
     ),
+    st.builds(grammar.Append, mailboxes, st.lists(arrivals, min_size=1, max_size=3).map(tuple)).map(
+        lambda value: ("APPEND", value)
+    ),
     st.builds(
-        lambda name, data, flags, date: grammar.Append(
-            name, (grammar.AppendArgument(Literal.of(data), flags, date),)
-        ),
+        lambda number, *rest: grammar.Replace(SequenceSet.of(number), *rest),
+        st.integers(1, 2**32 - 1) | st.just(STAR),
         mailboxes,
-        st.binary(max_size=40),
-        flags,
-        st.none() | moments,
-    ).map(lambda value: ("APPEND", value)),
+        arrivals,
+        st.just(True),
+    ).map(lambda value: ("UID REPLACE", value)),
 )
 
 WORDS = [

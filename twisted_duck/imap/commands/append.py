@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from twisted_duck.errors import BadSyntax, Cannot, Refused, TooBig, TooMany
+from twisted_duck.errors import BadSyntax, Cannot, Refused, TooBig, TooMany, UnknownEncoding
 from twisted_duck.imap import grammar, responses
 from twisted_duck.imap.commands.base import Connection, Done
 from twisted_duck.interfaces import IMultiAppendAccount
@@ -42,6 +42,9 @@ def _message(argument: grammar.AppendArgument) -> AppendMessage:
     spool = argument.literal.spool
     if not isinstance(spool, Spool):
         raise BadSyntax("a message is given as a literal")
+    if spool.has_nul and argument.literal.binary:
+        # No other encoding is put in its place (RFC 3516 §4.4): what was stored comes back byte for byte.
+        raise UnknownEncoding("content with NUL in it is not stored here: send it as base64")
     if spool.has_nul:
         raise Cannot(
             "the message has a NUL byte in it, which IMAP does not allow (RFC 3501 section 4.3)"

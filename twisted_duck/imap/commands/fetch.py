@@ -8,6 +8,7 @@ the message arrived; body sections are ranges of the stored message, streamed wh
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Sequence
+from typing import Any
 
 import attrs
 
@@ -21,9 +22,10 @@ from twisted_duck.imap.commands.base import (
     selected,
     use_modseqs,
 )
+from twisted_duck.imap.commands.binary import check_encoding, say_binary, say_binary_size
 from twisted_duck.imap.commands.message import EXPUNGE_ISSUED
 from twisted_duck.imap.commands.sections import Pause, say_section
-from twisted_duck.imap.grammar import Attribute, FetchBody
+from twisted_duck.imap.grammar import Attribute, BinarySize, FetchBinary, FetchBody, FetchContent
 from twisted_duck.imap.resync import LAST_UID, agreed, changed_since, vanished
 from twisted_duck.imap.selection import BATCH, Selection
 from twisted_duck.interfaces import IQResyncMailbox
@@ -104,11 +106,19 @@ ATTRIBUTES: dict[Attribute, tuple[FetchWant | None, Callable[[Row], bytes]]] = {
 }
 
 
+#: What is read of the message itself, and how it is said.
+CONTENTS: dict[type[FetchContent], Callable[[Any, Any, Pause], AsyncIterator[bytes]]] = {
+    FetchBody: say_section,
+    FetchBinary: say_binary,
+    BinarySize: say_binary_size,
+}
+
+
 @attrs.frozen
 class Plan:
     """What a FETCH needs and says, in the order it was asked."""
 
-    items: tuple[Callable[[Row], bytes] | FetchBody, ...]
+    items: tuple[Callable[[Row], bytes] | FetchContent, ...]
     #: Those that are no parts of the message.
     short_items: tuple[Callable[[Row], bytes], ...]
     wants: frozenset[FetchWant]
@@ -118,7 +128,7 @@ class Plan:
 
     @classmethod
     def of(cls, command: grammar.Fetch, selection: Selection) -> Plan:
-        items: list[Callable[[Row], bytes] | FetchBody] = []
+        items: list[Callable[[Row], bytes] | FetchContent] = []
         short_items: list[Callable[[Row], bytes]] = []
         wants: set[FetchWant] = set()
         asked = list(command.items)
@@ -127,7 +137,7 @@ class Plan:
         if selection.tells_modseqs and Attribute.MODSEQ not in asked:
             asked.append(Attribute.MODSEQ)
         for item in asked:
-            if isinstance(item, FetchBody):
+            if isinstance(item, FetchContent):
                 wants.add("content")
                 items.append(item)
                 continue
@@ -136,7 +146,7 @@ class Plan:
             short_items.append(say)
             if want is not None:
                 wants.add(want)
-        reads = any(isinstance(item, FetchBody) and not item.peek for item in asked)
+        reads = any(isinstance(item, FetchBody | FetchBinary) and not item.peek for item in asked)
         return cls(
             tuple(items),
             tuple(short_items),
@@ -144,6 +154,13 @@ class Plan:
             sets_seen=reads and not selection.mailbox.readonly,
             says_flags=Attribute.FLAGS in asked,
         )
+
+    def check(self, batch: Sequence[MessageData]) -> None:
+        """Fails with UnknownEncoding before anything is said of these messages."""
+        parts = [item.part for item in self.items if isinstance(item, FetchBinary | BinarySize)]
+        for data in batch if parts else ():
+            for part in parts:
+                check_encoding(data.content.tree, part)  # type: ignore[attr-defined]
 
 
 async def fetch(connection: Connection, command: grammar.Fetch) -> Done:
@@ -154,14 +171,20 @@ async def fetch(connection: Connection, command: grammar.Fetch) -> Done:
         raise BadSyntax("QRESYNC has to be enabled first")
     if since is not None or Attribute.MODSEQ in command.items:
         use_modseqs(connection, selection)
+    numbers = command.set
+    if command.page is not None:
+        # First the page, then what was changed on it (RFC 9394 §3.4).
+        numbers = SequenceSet(
+            UIDSet.of(command.page.of(choose(view, numbers, uid=command.uid))).ranges
+        )
     if since is None:
-        uids = choose(view, command.set, uid=command.uid)
+        uids = choose(view, numbers, uid=command.uid)
     else:
-        check_numbers(view, command.set, uid=command.uid)
+        check_numbers(view, numbers, uid=command.uid)
         if command.vanished:
             # Here `*` stands for the largest UID there can be: messages above the last one may have been and gone.
             await _tell_vanished(connection, selection, command.set.against(LAST_UID), since)
-        uids = changed_since(view, selection.mailbox.index, command.set, since, uid=command.uid)
+        uids = changed_since(view, selection.mailbox.index, numbers, since, uid=command.uid)
     plan = Plan.of(command, selection)
     answer = _from_store if plan.wants else _from_index
     told = await answer(connection, selection, uids, plan)
@@ -222,6 +245,7 @@ async def _from_store(
     """Everything else.  How many messages were answered."""
     told = items_told = 0
     async for batch in selection.mailbox.fetch(uids, plan.wants):
+        plan.check(batch)
         newly_seen = await _set_seen(selection, batch) if plan.sets_seen else frozenset()
         if plan.says_flags or newly_seen:
             selection.tell_keywords()
@@ -299,9 +323,9 @@ async def _pieces(
         separator = b" "
     for item in plan.items:
         yield separator
-        if isinstance(item, FetchBody):
+        if isinstance(item, FetchContent):
             assert row.data is not None
-            async for piece in say_section(item, row.data.content, pause):
+            async for piece in CONTENTS[type(item)](item, row.data.content, pause):
                 yield piece
         else:
             yield item(row)

@@ -9,7 +9,16 @@ name. An extension adds a field to a value, a line to a table, or a family.
 from twisted_duck.imap.grammar.append import Announced, Append, AppendArgument, Replace
 from twisted_duck.imap.grammar.command import Command, announced, parse, tag_of
 from twisted_duck.imap.grammar.cursor import Literal
-from twisted_duck.imap.grammar.fetch import Attribute, Fetch, FetchBody, FetchItem, Partial
+from twisted_duck.imap.grammar.fetch import (
+    Attribute,
+    BinarySize,
+    Fetch,
+    FetchBinary,
+    FetchBody,
+    FetchContent,
+    FetchItem,
+    Partial,
+)
 from twisted_duck.imap.grammar.mailbox import (
     Check,
     Close,
@@ -55,6 +64,7 @@ __all__ = [
     "AppendArgument",
     "Attribute",
     "Authenticate",
+    "BinarySize",
     "Capability",
     "Check",
     "Close",
@@ -66,7 +76,9 @@ __all__ = [
     "Enable",
     "Expunge",
     "Fetch",
+    "FetchBinary",
     "FetchBody",
+    "FetchContent",
     "FetchItem",
     "Id",
     "Idle",

@@ -11,7 +11,14 @@ from attrs import frozen
 
 from twisted_duck.errors import TooMany
 from twisted_duck.imap.grammar.cursor import ASTRING, NUMBER64_MAX, Cursor
-from twisted_duck.imap.grammar.terms import modifiers, modseq, parenthesised, sequence_set
+from twisted_duck.imap.grammar.terms import (
+    Page,
+    modifiers,
+    modseq,
+    parenthesised,
+    partial,
+    sequence_set,
+)
 from twisted_duck.mime.section import Section, SectionText
 from twisted_duck.sequence import SequenceSet
 
@@ -66,7 +73,37 @@ class FetchBody:
         return b"%b<%d>" % (self.label, self.partial.start)
 
 
-FetchItem: TypeAlias = Attribute | FetchBody
+@frozen
+class FetchBinary:
+    """The content of a part, or of the message, without its transfer encoding (RFC 3516 §4.2).
+
+    Unless `peek`, reading it sets `\\\\Seen`; `partial` counts octets of the content.
+    """
+
+    part: tuple[int, ...]
+    partial: Partial | None = None
+    peek: bool = False
+
+    @property
+    def response_name(self) -> bytes:
+        name = b"BINARY[%b]" % _dotted(self.part)
+        return name if self.partial is None else b"%b<%d>" % (name, self.partial.start)
+
+
+@frozen
+class BinarySize:
+    """How many octets FetchBinary would tell."""
+
+    part: tuple[int, ...]
+
+    @property
+    def response_name(self) -> bytes:
+        return b"BINARY.SIZE[%b]" % _dotted(self.part)
+
+
+#: What is said of the message's own bytes.
+FetchContent: TypeAlias = FetchBody | FetchBinary | BinarySize
+FetchItem: TypeAlias = Attribute | FetchContent
 
 
 @frozen
@@ -75,7 +112,8 @@ class Fetch:
 
     UID FETCH answers with the UID whether `items` name it or not. With `changed_since` only messages
     of which the modseq is higher are answered; with `vanished` (UID FETCH only, and only beside
-    `changed_since`) those that were expunged since are told, too.
+    `changed_since`) those that were expunged since are told, too. `page` (UID FETCH only): of the
+    messages in `set` these are meant, and no others (RFC 9394 §3.3).
     """
 
     set: SequenceSet
@@ -83,6 +121,7 @@ class Fetch:
     uid: bool = False
     changed_since: int | None = None
     vanished: bool = False
+    page: Page | None = None
 
 
 _FAST = (Attribute.FLAGS, Attribute.INTERNALDATE, Attribute.RFC822_SIZE)
@@ -122,10 +161,14 @@ def fetch(cursor: Cursor, *, uid: bool = False) -> Fetch:
     unique = tuple(dict.fromkeys(items))
     if not cursor.take(b" "):
         return Fetch(chosen, unique, uid)
-    given = modifiers(cursor, {"CHANGEDSINCE": modseq, "VANISHED": lambda cursor: True})
+    readers = {"CHANGEDSINCE": modseq, "VANISHED": lambda cursor: True, "PARTIAL": partial}
+    given = modifiers(cursor, readers)
     if "VANISHED" in given and not (uid and "CHANGEDSINCE" in given):
         cursor.refuse("VANISHED belongs to UID FETCH with CHANGEDSINCE")
-    return Fetch(chosen, unique, uid, given.get("CHANGEDSINCE"), "VANISHED" in given)
+    page = given.get("PARTIAL")
+    if page is not None and not uid:
+        cursor.refuse("PARTIAL belongs to UID FETCH")
+    return Fetch(chosen, unique, uid, given.get("CHANGEDSINCE"), "VANISHED" in given, page)
 
 
 def _item(cursor: Cursor) -> FetchItem:
@@ -144,10 +187,30 @@ def _named(cursor: Cursor, name: str) -> FetchItem:
         section = _section(cursor)
         cursor.expect(b"]")
         return FetchBody(section, label(section), _partial(cursor), peek=name == "BODY.PEEK")
+    if name in ("BINARY", "BINARY.PEEK"):
+        return FetchBinary(_part(cursor), _partial(cursor), peek=name == "BINARY.PEEK")
+    if name == "BINARY.SIZE":
+        return BinarySize(_part(cursor))
     item = _ITEMS.get(name)
     if item is None:
         cursor.refuse(f"{name[:40]} can't be fetched")
     return item
+
+
+def _part(cursor: Cursor) -> tuple[int, ...]:
+    """`[1.2]` or `[]` (RFC 3516 §7, `section-binary`)."""
+    cursor.expect(b"[")
+    if cursor.take(b"]"):
+        return ()
+    part = [cursor.number("a part number", 1)]
+    while cursor.take(b"."):
+        part.append(cursor.number("a part number", 1))
+    cursor.expect(b"]")
+    return tuple(part)
+
+
+def _dotted(part: tuple[int, ...]) -> bytes:
+    return b".".join(b"%d" % number for number in part)
 
 
 def _section(cursor: Cursor) -> Section:
