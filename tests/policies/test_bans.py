@@ -107,6 +107,9 @@ class BansTests(PolicyCase):
             self.fail_with(policy, *"12345")
             self.clock.advance(600)
             session = self.refused(policy, kind=ConnectionRefused)
+        first, _, lines[0] = lines[0].partition(": ")
+        # Of the connection on which the last one was tried.
+        self.assertEqual(len(first), len(session.id))
         self.assertEqual(
             lines,
             [

@@ -13,88 +13,17 @@ import sys
 from email import message_from_bytes
 from email.policy import default
 from pathlib import Path
-from typing import Any
 
 import attrs
 from twisted.internet import reactor
 from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
-from twisted.internet.task import deferLater
 from twisted.internet.threads import deferToThread
-from twisted.trial.unittest import SynchronousTestCase, TestCase
+from twisted.trial.unittest import SynchronousTestCase
 
-from tests.service.support import directory
-from twisted_duck.addresses import AddressRules
-from twisted_duck.auth.interfaces import UserRecord
-from twisted_duck.auth.passwords import hash_password
+from tests.service.support import Memory, ServerCase, directory
 from twisted_duck.errors import Unavailable
-from twisted_duck.limits import Limits
-from twisted_duck.memory import MemoryStore
-from twisted_duck.service.config import ConfigError, Settings, load
+from twisted_duck.service.config import ConfigError
 from twisted_duck.service.server import Server, address
-
-
-class Memory:
-    """A `Store` over the in-memory one."""
-
-    def __init__(self) -> None:
-        self._store = MemoryStore()
-        self._hashes: dict[str, str] = {}
-        self.directory = self
-        self.open = True
-
-    async def find(self, name: str) -> UserRecord | None:
-        hashed = self._hashes.get(name)
-        return UserRecord(name, name, hashed) if hashed else None
-
-    def delivery(self, rules: AddressRules) -> Any:
-        return self._store.delivery(rules)
-
-    async def account(self, name: str) -> Any:
-        return self._store.account(name)
-
-    async def add_user(self, name: str, password: str) -> None:
-        self._store.add_user(name, password)
-        self._hashes[name] = hash_password(password)
-
-    async def close(self) -> None:
-        self.open = False
-
-
-class ServerCase(TestCase):
-    timeout = 30
-
-    def setUp(self) -> None:
-        self.data_dir = directory(self) / "data"
-        self.ends: list[str] = []
-        self.store = Memory()
-
-    def settings(self, **options: object) -> Settings:
-        return load(
-            None,
-            {
-                "data_dir": str(self.data_dir),
-                # Nothing connects to it: the store is not on it.
-                "mongo.uri": "mongodb://127.0.0.1:1/",
-                "listen.imap": ["tcp:0:interface=127.0.0.1"],
-                "listen.imaps": ["tcp:0:interface=127.0.0.1"],
-                **options,
-            },
-        )
-
-    def server(self, settings: Settings) -> Server:
-        async def open_store(clock: Any, uri: str, limits: Limits) -> Memory:
-            await deferLater(clock, 0)
-            return self.store
-
-        return Server(reactor, settings, open_store, lambda fault: self.ends.append(str(fault)))
-
-    async def running(self, settings: Settings) -> Server:
-        server = self.server(settings)
-        server.startService()
-        self.addCleanup(lambda: server.stopService() if server.running else None)
-        assert server._starting
-        await server._starting
-        return server
 
 
 class ServerTests(ServerCase):

@@ -103,9 +103,10 @@ class Proxied(Passage):
         self._drop("no PROXY header in time")
 
     def _drop(self, reason: str) -> None:
+        peer = self.transport.getPeer()
         self.log.warn(
             "a connection from {peer} was dropped: {reason}",
-            peer=self.transport.getPeer(),
+            peer=plainAddress(getattr(peer, "host", "")) or peer,
             reason=reason,
         )
         self._stop_timer()

@@ -101,21 +101,22 @@ class Bans(Policy):
             tried += one
         if len(tried) >= self._mask.most * _HASH:
             self._tried.pop(key, None)
-            self._ban(key, address, f"{self._mask.most} wrong passwords")
+            self._ban(session, key, address, f"{self._mask.most} wrong passwords")
             return
         self._tried[key] = began, tried
         self._tried.move_to_end(key)
         if len(self._tried) > self._entries:
             self._tried.popitem(last=False)
 
-    def _ban(self, key: int, address: Address, reason: str) -> None:
+    def _ban(self, session: Session, key: int, address: Address, reason: str) -> None:
         ban = Ban(self._mask.network(address), reason, self._clock.seconds() + self._seconds)
         self._bans[key] = ban
         self._bans.move_to_end(key)
         if len(self._bans) > self._entries:
             self._bans.popitem(last=False)
         self.log.warn(
-            "{network} is banned for {seconds:g} s: {reason}",
+            "{session.id}: {network} is banned for {seconds:g} s: {reason}",
+            session=session,
             network=ban.network,
             seconds=self._seconds,
             reason=reason,

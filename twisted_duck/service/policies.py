@@ -337,7 +337,12 @@ def make_policies(tables: Iterable[PolicyTable], parts: PolicyParts, before: Mad
     @raise Fault: one cannot be made
     """
     left = list(before)
-    return [(table, _kept(table, left) or _make(table, parts)) for table in tables]
+    made = []
+    for table in tables:
+        policy = _kept(table, left)
+        # Not by its truth: one that remembers nobody yet is empty.
+        made.append((table, _make(table, parts) if policy is None else policy))
+    return made
 
 
 def _kept(table: PolicyTable, left: list[tuple[PolicyTable, Policy]]) -> Policy | None:

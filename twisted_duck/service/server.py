@@ -128,6 +128,10 @@ class Server(Service):
         uri = settings.mongo_uri or await self._embedded()
         store = await self._open_store(self._reactor, uri, settings.limits)
         self._undo.push_async_callback(store.close)
+        if settings.scram:
+            from twisted_duck.auth.verifiers import ITERATIONS
+
+            store.directory.scram = ITERATIONS
         demo = await self._demo(store) if settings.demo else None
         self._judge(store)
         await self._listen(store, tls)
@@ -168,7 +172,7 @@ class Server(Service):
     def _tell(self, name: str, password: str) -> None:
         log.info("demo account: {name}, password: {password}", name=name, password=password)
         for (listener, _), port in zip(self._endpoints, self.ports, strict=True):
-            if listener.protocol.name == "imap":
+            if listener.protocol.name == "imap" and not listener.proxied:
                 log.info(
                     "try: curl --insecure {how}://{address}/INBOX;MAILINDEX=1' --user {name}:{password}",
                     how="'imaps" if listener.tls else "--ssl-reqd 'imap",
@@ -205,6 +209,7 @@ class Server(Service):
 
     async def _listen(self, store: Store, tls: ServerCertificate) -> None:
         from twisted_duck.auth.portal import make_portal
+        from twisted_duck.auth.verifiers import ITERATIONS
 
         settings = self._settings
         portal = make_portal(
@@ -213,6 +218,7 @@ class Server(Service):
             self._reactor,
             settings.limits,
             login_failed=self._policies.loginFailed,
+            scram=ITERATIONS if settings.scram else None,
         )
         parts = Parts(portal, store.delivery, tls, self._reactor, settings, self._policies)
         factories: dict[str, Any] = {}
@@ -279,7 +285,7 @@ class Server(Service):
             proxy.trust(settings.proxy_networks)
         log.info("reloaded: certificate, {count} policies, networks of proxies", count=len(made))
         for name in _restart_for(self._settings, settings):
-            log.warn("reloaded: {name} has changed, which needs a restart", name=name)
+            log.warn("reloaded, but for what has changed of {name}: start it again", name=name)
 
 
 def _certificate(settings: Settings) -> ServerCertificate:
@@ -290,7 +296,7 @@ def _certificate(settings: Settings) -> ServerCertificate:
 
 def _restart_for(before: Settings, now: Settings) -> list[str]:
     return [
-        field.name
+        field.name.replace("_", " ")
         for field in attrs.fields(Settings)
         if field.name not in _RELOADED and getattr(before, field.name) != getattr(now, field.name)
     ]
