@@ -14,6 +14,7 @@ from twisted_duck import __version__
 from twisted_duck.limits import Limits
 from twisted_duck.service.config import ConfigError, Settings, load
 from twisted_duck.service.options import Options
+from twisted_duck.service.policies import DEFAULT_POLICIES
 
 
 class Case(SynchronousTestCase):
@@ -175,10 +176,78 @@ class FileTests(Case):
             said, "cannot read the configuration file /no/such.toml: No such file or directory"
         )
 
+    def test_proxies(self) -> None:
+        settings = self.load(
+            """
+            [listen]
+            imaps = ["tcp:993"]
+            [proxy]
+            networks = ["192.0.2.1", "2001:db8::/32"]
+            imaps = ["tcp:10993"]
+            lmtp = ["tcp:10024"]
+            """
+        )
+        self.assertEqual(
+            [(each.option, each.endpoint, each.tls) for each in settings.listeners],
+            [
+                ("--imaps", "tcp:993", True),
+                ("proxy.imaps", "tcp:10993", True),
+                ("proxy.lmtp", "tcp:10024", False),
+            ],
+        )
+        self.assertEqual(
+            [str(each) for each in settings.proxy_networks], ["192.0.2.1/32", "2001:db8::/32"]
+        )
+
+    def test_policies(self) -> None:
+        text = """
+            [[policy]]
+            kind = "connection-limit"
+            [[policy]]
+            kind = "user-limit"
+            most = 3
+            delay = 9
+            protocols = ["imap", "pop3"]
+            """
+        limit, users = self.load(text).policies
+        self.assertEqual(
+            (limit.kind, dict(limit.options), limit.delay), ("connection-limit", {}, None)
+        )
+        self.assertEqual((dict(users.options), users.delay), ({"most": 3}, 9))
+        self.assertEqual(users.protocols, {"IMAP", "POP3"})
+        # How a table is the same when it is read again.
+        self.assertEqual(self.load(text).policies, (limit, users))
+        self.assertEqual(self.load("").policies, DEFAULT_POLICIES)
+        self.assertEqual(self.load("policy = []").policies, ())
+
+    def test_bad_policies_and_proxies(self) -> None:
+        """What a policy's own table may have wrong is in test_policies."""
+        for text, said in [
+            ("[[policy]]\nkind = 'bnas'", "policy 1 (bnas): unknown kind bnas; did you mean bans?"),
+            (
+                "[policy]\nkind = 'bans'",
+                "policy must be one or more tables, each written [[policy]]",
+            ),
+            ("[[polcy]]\nkind = 'bans'", "unknown key polcy; did you mean policy?"),
+            (
+                "[proxy]\nimap = ['unix:/run/imap']",
+                "proxy.imap must not be a UNIX socket: who connects there is in none of the networks",
+            ),
+            ("[proxy]\nnetwork = []", "unknown key proxy.network; did you mean proxy.networks?"),
+        ]:
+            self.assertEqual(self.refused(text), said)
+
     def test_contradictions(self) -> None:
         for text, said in [
             ("[tls]\nkey = 'x'", "tls.certificate is not"),
             ("[mongo]\nuri = 'mongodb://db'\nmongod = 'x'", "both set"),
+            ("[proxy]\nimap = ['tcp:1']", "proxy.networks is not set: say where the proxies are"),
+            ("[proxy]\nnetworks = ['192.0.2.1']", "nothing listens to proxies: give endpoints"),
+            (
+                "[[policy]]\nkind = 'bans'\ndelay = 10",
+                "policy 1 (bans): delay must be less than limits.on_connect and"
+                " limits.on_authenticated, 10 seconds",
+            ),
         ]:
             self.assertIn(said, str(self.assertRaises(ConfigError, self.load, text)))
 
@@ -222,8 +291,9 @@ class OptionsTests(SynchronousTestCase):
         self.assertEqual(said.getvalue(), f"Twisted Duck {__version__}\n")
 
     def test_help_example_is_a_configuration(self) -> None:
-        lines = str(Options()).partition("Configuration file")[2].splitlines()[1:]
-        example = "\n".join(lines[: lines.index("")])
+        lines = str(Options()).partition("Configuration file")[2].partition("Examples:")[0]
+        example = "\n".join(each for each in lines.splitlines() if each.startswith("    "))
         file = directory(self) / "duckmail.toml"
         file.write_text(example)
-        self.assertEqual(len(load(file, {}).listeners), 4)
+        settings = load(file, {})
+        self.assertEqual((len(settings.listeners), len(settings.policies)), (5, 6))

@@ -41,6 +41,45 @@ Configuration file (TOML; what is given on the command line wins; file names are
     ignore_dots = true       # whether a.b@example.org is ab@example.org
     [limits]                 # the names of twisted_duck/limits.py
     message = 67108864
+    [proxy]                  # endpoints where a PROXY header (v1 or v2) comes first, and from whom
+    networks = ["10.0.0.5", "10.0.1.0/24"]
+    imaps = ["tcp:10993"]
+
+Policies say who may connect; each connection passes them from the top, and the first that refuses decides. A table each;
+without any: 200 connections from an address and 500 from a /24, bans after 20 different wrong passwords in an hour,
+for IMAP and POP3, but never for this machine and private networks. policy = [] (above all tables): none at all.
+    [[policy]]
+    kind = "networks"        # allow, deny, allow_file, deny_file: "192.0.2.0/24", "loopback", "private"
+    deny_file = "denied.txt" # one a line; the most specific one decides; if any are allowed, others are not
+    [[policy]]
+    kind = "connection-limit"   # at the same time, for all protocols together; also trusted = [networks]
+    masks = [{ most = 50 }, { ipv4 = 24, ipv6 = 56, most = 250 }]   # of an address or /64, and of a /24 or /56
+    [[policy]]
+    kind = "user-limit"
+    most = 50
+    [[policy]]
+    kind = "connection-rate" # as many at once as the mask has, and as many again in that time; also trusted
+    masks = [{ most = 60 }]
+    seconds = 60
+    shared = false           # true: for all processes on this MongoDB
+    [[policy]]
+    kind = "bans"            # so many different wrong passwords in `window` seconds; also trusted
+    mask = { most = 20 }
+    window = 3600
+    seconds = 3600           # how long
+    shared = true            # 'duckmail bans' lists and lifts them
+    [[policy]]
+    kind = "connection-rate"
+    masks = [{ most = 10 }]
+    delay = 3                # seconds; of any policy: whom it would refuse waits instead
+    protocols = ["pop3"]     # of any policy: what it is for (default: all)
+    name = "slow POP3"       # of any policy: in the log
+Code of your own is a policy, too: call = "package.module:name", a function that is given the session and raises
+twisted_duck.errors.ConnectionRefused (it may be async), with on_authenticated and on_close likewise; or a subclass of
+twisted_duck.policies.Policy, or with arguments = { key = "value" } what makes one.
+
+SIGHUP has the configuration read again: the certificate, policies with their files, and the networks of proxies. If
+there is a mistake, one line says so and nothing changes. Connections stay, and are counted.
 
 Examples:
     twistd -n duckmail --demo
