@@ -72,6 +72,9 @@ class Limits:
     mime_addresses: int = 256 * KIB
     #: Characters of header and of text, each, that are kept ready for SEARCH; beyond, a message is read again.
     mime_search: int = 1 * MIB
+    #: Message IDs by which a message is put into a thread when it arrives, its own and those of what it answers: each is asked
+    #: for, and has an entry in an index.
+    thread_keys: int = 20
     #: Characters of a preview (RFC 8970 §3.3: 200, and never more than 256).
     preview: int = 200
     #: Characters of a part that are read for a preview: style sheets of newsletters stand in front and have some 50 KiB.
@@ -143,6 +146,9 @@ class Limits:
     pop3_idle: int = 10 * 60
     #: Octets of a POP3 command with its line end (RFC 2449 §4); AUTH may have `line_before_login`.
     pop3_line: int = 255
+    #: Bytes of a header that is held to be rewritten for a POP3 client without UTF8; of longer ones the eight-bit octets
+    #: become question marks.
+    pop3_header: int = 64 * KIB
     #: Messages of INBOX that a POP3 client is shown, the newest ones: their sizes are read at every login.
     pop3_messages: int = 100_000
     #: Seconds without a command or mail data in LMTP (RFC 5321 §4.5.3.2.7: at least 5 minutes).

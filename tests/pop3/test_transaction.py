@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.pop3.transcript import FIRST, POP3Case
+from tests.transcript import Client
 from twisted_duck import errors
 from twisted_duck.held import BytesContent
 from twisted_duck.memory.mailbox import MemoryMailbox
@@ -240,6 +241,53 @@ class SnapshotTests(POP3Case):
         self.assertEqual(self.count(), 1)
 
 
+class UTF8Tests(POP3Case):
+    messages = ("Subject: é\r\nX: é\r\n\r\né\r\nmore\r\n".encode(),)
+
+    def test_without_it_headers_are_ASCII(self) -> None:
+        self.transcript("""
+            C: RETR 1
+            S: +OK ...
+            S: Subject: =?utf-8?b?w6k=?=
+            S:
+            S: é
+            S: more
+            S: .
+            C: TOP 1 1
+            S: +OK ...
+            S: Subject: =?utf-8?b?w6k=?=
+            S:
+            S: é
+            S: .
+        """)
+
+
+class UTF8SaidTests(POP3Case):
+    messages = UTF8Tests.messages
+
+    def enter(self, client: Client) -> None:
+        client.say("UTF8")
+        super().enter(client)
+
+    def test_messages_are_sent_as_they_were_stored(self) -> None:
+        self.transcript("""
+            C: RETR 1
+            S: +OK ...
+            S: Subject: é
+            S: X: é
+            S:
+            S: é
+            S: more
+            S: .
+            C: TOP 1 0
+            S: +OK ...
+            S: Subject: é
+            S: X: é
+            S:
+            S: .
+        """)
+
+
 class RetrTests(POP3Case):
     def test_dots_are_doubled(self) -> None:
         self.assertEqual(
@@ -289,6 +337,10 @@ class RetrTests(POP3Case):
 class OddMessagesTests(POP3Case):
     ODD = (b"", b"\r\n", b"no end", b"bare\nLF\n.\n\n..\n", b"a\r\r\n.", b"\xff\x80\r\n\r\n\xe4")
     messages = ODD
+
+    def enter(self, client: Client) -> None:
+        client.say("UTF8")
+        super().enter(client)
 
     def test_every_message_comes_back_and_has_the_size_it_was_listed_with(self) -> None:
         client = self.client()

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from twisted_duck.auth import ScramCredentials
 from twisted_duck.connection import Rule
 from twisted_duck.errors import DuckError, Refused, WrongState
+from twisted_duck.mime.surrogate import Downgrader
 from twisted_duck.pop3 import grammar, inbox, responses
 from twisted_duck.sasl import Credentials
 from twisted_duck.wire.dotstuff import DotStuffer
@@ -110,11 +111,13 @@ async def stls(connection: POP3Protocol, command: grammar.Stls) -> None:
     """RFC 2595 §4: what was received before the handshake is forgotten, a user's name as well."""
     connection.start_tls()
     connection.user = None
+    connection.utf8 = False
     connection.send(responses.ok("begin TLS negotiation now"))
 
 
 async def utf8(connection: POP3Protocol, command: grammar.Utf8) -> None:
-    """RFC 6856 §2.1.  Messages are sent as they were stored to everybody, so that there is nothing to switch on."""
+    """RFC 6856 §2.1: from now on messages are sent as they were stored, whatever their headers have."""
+    connection.utf8 = True
     connection.send(responses.ok("UTF-8 it is"))
 
 
@@ -231,12 +234,20 @@ class _Answer:
     async def copy(
         self, content: Any, start: int, stop: int, only: FirstLines | None = None
     ) -> None:
-        """Send the bytes of `content` from `start` to `stop`, no faster than the client reads."""
+        """Send the bytes of `content` from `start` to `stop`, no faster than the client reads; to a client that has not
+        said UTF8, with headers of ASCII (RFC 6856 §2.1).
+        """
         if only is not None and only.done:
             return
+        downgrader = None
+        if not self._connection.utf8:
+            limit = self._connection.limits.pop3_header
+            downgrader = Downgrader(content.tree, start, limit)
         async with aclosing(inbox.pieces(content, start, stop)) as pieces:
             async for piece in pieces:
                 self._begin()
+                if downgrader is not None:
+                    piece = downgrader.feed(piece)
                 self._connection.send(self._stuffer.feed(only.feed(piece) if only else piece))
                 await self._connection.breathe()
                 if only is not None and only.done:

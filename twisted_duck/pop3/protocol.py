@@ -48,6 +48,8 @@ class POP3Protocol(login.LoginConnection):
         super().__init__(settings, self._framer, idle=settings.limits.pop3_idle)
         #: What USER said, until PASS.
         self.user: bytes | None = None
+        #: Whether the client has said UTF8.
+        self.utf8 = False
         #: Provides IMaildrop; None before login.
         self.source: Any = None
         self._maildrop: Maildrop | None = None
