@@ -15,6 +15,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
+import attrs
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
@@ -72,10 +73,13 @@ class Client:
         return self._file.readline()
 
     def say(self, line: bytes, until: bytes) -> bytes:
-        self._socket.sendall(line + b"\r\n")
+        self.send(line + b"\r\n")
         while (answer := self.line()) and not answer.startswith(until):
             pass
         return answer
+
+    def send(self, data: bytes) -> None:
+        self._socket.sendall(data)
 
     def close(self) -> None:
         self._file.close()
@@ -273,6 +277,17 @@ class ReloadTests(ConnectionsCase):
             self.assertNotIn("\n", line)
             self.logs.clear()
 
+    async def test_another_data_directory_is_not_touched(self) -> None:
+        server = await self.serving(self.LISTEN)
+        other = self.data_dir.parent / "other"
+        server._reread = lambda: attrs.evolve(self.written(), data_dir=other)
+        await self.hang_up()
+        self.assertEqual(
+            self.said("start it again"),
+            ["reloaded, but for what has changed of data dir: start it again"],
+        )
+        self.assertFalse(other.exists())
+
     async def test_what_needs_a_restart_is_said(self) -> None:
         await self.serving(self.LISTEN)
         self.written(self.LISTEN + "[limits]\nmessage = 1000\n")
@@ -336,6 +351,28 @@ class ReloadTests(ConnectionsCase):
 
 
 class StopTests(ConnectionsCase):
+    async def test_a_command_that_does_not_end(self) -> None:
+        """It is given up when `limits.shut_down` and `limits.on_close` are over, without a traceback."""
+        asked: Deferred[None] = Deferred()
+        server = await self.serving(
+            RefusalTests.LISTEN
+            + '[auth]\ncleartext = "always"\n[limits]\nshut_down = 1\non_close = 1\n'
+        )
+
+        async def find(name: str) -> None:
+            asked.callback(None)
+            await Deferred()
+
+        # The portal has the store for its directory.
+        self.store.find = find  # type: ignore[method-assign,assignment]
+        client = await self.client(server)
+        await deferToThread(client.line)
+        client.send(b"a LOGIN ada secret\r\n")
+        await asked
+        await server.stopService()
+        self.assertEqual(len(self.said("IMAP: some commands were not finished in time")), 1)
+        self.assertFalse(self.store.open)
+
     async def test_all_protocols_at_once(self) -> None:
         """Ports are closed first; nobody can come to one protocol while another sees its clients off."""
         server = await self.serving(RefusalTests.BOTH)

@@ -140,7 +140,7 @@ class Guarded(Passage):
         self._stop_timer()
         asked, self._asked = self._asked, None
         if asked is not None:
-            _cancel(asked)
+            _cancel(asked, self.session)
         return left
 
     def _ask(self) -> None:
@@ -160,7 +160,7 @@ class Guarded(Passage):
             self._timer = self._clock.callLater(factory.limits.on_connect, self._overdue)
         else:
             # It has answered, or something it did has ended the connection before it could.
-            _cancel(asked)
+            _cancel(asked, self.session)
 
     def _answered(self, answer: Any) -> None:
         if self._phase is not Phase.ASKING:
@@ -292,11 +292,11 @@ class Guarded(Passage):
         cut_off(self.transport)
 
 
-def _cancel(deferred: Deferred[Any]) -> None:
+def _cancel(deferred: Deferred[Any], session: Session) -> None:
     try:
         deferred.cancel()
     except Exception:  # noqa: BLE001 - the application's canceller
-        Guarded.log.failure("a hook could not be cancelled")
+        Guarded.log.failure("{session.id}: a hook could not be cancelled", session=session)
 
 
 class GuardedFactory(PassageFactory):
@@ -392,7 +392,7 @@ class GuardedFactory(PassageFactory):
     def _give_up(self, session: Session, done: Deferred[Any]) -> None:
         del self._seen_off[session]
         self.log.warn("{session.id}: onClose was not done in time", session=session)
-        _cancel(done)
+        _cancel(done, session)
         self._check_empty()
 
     def _check_empty(self) -> None:

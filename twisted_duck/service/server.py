@@ -124,7 +124,7 @@ class Server(Service):
 
     async def _start(self) -> None:
         settings = self._settings
-        tls = self._certificate = _certificate(settings)
+        tls = self._certificate = self._read_certificate(settings)
         uri = settings.mongo_uri or await self._embedded()
         store = await self._open_store(self._reactor, uri, settings.limits)
         self._undo.push_async_callback(store.close)
@@ -155,6 +155,12 @@ class Server(Service):
         self._end(failure.value)  # type: ignore[arg-type]
 
     # --- the steps ----------------------------------------------------------------------------------------------------
+
+    def _read_certificate(self, settings: Settings) -> ServerCertificate:
+        if settings.certificate is None or settings.key is None:
+            # The directory is the one that this process has: another one comes with a restart.
+            return self_signed(DataDir(self._settings.data_dir))
+        return ServerCertificate(settings.certificate, settings.key)
 
     async def _embedded(self) -> str:
         server = EmbeddedMongo(
@@ -271,7 +277,7 @@ class Server(Service):
             return
         try:
             settings = self._reread()
-            certificate = _certificate(settings)
+            certificate = self._read_certificate(settings)
             made = make_policies(settings.policies, self._parts, self._made)
         except Fault as fault:
             log.error("nothing was reloaded: {fault}", fault=fault)
@@ -286,12 +292,6 @@ class Server(Service):
         log.info("reloaded: certificate, {count} policies, networks of proxies", count=len(made))
         for name in _restart_for(self._settings, settings):
             log.warn("reloaded, but for what has changed of {name}: start it again", name=name)
-
-
-def _certificate(settings: Settings) -> ServerCertificate:
-    if settings.certificate is None or settings.key is None:
-        return self_signed(DataDir(settings.data_dir))
-    return ServerCertificate(settings.certificate, settings.key)
 
 
 def _restart_for(before: Settings, now: Settings) -> list[str]:
