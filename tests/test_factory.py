@@ -227,17 +227,17 @@ class ShutDownTests(FactoryCase):
 
     def test_a_command_that_is_worked_on_may_come_to_its_end(self) -> None:
         held: Deferred[None] = Deferred()
-        original = MemoryAccount.status
+        original = MemoryAccount.subscribe
 
-        async def status(*arguments: Any) -> Any:
+        async def subscribe(*arguments: Any) -> Any:
             await held
             return await original(*arguments)
 
-        self.patch(MemoryAccount, "status", status)
+        self.patch(MemoryAccount, "subscribe", subscribe)
         factory = self.hooked(IMAP4Factory)
         socket = self.connect(factory)
         self.say(socket, b"a1 LOGIN alice wonderland")
-        self.say(socket, b"a2 STATUS INBOX (MESSAGES)")
+        self.say(socket, b"a2 SUBSCRIBE INBOX")
         done = factory.shutDown()
         self.assertEqual(socket.heard(), b"")
         held.callback(None)

@@ -451,24 +451,23 @@ class ShutDownTests(IMAPCase):
         self.successResultOf(done)
 
     def test_busy_connections_after_their_command(self) -> None:
-        held = self.hold(MemoryAccount, "status")
+        held = self.hold(MemoryAccount, "subscribe")
         client = self.client()
-        client.send(b"a1 STATUS INBOX (MESSAGES)\r\na2 NOOP\r\n")
+        client.send(b"a1 SUBSCRIBE INBOX\r\na2 NOOP\r\n")
         done = self.factory.shutDown()
         self.assertEqual(client.heard(), b"")
         held.let_go()
         self.transcript("""
-            S: * STATUS INBOX (MESSAGES 0)
-            S: a1 OK STATUS completed
+            S: a1 OK SUBSCRIBE completed
             S: * BYE the server is shutting down
         """)
         client.disconnect()
         self.successResultOf(done)
 
     def test_not_before_a_lost_connection_s_command_is_done(self) -> None:
-        held = self.hold(MemoryAccount, "status")
+        held = self.hold(MemoryAccount, "subscribe")
         client = self.client()
-        client.say("a1 STATUS INBOX (MESSAGES)")
+        client.say("a1 SUBSCRIBE INBOX")
         client.disconnect()
         done = self.factory.shutDown()
         self.assertNoResult(done)
