@@ -203,6 +203,21 @@ class MongoDeliveryTests(DeliveryContract, StoreTestCase):
         await store.addresses.remove_alias("example.com")
         self.assertEqual(await recorder.problems(store.mongo), [])
 
+    async def test_delivered_is_what_a_majority_has_on_disk(self) -> None:
+        """The last thing before `deliver` fires is the commit, which asks for that."""
+        sent: list[dict[str, Any]] = []
+        store = await self.make_store(
+            limits=LIMITS, on_command=lambda database, command: sent.append(dict(command))
+        )
+        delivery = store.delivery()
+        ada = await delivery.resolve("ada", "example.org", 0)
+        await delivery.deliver(ada, await delivery.prepare(Spool.of(LARGE)), b"", False)
+        commits = [each for each in sent if "commitTransaction" in each]
+        # But for those who wait for news of mailboxes.
+        self.assertIs([each for each in sent if "getMore" not in each][-1], commits[-1])
+        for commit in commits:
+            self.assertEqual(commit["writeConcern"], {"w": "majority", "j": True})
+
     async def test_what_a_recipient_costs(self) -> None:
         """Four finds for an address, and the commands of one transaction; nothing depends on the attachment."""
         recorder = Recorder()
