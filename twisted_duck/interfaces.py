@@ -269,6 +269,10 @@ class IMultiAppendAccount(IAccount):
     """`append` of several messages is all or nothing (RFC 3502)."""
 
 
+class ICasemapAccount(IAccount):
+    """`search` in its mailboxes finds whatever contains the text by i;unicode-casemap (RFC 5051, RFC 5255 §4.2)."""
+
+
 class IMoveAccount(IAccount):
     """Its mailboxes provide L{IMoveMailbox} (RFC 6851)."""
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 
-from tests.contract.base import CYRILLIC, MIXED, NOON, PLAIN, Contract, Mailbox
+from tests.contract.base import CYRILLIC, MIXED, NOON, ODD, PLAIN, Contract, Mailbox
 from twisted_duck import search
+from twisted_duck.mime.message import analyse
 from twisted_duck.sequence import SequenceSet
 from twisted_duck.values import DELETED, FLAGGED, SEEN
 
@@ -54,6 +55,52 @@ class SearchContract(Contract):
             (search.InternalDate("since", day), [cyrillic, mixed]),
         ):
             self.assertEqual(await self.found(mailbox, key), expected, key)
+
+    async def test_search_by_moment_includes_it(self) -> None:
+        mailbox, plain, cyrillic, mixed = await self.searched()
+        second = timedelta(seconds=1)
+        when = NOON + timedelta(days=1)
+        for key, expected in [
+            (search.Arrived("until", when), [plain, cyrillic]),
+            (search.Arrived("until", when - second), [plain]),
+            (search.Arrived("from", when), [cyrillic, mixed]),
+            (search.Arrived("from", when + second), [mixed]),
+            (search.Arrived("until", datetime.min.replace(tzinfo=UTC)), []),
+            (search.Arrived("from", datetime(1, 1, 2, tzinfo=UTC)), [plain, cyrillic, mixed]),
+        ]:
+            self.assertEqual(await self.found(mailbox, key), expected, key)
+
+    async def test_what_sort_and_thread_compare(self) -> None:
+        account = await self.make_account("ada")
+        raw = (
+            b"From: =?utf-8?q?J=C3=B6rg?= <joerg@x>\r\nTo: Ducks: a@b;\r\nCc: c@d\r\n"
+            b'Subject: [pond] Re: =?utf-8?q?=EF=AC=81sh?= (fwd)\r\nMessage-ID: <"a"@b>\r\n'
+            b"References: <c@d> <e@f>\r\n <g@h>\r\nDate: 1 Jan 1960 00:00 +0100\r\n\r\n"
+        )
+        long = b"Subject: " + "ﷺ".encode() * 3_000 + b"\r\nFrom: " + b"x" * 9_000 + b"\r\n\r\n"
+        contents = [raw, long, PLAIN, CYRILLIC, MIXED, *ODD]
+        for content in contents:
+            await self.put(account, "INBOX", content)
+        mailbox = await account.select("INBOX", True)
+        brought = await self.bring(mailbox, mailbox.index.uids, ["order", "ids"])
+        for content, message in zip(contents, brought, strict=True):
+            expected = analyse(content)
+            self.assertEqual((message.order, message.ids), (expected.order, expected.ids), content)
+        [first] = await self.bring(mailbox, mailbox.index.uids[:1], ["order", "date"])
+        self.assertEqual(
+            (first.order.subject, first.order.answers, first.order.sent, first.internal_date),
+            ("fiSH", True, -315_622_800, NOON),
+        )
+        self.assertIsNone(first.ids)
+
+    async def test_copies_are_sorted_as_what_they_were_copied_from(self) -> None:
+        account, mailbox, uids = await self.filled(2)
+        await mailbox.copy(uids, "Archive")
+        there = await account.select("Archive", True)
+        for wanted in (["order"], ["ids"]):
+            before = await self.bring(mailbox, uids, wanted)
+            after = await self.bring(there, there.index.uids, wanted)
+            self.assertEqual([(m.order, m.ids) for m in after], [(m.order, m.ids) for m in before])
 
     async def test_search_by_sent_date_disregards_the_timezone(self) -> None:
         mailbox, plain, cyrillic, mixed = await self.searched()

@@ -12,6 +12,7 @@ import attrs
 from zope.interface.interface import InterfaceClass
 
 from twisted_duck.interfaces import (
+    ICasemapAccount,
     ICondstoreAccount,
     IMoveAccount,
     IMultiAppendAccount,
@@ -105,6 +106,16 @@ TABLE: tuple[Capability, ...] = (
     Capability("MOVE", "RFC 6851", "after login", IMoveAccount),
     Capability("SPECIAL-USE", "RFC 6154", "after login", ISpecialUseAccount),
     Capability("SAVEDATE", "RFC 8514", "after login"),
+    Capability("ESEARCH", "RFC 4731", "after login"),
+    Capability("SEARCHRES", "RFC 5182", "after login"),
+    Capability("WITHIN", "RFC 5032", "after login"),
+    Capability("PARTIAL", "RFC 9394", "after login"),
+    Capability("SORT", "RFC 5256", "after login"),
+    Capability("SORT=DISPLAY", "RFC 5957", "after login"),
+    Capability("ESORT", "RFC 5267 §3", "after login"),
+    Capability("THREAD=ORDEREDSUBJECT", "RFC 5256", "after login"),
+    Capability("THREAD=REFERENCES", "RFC 5256", "after login"),
+    Capability("I18NLEVEL=1", "RFC 5255 §4", "after login", ICasemapAccount),
     Capability("APPENDLIMIT", "RFC 7889", values=lambda now: (now.limits.message,)),
 )
 

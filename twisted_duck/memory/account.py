@@ -18,6 +18,7 @@ from twisted_duck.errors import (
 )
 from twisted_duck.held import HeldMessage
 from twisted_duck.interfaces import (
+    ICasemapAccount,
     ICondstoreAccount,
     ICreateSpecialUseAccount,
     IImportAccount,
@@ -51,6 +52,7 @@ from twisted_duck.values import (
     IUIDPlusAccount,
     IMoveAccount,
     IMultiAppendAccount,
+    ICasemapAccount,
     ICondstoreAccount,
     IImportAccount,
 )

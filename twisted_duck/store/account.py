@@ -9,6 +9,7 @@ from zope.interface import implementer
 
 from twisted_duck import errors
 from twisted_duck.interfaces import (
+    ICasemapAccount,
     ICondstoreAccount,
     ICreateSpecialUseAccount,
     IImportAccount,
@@ -54,6 +55,7 @@ from twisted_duck.values import (
     IUIDPlusAccount,
     IMoveAccount,
     IMultiAppendAccount,
+    ICasemapAccount,
     ICondstoreAccount,
     IImportAccount,
 )
