@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from twisted.internet.defer import Deferred
+
 from twisted_duck.errors import ConnectionRefused
 from twisted_duck.policies import Policy
 from twisted_duck.session import Session
@@ -29,6 +31,10 @@ def close(session: Session) -> None:
 
 def sunday(session: Session) -> None:
     raise ConnectionRefused("not on Sundays")
+
+
+def never(session: Session) -> Deferred[None]:
+    return Deferred()
 
 
 class Quota(Policy):

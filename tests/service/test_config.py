@@ -39,6 +39,7 @@ class FileTests(Case):
             """
             data_dir = "data"
             demo = true
+            on_deadline = "admit"
             [mongo]
             uri = "mongodb://db/duckmail"
             [listen]
@@ -84,6 +85,7 @@ class FileTests(Case):
         )
         self.assertEqual(settings.lmtp_spam_header, "X-Spam: Yes")
         self.assertEqual(settings.limits, attrs.evolve(Limits(), message=1000))
+        self.assertEqual(settings.on_deadline, "admit")
 
     def test_nothing(self) -> None:
         """The loopback, ports without privilege, TLS there too, no password in clear."""
@@ -131,6 +133,7 @@ class FileTests(Case):
     def test_bad_values(self) -> None:
         for text, said in [
             ("demo = 1", "demo must be true or false"),
+            ("on_deadline = 'wait'", "on_deadline must be one of 'refuse', 'admit'"),
             ("data_dir = 3", "data_dir must be the name of a file or directory"),
             ("mongo = 'mongodb://db'", "mongo must be a table, written [mongo]"),
             ("[limits]\nmessage = '1'", "limits.message must be a whole number above 0"),

@@ -219,6 +219,14 @@ class RefusalTests(ConnectionsCase):
         said = await deferToThread((await self.client(server)).line)
         self.assertTrue(said.startswith(b"* BYE [UNAVAILABLE] too many failed logins"), said)
 
+    async def test_a_policy_that_does_not_answer(self) -> None:
+        """It is refused after a second, unless it is to be admitted."""
+        text = "[limits]\non_connect = 1\n[[policy]]\ncall = 'tests.service.hooks:never'\n"
+        for mode, words in (("refuse", b"* BYE [UNAVAILABLE]"), ("admit", b"* OK")):
+            server = await self.serving(f"on_deadline = '{mode}'\n" + self.LISTEN + text)
+            said = await deferToThread((await self.client(server)).line)
+            self.assertTrue(said.startswith(words), said)
+
     async def test_no_policies(self) -> None:
         server = await self.serving("policy = []\n" + self.LISTEN)
         for _ in range(3):

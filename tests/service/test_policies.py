@@ -149,7 +149,7 @@ class MakingTests(Case):
         self.assertNoResult(connected)
         self.clock.advance(0.1)
         self.successResultOf(connected)
-        self.assertEqual((policy.refused, policy.name), (1, "delay for connection limit"))
+        self.assertEqual((policy.refused, policy.name), (1, "connection limit (delayed)"))
 
     def test_the_default(self) -> None:
         """Nobody on this machine or in a private network is ever kept out, and no mail server."""

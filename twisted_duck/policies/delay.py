@@ -24,7 +24,7 @@ class Delay(Policy):
     def __init__(
         self, policy: Policy, seconds: float, *, clock: IReactorTime | None = None
     ) -> None:
-        super().__init__(f"delay for {policy.name}")
+        super().__init__(f"{policy.name} (delayed)")
         self._policy = policy
         self._seconds = seconds
         self._clock = clock or reactor_clock()

@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 import attrs
 
+from twisted_duck.guard.guarded import OnDeadline
 from twisted_duck.limits import Limits
 from twisted_duck.service import reading
 from twisted_duck.service.fault import Fault
@@ -73,6 +74,8 @@ class Settings:
     #: See `twisted_duck.lmtp.spam.SpamMark`.
     lmtp_spam_header: str | None = None
     lmtp_ignore_dots: bool = True
+    #: What becomes of a client about whom the policies have not answered within `limits.on_connect`.
+    on_deadline: OnDeadline = "refuse"
     #: From left to right.
     policies: tuple[PolicyTable, ...] = DEFAULT_POLICIES
     #: Where the proxies are that send PROXY headers.
@@ -152,6 +155,7 @@ SETTINGS: tuple[Setting, ...] = (
     *_listen(),
     Setting("proxy.networks", reading.networks),
     *_listen_to_proxies(),
+    Setting("on_deadline", reading.one_of(OnDeadline)),
     Setting("policy", read_policies),
     Setting(
         "tls.certificate",
@@ -311,6 +315,7 @@ def _settings(values: dict[str, Any]) -> Settings:
         lmtp_hostname=values.get("lmtp.hostname"),
         lmtp_spam_header=values.get("lmtp.spam_header"),
         lmtp_ignore_dots=values.get("lmtp.ignore_dots", True),
+        on_deadline=values.get("on_deadline", "refuse"),
         policies=policies,
         proxy_networks=networks or (),
         limits=bounds,

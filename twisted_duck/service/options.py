@@ -19,6 +19,7 @@ is told to only; 'duckmail address' says which mail is for whom.
 
 Configuration file (TOML; what is given on the command line wins; file names are relative to it):
     data_dir = "/var/lib/duckmail"
+    on_deadline = "refuse"   # or "admit": whom the policies (below) have not judged in limits.on_connect seconds
     [mongo]
     uri = "mongodb://duckmail:password@db1,db2,db3/duckmail?replicaSet=rs0"
     [listen]

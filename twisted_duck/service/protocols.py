@@ -41,6 +41,7 @@ def _imap(parts: Parts) -> Any:
         cleartextAuth=parts.settings.cleartext_auth,
         onConnect=parts.policies.onConnect,
         onClose=parts.policies.onClose,
+        onDeadline=parts.settings.on_deadline,
         onAuthenticated=parts.policies.onAuthenticated,
     )
 
@@ -56,6 +57,7 @@ def _pop3(parts: Parts) -> Any:
         cleartextAuth=parts.settings.cleartext_auth,
         onConnect=parts.policies.onConnect,
         onClose=parts.policies.onClose,
+        onDeadline=parts.settings.on_deadline,
         onAuthenticated=parts.policies.onAuthenticated,
         deleteAction=parts.settings.pop3_delete,
         retrSetsSeen=parts.settings.pop3_retr_sets_seen,
@@ -76,6 +78,7 @@ def _lmtp(parts: Parts) -> Any:
         spamHeader=settings.lmtp_spam_header,
         onConnect=parts.policies.onConnect,
         onClose=parts.policies.onClose,
+        onDeadline=parts.settings.on_deadline,
     )
 
 
