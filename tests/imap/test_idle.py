@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from attrs import evolve
+
 from tests.imap.transcript import IMAPCase
 from twisted_duck.errors import Unavailable
 from twisted_duck.limits import Limits
@@ -126,3 +128,17 @@ class IdleTests(IMAPCase):
         self.client().say("a1 IDLE")
         self.factory.shutDown()
         self.assertEqual(self.client().heard(), b"* BYE the server is shutting down\r\n")
+
+
+class ConfiguredTests(IMAPCase):
+    limits = evolve(Limits(), idle_keepalive=7, idle_after_login=30)
+    selected = "INBOX"
+
+    def test_keep_alives_and_the_time_without_a_command_are_settings(self) -> None:
+        client = self.client()
+        client.say("a1 IDLE")
+        for _ in range(4):
+            self.clock.advance(7)
+            self.assertEqual(client.heard(), b"* OK still here\r\n")
+        self.clock.advance(2)
+        self.assertEqual(client.heard(), b"* BYE idle for too long\r\n")
