@@ -18,6 +18,9 @@ from twisted_duck.sequence import SequenceSet
 
 T = TypeVar("T")
 
+#: What arrived earlier than any moment can be said to.
+_EARLIEST = datetime.datetime.min.replace(tzinfo=datetime.UTC)
+
 DateOperator = Literal["before", "on", "since"]
 SizeOperator = Literal["larger", "smaller"]
 
@@ -209,6 +212,21 @@ def fold(key: SearchKey, visit: Callable[[SearchKey, list[T]], T]) -> T:
         inner = [results.pop() for _ in children(each)]
         results.append(visit(each, inner))
     return results.pop()
+
+
+def at(key: SearchKey, now: datetime.datetime) -> SearchKey:
+    """The same tree without what depends on a clock, which says `now` (aware)."""
+
+    def arrived(leaf: SearchKey) -> SearchKey:
+        if not isinstance(leaf, Within):
+            return leaf
+        try:
+            moment = now - datetime.timedelta(seconds=leaf.seconds)
+        except OverflowError:
+            moment = _EARLIEST
+        return Arrived("until" if leaf.operator == "older" else "from", moment.replace(microsecond=0))
+
+    return replace_leaves(key, arrived)
 
 
 def replace_leaves(key: SearchKey, replace: Callable[[SearchKey], SearchKey]) -> SearchKey:

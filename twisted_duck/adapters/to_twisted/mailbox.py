@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from typing import IO, Any
 
 from twisted.internet.defer import Deferred
@@ -24,6 +25,7 @@ from twisted_duck.adapters.to_twisted.queries import search_key
 from twisted_duck.errors import Cannot, DuckError
 from twisted_duck.imap.view import ExistsNews, ExpungeNews, FlagsNews, View
 from twisted_duck.limits import Limits
+from twisted_duck.search import at
 from twisted_duck.sequence import STAR, SequenceSet
 from twisted_duck.spool import Spool
 from twisted_duck.values import (
@@ -276,7 +278,8 @@ class TwistedMailbox:
         """Sequence numbers in any case: the server makes UIDs of them itself."""
 
         async def work() -> list[int]:
-            found = await self._mailbox.search(self._view.resolve(search_key(query)))
+            key = at(search_key(query), datetime.now(UTC))
+            found = await self._mailbox.search(self._view.resolve(key))
             return [number for number, _ in self._view.numbered(found)]
 
         return deferred(work())

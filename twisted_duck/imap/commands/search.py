@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime, timedelta
 
 from twisted_duck.errors import BadSyntax, DuckError
 from twisted_duck.imap import grammar, responses
 from twisted_duck.imap.commands.base import Connection, Done, selected, use_modseqs
 from twisted_duck.imap.grammar import Returns
 from twisted_duck.imap.selection import Selection
-from twisted_duck.search import Arrived, ModSeq, SearchKey, Within, replace_leaves, walk
+from twisted_duck.search import ModSeq, SearchKey, at, walk
 from twisted_duck.values import compact
-
-#: The earliest moment that a message may have arrived at: what is older than that is older than all.
-_EARLIEST = datetime.min.replace(tzinfo=UTC)
 
 
 async def search(connection: Connection, command: grammar.Search) -> Done:
@@ -60,21 +56,9 @@ async def find(connection: Connection, key: SearchKey) -> Sequence[int]:
     selection = selected(connection)
     if asks_for_modseqs(key):
         use_modseqs(connection, selection)
-    now = connection.now()
-    key = replace_leaves(
-        key, lambda leaf: _arrived(leaf, now) if isinstance(leaf, Within) else leaf
-    )
-    uids: Sequence[int] = await selection.mailbox.search(selection.view.resolve(key))
+    resolved = selection.view.resolve(at(key, connection.now()))
+    uids: Sequence[int] = await selection.mailbox.search(resolved)
     return uids
-
-
-def _arrived(key: Within, now: datetime) -> Arrived:
-    """RFC 5032 §2."""
-    try:
-        moment = now - timedelta(seconds=key.seconds)
-    except OverflowError:
-        moment = _EARLIEST
-    return Arrived("until" if key.operator == "older" else "from", moment.replace(microsecond=0))
 
 
 def forget(selection: Selection, returns: Returns | None) -> None:
