@@ -63,8 +63,11 @@ class HeldMessage:
             "content": ("content", self.content),
             "order": ("order", analysis.order),
             "ids": ("ids", analysis.ids),
+            "preview": ("preview", analysis.preview),
         }
         asked: dict[str, Any] = {
             name: value for name, (want, value) in everything.items() if want in wanted
         }
+        if "ready preview" in wanted:
+            asked["preview"] = analysis.preview
         return MessageData(uid, **asked)

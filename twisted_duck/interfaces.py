@@ -256,6 +256,13 @@ class IMailboxIDAccount(IAccount):
     """`create`, `status` and `statuses` tell `mailbox_id`, and its mailboxes have it (RFC 8474 §4)."""
 
 
+class IObjectIDAccount(IMailboxIDAccount):
+    """`fetch` brings the "email id" and the "thread id" of messages, and `search` knows them (RFC 8474 §5, §6).
+
+    Copies have the same as what they were copied from.  Neither ever changes.
+    """
+
+
 class IQuotaAccount(ISizeAccount):
     def quota():
         """What all the mail takes, and may take (RFC 9208).  Awaitable of L{twisted_duck.values.Quota}."""
@@ -282,6 +289,20 @@ class IMoveMailbox(IMailbox):
         """Like `copy`, and the messages leave this mailbox in the same change (RFC 6851 §3.3).
 
         Awaitable of L{twisted_duck.values.CopyResult}; `index` holds the change when it has fired.
+        """
+
+
+class IReplaceAccount(IAccount):
+    """Its mailboxes provide L{IReplaceMailbox} (RFC 8508)."""
+
+
+class IReplaceMailbox(IMailbox):
+    def replace(uid, destination, message):
+        """Append a message to the mailbox called `destination`, and remove the message `uid` from this one, as one change.
+
+        @type message: L{twisted_duck.values.AppendMessage}
+        Awaitable of L{twisted_duck.values.AppendResult}, of one UID; `index` holds the change when it has fired.  Fails with
+        what `append` fails with (OverQuota: by what the mail grows), ReadOnly, and ExpungeIssued where `uid` lives no more.
         """
 
 

@@ -27,6 +27,8 @@ class Limits:
     literals_per_command: int = 100
     #: Bytes of what a client sent ahead that wait while a command is worked on; then reading stops.
     pipeline: int = 256 * KIB
+    #: Bytes that what arrives compressed becomes at a time (RFC 4978): a read of a socket; then others have their turn.
+    inflation: int = 64 * KIB
     #: Levels of NOT, OR and parentheses in a SEARCH: `OR a OR b OR c d` has one a word; MongoDB takes 100 of its own.
     search_depth: int = 64
     #: Keys in one SEARCH: each may have to look at every message.

@@ -114,6 +114,8 @@ _COSTS: dict[type, int] = {
     search.InternalDate: 1,
     search.SaveDate: 1,
     search.SaveDateSupported: 1,
+    search.EmailID: 1,
+    search.ThreadID: 1,
     search.Arrived: 1,
     search.Size: 1,
     search.SentDate: 2,

@@ -117,6 +117,20 @@ class Arrived:
 
 
 @frozen
+class EmailID:
+    """Messages of this EMAILID (RFC 8474 §6)."""
+
+    id: str
+
+
+@frozen
+class ThreadID:
+    """Messages of this THREADID (RFC 8474 §6)."""
+
+    id: str
+
+
+@frozen
 class SentDate:
     """By the day in the Date: field, disregarding time and timezone."""
 
@@ -170,6 +184,8 @@ SearchKey: TypeAlias = (
     | InternalDate
     | SaveDate
     | SaveDateSupported
+    | EmailID
+    | ThreadID
     | Within
     | Arrived
     | SentDate

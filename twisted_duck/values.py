@@ -303,7 +303,20 @@ class Order:
 
 #: What `IMailbox.fetch` may be asked to bring beside the UID.
 FetchWant = Literal[
-    "date", "saved", "size", "envelope", "bodystructure", "body", "content", "order", "ids"
+    "date",
+    "saved",
+    "size",
+    "envelope",
+    "bodystructure",
+    "body",
+    "content",
+    "order",
+    "ids",
+    "preview",
+    # Unless the message would have to be read for it.
+    "ready preview",
+    "email id",
+    "thread id",
 ]
 
 
@@ -327,6 +340,11 @@ class MessageData:
     order: Order | None = None
     #: The IDs of the message and of those it refers to, as `twisted_duck.mime.references.ids` has them.
     ids: bytes | None = None
+    #: The beginning of what it says, on one line (RFC 8970); empty where there is nothing to be shown.
+    preview: str | None = None
+    #: What it has in common with its copies (RFC 8474 §5.1), and with its thread (§5.2); of 255 letters and digits at most.
+    email_id: str | None = None
+    thread_id: str | None = None
 
 
 @attrs.frozen

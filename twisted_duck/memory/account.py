@@ -16,28 +16,26 @@ from twisted_duck.errors import (
     TryCreate,
     UseConflict,
 )
-from twisted_duck.held import HeldMessage
 from twisted_duck.interfaces import (
     ICasemapAccount,
     ICondstoreAccount,
     ICreateSpecialUseAccount,
     IImportAccount,
-    IMailboxIDAccount,
     IMoveAccount,
     IMultiAppendAccount,
+    IObjectIDAccount,
     IQuotaAccount,
+    IReplaceAccount,
     IUIDPlusAccount,
 )
 from twisted_duck.memory.mailbox import MemoryMailbox
 from twisted_duck.memory.model import Mailbox, User
 from twisted_duck.names import INBOX, check_name, is_beneath
-from twisted_duck.spool import Spool
 from twisted_duck.values import (
     DELETED,
     DELIMITER,
     AppendMessage,
     AppendResult,
-    Flags,
     MailboxInfo,
     MailboxStatus,
     Quota,
@@ -47,8 +45,9 @@ from twisted_duck.values import (
 
 @implementer(
     ICreateSpecialUseAccount,
-    IMailboxIDAccount,
+    IObjectIDAccount,
     IQuotaAccount,
+    IReplaceAccount,
     IUIDPlusAccount,
     IMoveAccount,
     IMultiAppendAccount,
@@ -173,16 +172,7 @@ class MemoryAccount:
         keys = [message.key for message in messages if message.key is not None]
         if mailbox.imported.intersection(keys) or len(set(keys)) < len(keys):
             raise AlreadyExists("some of the messages were imported before")
-        arriving: list[tuple[HeldMessage, Flags]] = []
-        for message in messages:
-            spool = message.content
-            assert isinstance(spool, Spool)
-            if spool.size > user.limits.message:
-                raise TooBig(f"a message may have {user.limits.message} bytes")
-            if spool.has_nul:
-                raise Cannot("the message contains a NUL")
-            date = message.internal_date or user.clock()
-            arriving.append((HeldMessage.of(bytes(spool.data), date, user.limits), message.flags))
+        arriving = [user.receive(message) for message in messages]
         user.check_flags(mailbox, (flags for _, flags in arriving))
         user.check_quota(sum(message.content.size for message, _ in arriving))
         uids = mailbox.commit(arriving=arriving) if arriving else []

@@ -6,7 +6,6 @@ from zope.interface import implementer
 
 from twisted_duck.addresses import AddressRules
 from twisted_duck.errors import Cannot, Disabled, NonExistent, TooBig
-from twisted_duck.held import HeldMessage
 from twisted_duck.interfaces import IDelivery
 from twisted_duck.limits import Limits
 from twisted_duck.memory.addresses import MemoryAddresses
@@ -49,6 +48,5 @@ class MemoryDelivery:
         mailbox = user.get(name)
         data = trace + message
         user.check_quota(len(data))
-        held = HeldMessage.of(data, user.clock(), self._limits)
-        mailbox.commit(arriving=[(held, frozenset())])
+        mailbox.commit(arriving=[(user.keep(data, user.clock()), frozenset())])
         return name

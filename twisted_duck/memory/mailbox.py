@@ -13,18 +13,21 @@ from twisted_duck.errors import (
     ReadOnly,
     TryCreate,
 )
-from twisted_duck.held import HeldMessage
 from twisted_duck.index import MailboxIndex, living
 from twisted_duck.interfaces import (
     IMoveMailbox,
     IQResyncMailbox,
+    IReplaceMailbox,
 )
 from twisted_duck.matching import match
 from twisted_duck.memory.model import Mailbox, User
+from twisted_duck.memory.threads import KeptMessage
 from twisted_duck.predicates import DAYS, predicate
 from twisted_duck.search import SearchKey
 from twisted_duck.values import (
     DELETED,
+    AppendMessage,
+    AppendResult,
     Changes,
     CopyResult,
     FetchWant,
@@ -39,7 +42,7 @@ from twisted_duck.values import (
 BATCH = 100
 
 
-@implementer(IMoveMailbox, IQResyncMailbox)
+@implementer(IMoveMailbox, IQResyncMailbox, IReplaceMailbox)
 class MemoryMailbox:
     """A session that has a mailbox open."""
 
@@ -146,8 +149,22 @@ class MemoryMailbox:
             mailbox.commit(leaving=uids)
         return result
 
+    async def replace(self, uid: int, destination: str, message: AppendMessage) -> AppendResult:
+        mailbox, user = self._check(writing=True), self._user
+        target = user.get(destination, TryCreate)
+        [(old, _)] = mailbox.living([uid])
+        new, flags = user.receive(message)
+        user.check_flags(target, [flags])
+        user.check_quota(new.content.size - old.content.size)
+        if target is mailbox:
+            uids = mailbox.commit(arriving=[(new, flags)], leaving=[uid])
+        else:
+            uids = target.commit(arriving=[(new, flags)])
+            mailbox.commit(leaving=[uid])
+        return AppendResult(target.index.uidvalidity, uids)
+
     def _give(
-        self, target: Mailbox, uids: Sequence[int], messages: Sequence[tuple[HeldMessage, Flags]]
+        self, target: Mailbox, uids: Sequence[int], messages: Sequence[tuple[KeptMessage, Flags]]
     ) -> CopyResult:
         self._user.check_flags(target, (flags for _, flags in messages))
         given = target.commit(arriving=messages) if messages else []
@@ -171,6 +188,10 @@ class MemoryMailbox:
             case search.SaveDate(operator, day):
                 compare = DAYS[operator]
                 return [uid for uid in there if compare(saved[uid].date(), day)]
+            case search.EmailID(id):
+                return [uid for uid in there if messages[uid].email_id == id]
+            case search.ThreadID(id):
+                return [uid for uid in there if messages[uid].thread.id == id]
         matches = predicate(leaf)
         return [uid for uid in there if matches(messages[uid].facts)]
 

@@ -5,20 +5,25 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import datetime
 from uuid import uuid4
+from weakref import WeakValueDictionary
 
 import attrs
 
 from twisted_duck.errors import (
+    Cannot,
     ExpungeIssued,
     NonExistent,
     OverQuota,
+    TooBig,
     TooMany,
 )
-from twisted_duck.held import HeldMessage
 from twisted_duck.index import MailboxIndex
 from twisted_duck.limits import Limits
+from twisted_duck.memory.threads import KeptMessage, Thread, keep
 from twisted_duck.names import ancestors, check_name
+from twisted_duck.spool import Spool
 from twisted_duck.values import (
+    AppendMessage,
     Change,
     Changes,
     Expunged,
@@ -35,7 +40,7 @@ class Mailbox:
     special_use: str | None = None
     #: An identifier begins with a letter, so that nobody takes it for a number (RFC 8474 §8.1).
     id: str = attrs.field(factory=lambda: f"F{uuid4().hex}")
-    messages: dict[int, HeldMessage] = attrs.field(factory=dict)
+    messages: dict[int, KeptMessage] = attrs.field(factory=dict)
     #: When each of them came here (RFC 8514).
     saved: dict[int, datetime] = attrs.field(factory=dict)
     watchers: list[Callable[[], None]] = attrs.field(factory=list)
@@ -60,7 +65,7 @@ class Mailbox:
         self,
         *,
         changed: Iterable[tuple[int, Flags]] = (),
-        arriving: Sequence[tuple[HeldMessage, Flags]] = (),
+        arriving: Sequence[tuple[KeptMessage, Flags]] = (),
         leaving: Collection[int] = (),
     ) -> list[int]:
         """Make one change of what is given, and tell whoever watches; the UIDs of what arrived."""
@@ -84,7 +89,7 @@ class Mailbox:
         for watcher in list(self.watchers):
             watcher()
 
-    def living(self, uids: Iterable[int]) -> list[tuple[HeldMessage, Flags]]:
+    def living(self, uids: Iterable[int]) -> list[tuple[KeptMessage, Flags]]:
         """Messages with their flags, for a copy of them.  Raises ExpungeIssued if one lives no more."""
         wanted = list(uids)
         found = [(self.messages[uid], flags) for uid, _, flags in self.index.rows(wanted)]
@@ -111,6 +116,8 @@ class User:
     subscriptions: set[str] = attrs.field(factory=set)
     last_uidvalidity: int = 0
     disabled: bool = False
+    #: By the keys of their messages.
+    threads: WeakValueDictionary[int, Thread] = attrs.field(factory=WeakValueDictionary)
 
     def add(self, name: str, special_use: str | None = None) -> Mailbox:
         """A new mailbox, with a UIDVALIDITY above all that this user ever had (RFC 3501 §2.3.1.1)."""
@@ -147,6 +154,21 @@ class User:
             return
         if self.used + octets > self.quota:
             raise OverQuota("there is not enough room left")
+
+    def keep(self, data: bytes, date: datetime) -> KeptMessage:
+        """A message that has arrived, to be put into a mailbox."""
+        return keep(data, date, self.limits, self.threads)
+
+    def receive(self, message: AppendMessage) -> tuple[KeptMessage, Flags]:
+        """A message that may be kept, with its flags.  Raises TooBig, Cannot."""
+        spool = message.content
+        assert isinstance(spool, Spool)
+        if spool.size > self.limits.message:
+            raise TooBig(f"a message may have {self.limits.message} bytes")
+        if spool.has_nul:
+            raise Cannot("the message contains a NUL")
+        date = message.internal_date or self.clock()
+        return self.keep(bytes(spool.data), date), message.flags
 
     def check_flags(self, mailbox: Mailbox, flag_sets: Iterable[Flags]) -> None:
         """Whether messages in `mailbox` may have these flags."""

@@ -13,27 +13,21 @@ from twisted_duck.interfaces import (
     ICondstoreAccount,
     ICreateSpecialUseAccount,
     IImportAccount,
-    IMailboxIDAccount,
     IMoveAccount,
     IMultiAppendAccount,
+    IObjectIDAccount,
     IQuotaAccount,
+    IReplaceAccount,
     IUIDPlusAccount,
 )
 from twisted_duck.limits import Limits
 from twisted_duck.names import INBOX, check_name
 from twisted_duck.store import hierarchy
-from twisted_duck.store.arrival import check, prepare
-from twisted_duck.store.changes import LOG_FIELDS
 from twisted_duck.store.connection import MAJORITY, Mongo
 from twisted_duck.store.driver import Document
-from twisted_duck.store.mailbox import (
-    StoreMailbox,
-    check_flags,
-    check_keywords,
-    keywords_of,
-    retried,
-)
-from twisted_duck.store.opened import Opened, Registry, Seen
+from twisted_duck.store.incoming import ready
+from twisted_duck.store.mailbox import StoreMailbox, retried
+from twisted_duck.store.opened import Opened, Registry
 from twisted_duck.store.schema import IMPORTS, MAILBOXES, SUBSCRIPTIONS, USERS
 from twisted_duck.store.status import statuses, told_id
 from twisted_duck.store.writers import Writer
@@ -50,8 +44,9 @@ from twisted_duck.values import (
 
 @implementer(
     ICreateSpecialUseAccount,
-    IMailboxIDAccount,
+    IObjectIDAccount,
     IQuotaAccount,
+    IReplaceAccount,
     IUIDPlusAccount,
     IMoveAccount,
     IMultiAppendAccount,
@@ -184,23 +179,9 @@ class StoreAccount:
     async def _enter(
         self, name: str, error: type[errors.NonExistent] = errors.NonExistent
     ) -> Opened:
-        """The mailbox, with its index up to date; the registry wants to be told when it is left."""
+        """See `Registry.open`."""
         _check_findable(name, error)
-        found = await self._mongo.snapshot(
-            MAILBOXES, {"user": self._user, "path": name}, projection=LOG_FIELDS, limit=1
-        )
-        if not found.documents:
-            raise error("there is no such mailbox")
-        [document] = found.documents
-        opened = self._registry.enter(self._user, document)
-        try:
-            await opened.refresh(Seen(document, found.time))
-        except BaseException as failure:
-            self._registry.leave(opened)
-            if isinstance(failure, errors.MailboxGone):
-                raise error(failure.message) from None
-            raise
-        return opened
+        return await self._registry.open(self._user, name, error)
 
     async def quota(self) -> Quota:
         user = await self._mongo.find_one(
@@ -227,23 +208,11 @@ class StoreAccount:
 
     async def append(self, name: str, messages: Sequence[AppendMessage]) -> AppendResult:
         _check_findable(name, errors.TryCreate)
-        for message in messages:
-            check(message, self._limits)
-        flag_sets = [message.flags for message in messages]
-        check_flags(flag_sets, self._limits)
-        if keywords_of(flag_sets):
-            opened = await self._enter(name, errors.TryCreate)
-            try:
-                check_keywords(opened.index, flag_sets, self._limits)
-            finally:
-                self._registry.leave(opened)
-        if not messages:
+        arrivals = await ready(
+            self._mongo, self._registry, self._user, name, messages, self._limits
+        )
+        if not arrivals:
             return AppendResult((await self._find(name, errors.TryCreate))["uidvalidity"], ())
-        arrivals = []
-        for message in messages:
-            arrival = await prepare(message, self._limits, self._mongo.reactor)
-            await arrival.keep_blobs(self._mongo)
-            arrivals.append(arrival)
         done = await self._writer.append(name, arrivals)
         return AppendResult(done.uidvalidity, range(done.first, done.first + done.count))
 

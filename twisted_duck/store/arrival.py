@@ -12,6 +12,7 @@ from twisted.internet.threads import deferToThreadPool
 
 from twisted_duck import errors
 from twisted_duck.limits import Limits
+from twisted_duck.mime.conversation import thread_keys
 from twisted_duck.mime.message import Analysis, analyse, behind
 from twisted_duck.spool import Spool
 from twisted_duck.store import order
@@ -42,6 +43,8 @@ class Arrival:
     data: Data
     #: What an import knows it by.
     key: bytes | None = None
+    #: By what it finds its thread (`conversations`).
+    thread_keys: tuple[int, ...] = ()
 
     @property
     def size(self) -> int:
@@ -73,6 +76,7 @@ class Reading:
     data: Data
     analysis: Analysis
     rope: Rope
+    thread_keys: tuple[int, ...]
 
     async def keep_blobs(self, mongo: Mongo) -> None:
         await keep(mongo, self.data, self.rope.sources)
@@ -80,7 +84,10 @@ class Reading:
     def behind(self, fields: bytes, limits: Limits) -> Reading:
         """With a few bytes of header in front of it, which are not in `data`: only blobs are still read from there."""
         return Reading(
-            self.data, behind(fields, self.analysis, limits), ropes.behind(fields, self.rope)
+            self.data,
+            behind(fields, self.analysis, limits),
+            ropes.behind(fields, self.rope),
+            self.thread_keys,
         )
 
 
@@ -120,6 +127,7 @@ def arrive(
             for name, value in order.dump(analysis.order).items()
         },
         "ids": analysis.ids,
+        "preview": analysis.preview,
     }
     body: Document = {
         "_id": row["body"],
@@ -142,12 +150,13 @@ def arrive(
         len(v) for v in body.values() if isinstance(v, str)
     )
     weight = rope.inline + texts
-    return Arrival(row, body, weight, rope.sources, reading.data, key)
+    return Arrival(row, body, weight, rope.sources, reading.data, key, reading.thread_keys)
 
 
 def _read(data: Data, limits: Limits) -> Reading:
     analysis = analyse(data, limits)
-    return Reading(data, analysis, twist(data, analysis))
+    keys = thread_keys(analysis.order.subject, analysis.ids, limits.thread_keys)
+    return Reading(data, analysis, twist(data, analysis), keys)
 
 
 def _moment(when: datetime) -> tuple[datetime, int]:

@@ -22,9 +22,11 @@ import attrs
 from bson.objectid import ObjectId
 
 from twisted_duck import errors
+from twisted_duck.store import conversations
 from twisted_duck.store.arrival import Arrival, counts
 from twisted_duck.store.blobs import confirm
 from twisted_duck.store.connection import Mongo, Transaction
+from twisted_duck.store.conversations import Newcomer
 from twisted_duck.store.driver import Document
 from twisted_duck.store.schema import BODIES, IMPORTS, MAILBOXES, MESSAGES, TOMBSTONES, USERS
 from twisted_duck.values import DELETED, SEEN, Change, Changes, Expunged, Flags, UIDSet
@@ -203,41 +205,105 @@ async def append(mongo: Mongo, user: ObjectId, path: str, arrivals: Sequence[Arr
         if mailbox is None:
             raise errors.TryCreate("there is no such mailbox")
         await charge(transaction, user, sums.bytes)
-        await confirm(transaction, [s.ref for arrival in arrivals for s in arrival.sources])
-        weights = {arrival.body["_id"]: arrival.weight for arrival in arrivals}
-        await transaction.insert(
-            BODIES,
-            ({"user": user, **arrival.body} for arrival in arrivals),
-            lambda body: weights[body["_id"]],
-        )
-        keys = [
-            {"user": user, "mailbox": mailbox["_id"], "key": arrival.key}
-            for arrival in arrivals
-            if arrival.key is not None
-        ]
-        await transaction.insert(IMPORTS, keys)
-        first, modseq = mailbox["uidnext"] - len(arrivals), mailbox["modseq"]
-        where = {"user": user, "box": mailbox["box"]}
-        await transaction.insert(
-            MESSAGES,
-            (
-                {**where, "uid": uid, "modseq": modseq, **arrival.message}
-                for uid, arrival in enumerate(arrivals, first)
-            ),
-            weigh_message,
-        )
-        new = [Change(uid, modseq, arrival.flags) for uid, arrival in enumerate(arrivals, first)]
-        return Done(mailbox, new)
+        return Done(mailbox, await _arrive(transaction, user, mailbox, arrivals))
 
     return await mongo.transaction(work)
+
+
+async def _arrive(
+    transaction: Transaction, user: ObjectId, mailbox: Document, arrivals: Sequence[Arrival]
+) -> list[Change]:
+    """Write messages that got the last UIDs of the mailbox."""
+    await confirm(transaction, [s.ref for arrival in arrivals for s in arrival.sources])
+    newcomers = [Newcomer(arrival.body["_id"], arrival.thread_keys) for arrival in arrivals]
+    threads = await conversations.place(transaction, user, newcomers)
+    weights = {arrival.body["_id"]: arrival.weight for arrival in arrivals}
+    await transaction.insert(
+        BODIES,
+        (
+            {"user": user, **arrival.body, **thread}
+            for arrival, thread in zip(arrivals, threads, strict=True)
+        ),
+        lambda body: weights[body["_id"]],
+    )
+    keys = [
+        {"user": user, "mailbox": mailbox["_id"], "key": arrival.key}
+        for arrival in arrivals
+        if arrival.key is not None
+    ]
+    await transaction.insert(IMPORTS, keys)
+    first, modseq = mailbox["uidnext"] - len(arrivals), mailbox["modseq"]
+    where = {"user": user, "box": mailbox["box"], "modseq": modseq}
+    rows = [
+        {**where, "uid": uid, **arrival.message, **_thread_of(thread)}
+        for uid, (arrival, thread) in enumerate(zip(arrivals, threads, strict=True), first)
+    ]
+    await transaction.insert(MESSAGES, rows, weigh_message)
+    return [Change(uid, modseq, arrival.flags) for uid, arrival in enumerate(arrivals, first)]
+
+
+def _thread_of(placed: Document) -> Document:
+    return {"thread": placed["thread"]} if "thread" in placed else {}
 
 
 def weigh_message(message: Document) -> int:
     """About how many bytes the document of a message has."""
     octets = sum(len(value) for value in message.values() if isinstance(value, bytes))
     texts = sum(len(v) for v in message.get("order", {}).values() if isinstance(v, str))
+    texts += len(message.get("preview", ""))
     # A character has up to four bytes.
     return 512 + octets + 4 * texts
+
+
+# --- REPLACE ----------------------------------------------------------------------------------------------------------
+
+
+async def replace(
+    mongo: Mongo, place: Place, uid: int, path: str, arrival: Arrival
+) -> tuple[Done | None, Done]:
+    """Put a message into the mailbox at `path`, and take the one of `uid` out of this one: what became of this mailbox,
+    if it is another, and of that.
+
+    Fails with TryCreate, OverQuota (of what it takes more than the other), and ExpungeIssued where the other is not there;
+    raises BlobsLost, and Moved where the mailbox is not what `place` says (its modseq does not matter).
+    """
+    unseen, deleted = counts([arrival.flags])
+    new = Sums(1, unseen, deleted, arrival.size)
+    filters: list[Document] = [{"uid": uid}]
+    gone = UIDSet.of([uid])
+
+    async def work(transaction: Transaction) -> tuple[Done | None, Done]:
+        if await transaction.find_one(MAILBOXES, place.filter, projection={"_id": 1}) is None:
+            raise Moved
+        old = await _sums(transaction, place, filters)
+        if not old.messages:
+            raise errors.ExpungeIssued("the message is not there any more")
+        target = await _take(transaction, {"user": place.user, "path": path}, new, 1)
+        if target is None:
+            raise errors.TryCreate("there is no such mailbox")
+        source = await _leave(transaction, place, target, -old)
+        await charge(transaction, place.user, new.bytes - old.bytes)
+        arrived = await _arrive(transaction, place.user, target, [arrival])
+        await _remove(transaction, place, filters, 1)
+        await bury(transaction, place, source["modseq"], gone)
+        if target["_id"] == place.mailbox:
+            return None, Done(target, arrived, gone)
+        return Done(source, (), gone), Done(target, arrived)
+
+    return await mongo.transaction(work)
+
+
+async def _leave(transaction: Transaction, place: Place, target: Document, sums: Sums) -> Document:
+    """The document of a mailbox that messages leave for `target`, with the modseq of that."""
+    if target["_id"] != place.mailbox:
+        source = await _take(transaction, place.filter, sums)
+    else:
+        # Within one mailbox it is one change, with one modseq.
+        more = {"$inc": sums.increments()}
+        source = await transaction.change(MAILBOXES, place.filter, more, fields=LOG_FIELDS)
+    if source is None:
+        raise Moved
+    return source
 
 
 # --- STORE ------------------------------------------------------------------------------------------------------------
@@ -346,12 +412,8 @@ async def copy(
         source: Document | None = None
         if not move:
             await charge(transaction, place.user, sums.bytes)
-        elif target["_id"] == place.mailbox:
-            # Within one mailbox it is one change, with one modseq.
-            more = {"$inc": (-sums).increments()}
-            source = await transaction.change(MAILBOXES, place.filter, more, fields=LOG_FIELDS)
         else:
-            source = await _take(transaction, place.filter, -sums)
+            source = await _leave(transaction, place, target, -sums)
         new = await _copy_rows(transaction, place, uids, target)
         if source is None:
             return None, Done(target, new)

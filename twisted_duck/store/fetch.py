@@ -11,13 +11,16 @@ from typing import Any, Final, TypeVar
 import attrs
 from bson.objectid import ObjectId
 from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.threads import deferToThreadPool
 from twisted.python.failure import Failure
 
 from twisted_duck import errors
+from twisted_duck.mime.preview import preview
 from twisted_duck.store import order
 from twisted_duck.store.changes import Place, uid_filters
 from twisted_duck.store.connection import Mongo
 from twisted_duck.store.content import StoredContent
+from twisted_duck.store.conversations import email_id, thread_id
 from twisted_duck.store.driver import Document
 from twisted_duck.store.rope import INLINE
 from twisted_duck.store.saved import saved
@@ -43,9 +46,15 @@ _FIELDS: Final[dict[FetchWant, tuple[str, ...]]] = {
     "body": ("plain",),
     "order": ("order",),
     "ids": ("ids",),
+    "preview": ("preview", "size"),
+    "ready preview": ("preview",),
+    "email id": ("body",),
+    "thread id": ("body", "thread"),
 }
 #: Kept with every message but those of old.
 _KEPT: Final = {"order", "ids"}
+#: Bytes of an old message that are read for its preview.
+_PREVIEWED: Final = 1024 * 1024
 _NOTHING: Final[Document] = {}
 _LISTS: Final[dict[FetchWant, str]] = {
     "envelope": "envelope",
@@ -85,6 +94,8 @@ async def _read(
             await _bring_lists(mongo, place.user, rows, lists)
         if not _KEPT.isdisjoint(wanted):
             await _bring_order(mongo, place.user, [row for row in rows if not _KEPT & row.keys()])
+        if "preview" in wanted:
+            await _bring_previews(mongo, place.user, [row for row in rows if "preview" not in row])
         guess = 64 + sum(_weight(row, lists) for row in rows) // len(rows)
         if "content" not in wanted:
             yield [_message(row, wanted, place) for row in rows]
@@ -156,11 +167,28 @@ async def _bring_order(mongo: Mongo, user: ObjectId, rows: Sequence[Document]) -
             row["order"] = order.dump(kept)
 
 
+async def _bring_previews(mongo: Mongo, user: ObjectId, rows: Sequence[Document]) -> None:
+    """Put previews into `rows`, whose documents do not have any."""
+    for group in _groups(rows) if rows else ():
+        bodies = await _bodies(mongo, user, group, {"tree": 1, "rope": 1})
+        for row in group:
+            content = StoredContent(mongo, bodies[row["body"]])
+            start = b"".join([c async for c in content.chunks(0, min(content.size, _PREVIEWED))])
+            row["preview"] = await deferToThreadPool(
+                mongo.reactor,
+                mongo.reactor.getThreadPool(),
+                preview,
+                start,
+                content.tree,
+            )
+
+
 def _weight(row: Document, lists: Sequence[str]) -> int:
     kept = row.get("order", _NOTHING).values()
     return (
         sum(len(row[field]) for field in lists)
         + len(row.get("ids", b""))
+        + len(row.get("preview", ""))
         + sum(len(value) for value in kept if isinstance(value, str))
     )
 
@@ -200,6 +228,9 @@ def _message(row: Document, wanted: frozenset[FetchWant], place: Place) -> Messa
         saved=saved(row["_id"], place.created) if "saved" in wanted else None,
         order=order.load(row["order"]) if "order" in wanted else None,
         ids=row["ids"] if "ids" in wanted else None,
+        preview=row.get("preview"),
+        email_id=email_id(row) if "email id" in wanted else None,
+        thread_id=thread_id(row) if "thread id" in wanted else None,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import TypeVar
 
 from twisted.internet.task import deferLater
@@ -11,15 +11,17 @@ from zope.interface import implementer
 
 from twisted_duck import errors
 from twisted_duck.index import MailboxIndex, living
-from twisted_duck.interfaces import IMoveMailbox, IQResyncMailbox
+from twisted_duck.interfaces import IMoveMailbox, IQResyncMailbox, IReplaceMailbox
 from twisted_duck.limits import Limits
 from twisted_duck.matching import match
 from twisted_duck.search import SearchKey
 from twisted_duck.store import changes
 from twisted_duck.store.arrival import counts
+from twisted_duck.store.blobs import BlobsLost
 from twisted_duck.store.changes import Done, Moved, Sums
 from twisted_duck.store.connection import MAJORITY, Mongo
 from twisted_duck.store.fetch import fetch
+from twisted_duck.store.incoming import check_flags, check_keywords, ready
 from twisted_duck.store.opened import Opened, Registry
 from twisted_duck.store.schema import MAILBOXES
 from twisted_duck.store.searching import StoreLeaves
@@ -28,6 +30,8 @@ from twisted_duck.store.writers import Writer
 from twisted_duck.values import (
     DELETED,
     SEEN,
+    AppendMessage,
+    AppendResult,
     CopyResult,
     FetchWant,
     FlagChange,
@@ -43,7 +47,7 @@ T = TypeVar("T")
 _ATTEMPTS = 20
 
 
-@implementer(IMoveMailbox, IQResyncMailbox)
+@implementer(IMoveMailbox, IQResyncMailbox, IReplaceMailbox)
 class StoreMailbox:
     """See L{twisted_duck.interfaces.IMailbox}; it fails with MailboxGone, Unavailable and Contention, too.
 
@@ -237,16 +241,35 @@ class StoreMailbox:
             source, target = await changes.copy(
                 self._mongo, self._opened.place, index.uids, uids, destination, move=move
             )
-            if source is not None:
-                await self._learn(source)
-            if target.mailbox["_id"] == self._opened.id:
-                await self._learn(target)
-            else:
-                self._writer.learn(target)
+            await self._learn_of(source, target)
             new = [change.uid for change in target.changed]
             return CopyResult(target.mailbox["uidvalidity"], list(uids), new)
 
         return await self._change(attempt)
+
+    async def replace(self, uid: int, destination: str, message: AppendMessage) -> AppendResult:
+        self._writable()
+        [arrival] = await ready(
+            self._mongo, self._registry, self._writer.user, destination, [message], self._limits
+        )
+
+        async def attempt() -> AppendResult:
+            source, target = await changes.replace(
+                self._mongo, self._opened.place, uid, destination, arrival
+            )
+            await self._learn_of(source, target)
+            return AppendResult(target.mailbox["uidvalidity"], [target.changed[0].uid])
+
+        try:
+            return await self._change(attempt)
+        except BlobsLost:
+            await arrival.keep_blobs(self._mongo)
+        try:
+            return await self._change(attempt)
+        except BlobsLost:
+            raise errors.Unavailable(
+                "the attachment could not be stored, try again later"
+            ) from None
 
     async def _copy_of_nothing(self, destination: str) -> CopyResult:
         there = {"user": self._writer.user, "path": destination}
@@ -270,6 +293,15 @@ class StoreMailbox:
 
         return await retried(self._mongo, self._writer, once)
 
+    async def _learn_of(self, source: Done | None, target: Done) -> None:
+        """What became of this mailbox, if anything, and of one that got messages, which may be the same."""
+        if source is not None:
+            await self._learn(source)
+        if target.mailbox["_id"] == self._opened.id:
+            await self._learn(target)
+        else:
+            self._writer.learn(target)
+
     async def _learn(self, done: Done) -> None:
         if not self._opened.advance(done):
             await self._opened.refresh()
@@ -285,26 +317,3 @@ async def retried(mongo: Mongo, writer: Writer, attempt: Callable[[], Awaitable[
             pass
         await deferLater(mongo.reactor, random.uniform(0, 0.002 * number))
     raise errors.Contention("others keep changing the mailbox, try again")
-
-
-def check_flags(flag_sets: Iterable[Flags], limits: Limits) -> None:
-    """Raises TooMany for flags that no message may have."""
-    for flags in flag_sets:
-        if len(flags) > limits.flags_per_message:
-            raise errors.TooMany(f"a message may have {limits.flags_per_message} flags")
-        if any(len(flag.encode()) > limits.keyword for flag in flags):
-            raise errors.TooMany(f"a keyword may have {limits.keyword} bytes")
-
-
-def keywords_of(flag_sets: Iterable[Flags]) -> set[str]:
-    """The keywords among flags, folded."""
-    return {flag.lower() for flags in flag_sets for flag in flags if not flag.startswith("\\")}
-
-
-def check_keywords(index: MailboxIndex, flag_sets: Iterable[Flags], limits: Limits) -> None:
-    """Raises TooMany where messages with these flags would bring too many keywords into the mailbox."""
-    new = keywords_of(flag_sets)
-    if new:
-        known = {keyword.lower() for keyword in index.keywords()}
-        if not new <= known and len(known | new) > limits.keywords_per_mailbox:
-            raise errors.TooMany(f"a mailbox may have {limits.keywords_per_mailbox} keywords")

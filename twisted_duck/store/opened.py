@@ -317,8 +317,28 @@ class Registry:
         self._known.move_to_end(opened.id)
         return opened
 
+    async def open(
+        self, user: ObjectId, name: str, error: type[errors.NonExistent] = errors.NonExistent
+    ) -> Opened:
+        """The mailbox of that name, with its index up to date, kept until `leave`.  Fails with `error`, Unavailable."""
+        found = await self._mongo.snapshot(
+            MAILBOXES, {"user": user, "path": name}, projection=LOG_FIELDS, limit=1
+        )
+        if not found.documents:
+            raise error("there is no such mailbox")
+        [document] = found.documents
+        opened = self.enter(user, document)
+        try:
+            await opened.refresh(Seen(document, found.time))
+        except BaseException as failure:
+            self.leave(opened)
+            if isinstance(failure, errors.MailboxGone):
+                raise error(failure.message) from None
+            raise
+        return opened
+
     def leave(self, opened: Opened) -> None:
-        """Undo `enter`."""
+        """Undo `enter` or `open`."""
         opened.sessions -= 1
         self.trim()
 

@@ -11,11 +11,11 @@ Documents (a name with `?` is left out where it has nothing to say):
                    messages, unseen, deleted, bytes, created
     subscriptions  user, path
     messages       _id, user, box, uid, modseq, flags, body, size, date, zone?, day, sent?,
-                   cut?, envelope?, structure?, plain?, order?, ids?
+                   cut?, envelope?, structure?, plain?, order?, ids?, preview?, thread?
     imports        _id, user, mailbox, key
     tombstones     _id, user, mailbox, modseq, uids: [[first, last], ...], date
     bodies         _id, user, size, tree, rope: [segment, ...], blobs?: [hash, ...], head, text,
-                   envelope?, structure?, plain?, orphan?
+                   envelope?, structure?, plain?, orphan?, thread?, threads?: [key, ...]
     blobs          _id, hash, n, size, data, touched
     bans           _id: a network, reason, until
     attempts       _id: a network, tried: [hash, ...], until
@@ -35,7 +35,8 @@ to a mailbox; `users.epoch` counts what has to conflict: changes of names, of wh
 Date: field.  `zone` is in minutes.  `structure` is BODYSTRUCTURE and `plain` is BODY; where they or `envelope` are too
 large for the message's document they are in the body's.  `order` is what SORT compares (`store.order`), and `ids` what
 THREAD does (`mime.references`); messages that were stored before there was either have neither.  `bodies.head` and `bodies.text` are what SEARCH looks in;
-`messages.cut` says that they are not all there is.
+`messages.cut` says that they are not all there is.  `thread` and `threads` are the affair of `store.conversations`;
+`preview` is missing where a message was stored before there was one.
 """
 
 from __future__ import annotations
@@ -99,6 +100,8 @@ INDEXES: Final[dict[str, list[Document]]] = {
     IMPORTS: [_index("user", "mailbox", "key", unique=True)],
     BODIES: [
         _index("user", "_id"),
+        # Which messages an arriving one belongs to.
+        _index("user", "threads"),
         # Which bodies have this blob: the collector's question.
         _index("blobs", sparse=True),
     ],

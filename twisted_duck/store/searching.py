@@ -23,6 +23,7 @@ from twisted_duck.spool import Spool
 from twisted_duck.store.changes import Place
 from twisted_duck.store.connection import Mongo
 from twisted_duck.store.content import StoredContent
+from twisted_duck.store.conversations import named
 from twisted_duck.store.driver import Document
 from twisted_duck.store.rope import Data
 from twisted_duck.store.saved import condition
@@ -134,6 +135,14 @@ class StoreLeaves:
                 return [] if saved is None else await self._rows(uids, saved, hint="user_box_uid")
             case search.SaveDateSupported():
                 return uids
+            case search.EmailID(id):
+                body = named("M", id)
+                return [] if body is None else await self._rows(uids, {"body": body})
+            case search.ThreadID(id):
+                thread = named("T", id)
+                began = {"body": thread, "thread": {"$exists": False}}
+                either = {"$or": [{"thread": thread}, began]}
+                return [] if thread is None else await self._rows(uids, either)
             case search.Arrived(operator, moment):
                 return await self._rows(uids, {"date": {_MOMENTS[operator]: moment}})
             case search.SentDate(operator, day):

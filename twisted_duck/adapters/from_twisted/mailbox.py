@@ -273,7 +273,8 @@ class AdaptedMailbox:
         uid = int(await call(message.getUID))
         date = await self._date(message) if "date" in wanted else None
         exact = IMessageIMAPFile(message, None) is not None
-        if not wanted - ({"date", "saved", "size"} if exact else {"date", "saved"}):
+        at_hand = {"date", "saved", "ready preview", *(["size"] if exact else [])}
+        if not wanted - at_hand:
             size = int(await call(message.getSize)) if "size" in wanted else None
             return MessageData(uid, date, size)
         held = HeldMessage.of(await read(message), date or datetime.now(UTC), Limits())
