@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from zope.interface.verify import verifyObject
 
-from tests.contract.base import DEFAULTS, MIXED, NOON, PLAIN, Contract
+from tests.contract.base import DEFAULTS, LIMITS, MIXED, NOON, PLAIN, Contract
 from twisted_duck import errors
 from twisted_duck.interfaces import (
     ICondstoreAccount,
@@ -12,6 +12,8 @@ from twisted_duck.interfaces import (
     IMoveMailbox,
     IMultiAppendAccount,
     IQResyncMailbox,
+    IReplaceAccount,
+    IReplaceMailbox,
     ISpecialUseAccount,
     IUIDPlusAccount,
 )
@@ -31,9 +33,11 @@ class ExtensionsContract(Contract):
             IMoveAccount,
             ICondstoreAccount,
             IMultiAppendAccount,
+            IReplaceAccount,
         ):
             verifyObject(interface, account)
         verifyObject(IMoveMailbox, await account.select("INBOX", True))
+        verifyObject(IReplaceMailbox, await account.select("INBOX", True))
 
     # --- RFC 6154 ---------------------------------------------------------------------------------
 
@@ -92,6 +96,97 @@ class ExtensionsContract(Contract):
         status = await account.status("INBOX")
         self.assertEqual((status.messages, status.deleted, status.unseen), (1, 1, 1))
         self.assertEqual(self.flags(mailbox), {uids[3]: {DELETED}})
+
+    # --- RFC 8508 ---------------------------------------------------------------------------------
+
+    def draft(self, content: bytes, *flags: str) -> AppendMessage:
+        return AppendMessage(Spool.of(content), frozenset(flags), NOON)
+
+    async def test_replace_in_one_mailbox_is_one_change(self) -> None:
+        account, mailbox, uids = await self.filled(3)
+        await self.flag(mailbox, uids[:2], "add", DELETED, SEEN)
+        before = mailbox.index.highest_modseq
+        result = await mailbox.replace(uids[1], "INBOX", self.draft(PLAIN, FLAGGED, "new"))
+        [new] = result.uids
+        self.assertGreater(new, uids[2])
+        self.assertEqual(result.uidvalidity, mailbox.index.uidvalidity)
+        self.assertEqual(list(mailbox.index.uids), [uids[0], uids[2], new])
+        self.assertEqual(mailbox.index.highest_modseq, before + 1)
+        self.assertEqual(self.modseqs(mailbox)[new], before + 1)
+        self.assertEqual(self.flags(mailbox)[new], {FLAGGED, "new"})
+        self.assertEqual((await self.contents(account, "INBOX"))[-1], PLAIN)
+        self.assertEqual(list(await mailbox.vanished_since(before)), [uids[1]])
+        status = await account.status("INBOX")
+        self.assertEqual((status.messages, status.deleted, status.unseen), (3, 1, 2))
+        again = await account.select("INBOX", True)
+        self.assertEqual(self.flags(again), self.flags(mailbox))
+
+    async def test_replace_by_a_message_in_another_mailbox(self) -> None:
+        account, mailbox, uids = await self.filled(2)
+        sent = await account.select("Sent", False)
+        result = await mailbox.replace(uids[0], "Sent", self.draft(MIXED, SEEN))
+        self.assertEqual(list(mailbox.index.uids), uids[1:])
+        await sent.refresh()
+        self.assertEqual(list(sent.index.uids), list(result.uids))
+        self.assertEqual(result.uidvalidity, sent.index.uidvalidity)
+        self.assertEqual(self.flags(sent), {result.uids[0]: {SEEN}})
+        self.assertEqual(await self.contents(account, "Sent"), [MIXED])
+        status = await account.status("INBOX")
+        self.assertEqual((status.messages, status.unseen), (1, 1))
+
+    async def test_replace_with_an_attachment_that_both_have(self) -> None:
+        account = await self.make_account("ada")
+        large = b"Content-Transfer-Encoding: base64\r\n\r\n" + b"AAAA" * 20_000
+        [uid] = await self.put(account, "INBOX", large)
+        mailbox = await account.select("INBOX", False)
+        await mailbox.replace(uid, "INBOX", self.draft(b"X-New: yes\r\n" + large))
+        self.assertEqual(await self.contents(account, "INBOX"), [b"X-New: yes\r\n" + large])
+
+    async def test_replace_refusals_change_nothing(self) -> None:
+        account, mailbox, uids = await self.filled(2)
+        before = mailbox.index.highest_modseq
+        good = self.draft(PLAIN)
+        await self.fails(mailbox.replace(uids[0], "Nothing", good), errors.TryCreate)
+        await self.fails(mailbox.replace(uids[1] + 5, "Sent", good), errors.ExpungeIssued)
+        await self.fails(mailbox.replace(uids[1] + 5, "INBOX", good), errors.ExpungeIssued)
+        await self.fails(mailbox.replace(uids[0], "Sent", self.draft(b"\0")), errors.Cannot)
+        large = self.draft(b"x" * (LIMITS.message + 1))
+        await self.fails(mailbox.replace(uids[0], "Sent", large), errors.TooBig)
+        many = self.draft(PLAIN, *(f"k{n}" for n in range(LIMITS.flags_per_message + 1)))
+        await self.fails(mailbox.replace(uids[0], "Sent", many), errors.TooMany)
+        for start in (0, 4, 8):
+            words = [f"w{n}" for n in range(start, min(start + 4, LIMITS.keywords_per_mailbox))]
+            await self.put(account, "Junk", PLAIN, flags=words)
+        word = self.draft(PLAIN, "one more")
+        await self.fails(mailbox.replace(uids[0], "Junk", word), errors.TooMany)
+        readonly = await account.select("INBOX", True)
+        await self.fails(readonly.replace(uids[0], "Sent", good), errors.ReadOnly)
+        await mailbox.refresh()
+        self.assertEqual(list(mailbox.index.uids), uids)
+        self.assertEqual(mailbox.index.highest_modseq, before)
+        self.assertEqual((await account.status("Sent")).uidnext, 1)
+
+    async def test_replace_of_what_another_session_removed(self) -> None:
+        account, mailbox, uids = await self.filled(2)
+        other = await account.select("INBOX", False)
+        await self.flag(other, uids[:1], "add", DELETED)
+        await other.expunge()
+        await self.fails(mailbox.replace(uids[0], "Sent", self.draft(PLAIN)), errors.ExpungeIssued)
+        await account.delete("Trash")
+        await self.fails(mailbox.replace(uids[1], "Trash", self.draft(PLAIN)), errors.TryCreate)
+        self.assertEqual((await account.status("INBOX")).messages, 1)
+
+    async def test_replace_counts_what_the_mail_grows_by(self) -> None:
+        account = await self.make_account("ada", quota=2 * len(PLAIN))
+        [uid, _] = await self.put(account, "INBOX", PLAIN, PLAIN)
+        mailbox = await account.select("INBOX", False)
+        longer = self.draft(PLAIN + b"x")
+        await self.fails(mailbox.replace(uid, "INBOX", longer), errors.OverQuota)
+        await self.fails(mailbox.replace(uid, "Sent", longer), errors.OverQuota)
+        await mailbox.replace(uid, "Sent", self.draft(PLAIN[:-1]))
+        [uid, *_] = mailbox.index.uids
+        await mailbox.replace(uid, "INBOX", longer)
+        await self.fails(self.put(account, "INBOX", b"x"), errors.OverQuota)
 
     # --- RFC 6851 ---------------------------------------------------------------------------------
 

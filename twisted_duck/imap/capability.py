@@ -16,6 +16,7 @@ from twisted_duck.interfaces import (
     ICondstoreAccount,
     IMoveAccount,
     IMultiAppendAccount,
+    IReplaceAccount,
     ISpecialUseAccount,
     IUIDPlusAccount,
 )
@@ -106,6 +107,7 @@ TABLE: tuple[Capability, ...] = (
     Capability("MOVE", "RFC 6851", "after login", IMoveAccount),
     Capability("SPECIAL-USE", "RFC 6154", "after login", ISpecialUseAccount),
     Capability("SAVEDATE", "RFC 8514", "after login"),
+    Capability("REPLACE", "RFC 8508", "after login", IReplaceAccount),
     Capability("ESEARCH", "RFC 4731", "after login"),
     Capability("SEARCHRES", "RFC 5182", "after login"),
     Capability("WITHIN", "RFC 5032", "after login"),

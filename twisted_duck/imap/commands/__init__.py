@@ -65,3 +65,4 @@ TABLE: dict[type, Rule] = {
     grammar.Move: Rule(IN_MAILBOX, message.move),
     grammar.Fetch: Rule(IN_MAILBOX, fetch.fetch),
 }
+    grammar.Replace: Rule(IN_MAILBOX, append.replace),

@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
-from twisted_duck.errors import BadSyntax, Cannot, Refused, TooBig, TooMany, UnknownEncoding
+from twisted_duck.errors import (
+    BadSyntax,
+    Cannot,
+    ExpungeIssued,
+    Refused,
+    TooBig,
+    TooMany,
+    UnknownEncoding,
+)
 from twisted_duck.imap import grammar, responses
-from twisted_duck.imap.commands.base import Connection, Done
-from twisted_duck.interfaces import IMultiAppendAccount
+from twisted_duck.imap.commands.base import Connection, Done, choose, writable
+from twisted_duck.imap.commands.message import highest_modseq
+from twisted_duck.imap.selection import Selection
+from twisted_duck.index import living
+from twisted_duck.interfaces import IMultiAppendAccount, IReplaceMailbox
+from twisted_duck.sequence import SequenceSet
 from twisted_duck.spool import Spool
 from twisted_duck.values import AppendMessage, compact
 
@@ -22,7 +34,11 @@ async def check(connection: Connection, message: grammar.Announced, size: int) -
         raise BadSyntax("one APPEND has one message here")
     if message.earlier and message.earlier + size > limits.append:
         raise TooMany(f"the messages of one APPEND may have {limits.append} bytes together")
-    await account.check_append(message.mailbox, size, message.earlier)
+    others = message.earlier
+    if message.replaced is not None:
+        selection, uid = _replaced(connection, message.replaced, uid=message.uid)
+        others -= await _size(selection, uid)
+    await account.check_append(message.mailbox, size, others)
 
 
 async def append(connection: Connection, command: grammar.Append) -> Done:
@@ -36,6 +52,41 @@ async def append(connection: Connection, command: grammar.Append) -> Done:
     if result is not None:
         code = responses.appenduid(result.uidvalidity, compact(result.uids))
     return Done("APPEND completed", code)
+
+
+async def replace(connection: Connection, command: grammar.Replace) -> Done:
+    """RFC 8508 §3: the other message is gone only after the client knows that the new one is there."""
+    selection, uid = _replaced(connection, command.replaced, uid=command.uid)
+    message = _message(command.message)
+    result = await selection.mailbox.replace(uid, command.mailbox, message)
+    code = responses.appenduid(result.uidvalidity, compact(result.uids))
+    connection.send(responses.status(b"OK", "the replacement is stored", code))
+    await connection.tell(expunges=False)
+    await connection.tell(expunges=True)
+    return Done("REPLACE completed", highest_modseq(selection))
+
+
+def _replaced(connection: Connection, numbers: SequenceSet, *, uid: bool) -> tuple[Selection, int]:
+    """The UID of the one message that `numbers` names, which may have gone meanwhile."""
+    selection = writable(connection)
+    if not IReplaceMailbox.providedBy(selection.mailbox):
+        raise BadSyntax("REPLACE is not supported here")
+    chosen = choose(selection.view, numbers, uid=uid)
+    if not chosen and uid:
+        raise Refused("there is no message of this UID")
+    if not chosen:
+        raise BadSyntax("there is no message in the mailbox")
+    return selection, chosen[0]
+
+
+async def _size(selection: Selection, uid: int) -> int:
+    """Fails with ExpungeIssued where the message is not there any more."""
+    async for batch in selection.mailbox.fetch(
+        living(selection.mailbox.index, [uid]), frozenset({"size"})
+    ):
+        for data in batch:
+            return int(data.size)
+    raise ExpungeIssued("the message does not exist any more")
 
 
 def _message(argument: grammar.AppendArgument) -> AppendMessage:

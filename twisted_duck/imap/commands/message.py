@@ -30,10 +30,10 @@ async def expunge(connection: Connection, command: grammar.Expunge) -> Done:
         chosen = selection.view.select(command.uids, uid=True)
         gone = await selection.mailbox.expunge(UIDSet.of(chosen))
     await connection.tell(expunges=True)
-    return Done("EXPUNGE completed", _highest_modseq(selection) if gone else None)
+    return Done("EXPUNGE completed", highest_modseq(selection) if gone else None)
 
 
-def _highest_modseq(selection: Selection) -> bytes | None:
+def highest_modseq(selection: Selection) -> bytes | None:
     """After messages have left the mailbox (RFC 7162 §3.2.7, §3.2.9; RFC 6851 §4.4, which does not ask for QRESYNC)."""
     if not selection.tells_modseqs:
         return None
@@ -122,7 +122,7 @@ async def move(connection: Connection, command: grammar.Move) -> Done:
     if code is not None:
         connection.send(responses.status(b"OK", "moved", code))
     await connection.tell(expunges=True)
-    return Done("MOVE completed", _highest_modseq(selection))
+    return Done("MOVE completed", highest_modseq(selection))
 
 
 def _to_copy(selection: Selection, command: grammar.Copy | grammar.Move) -> list[int]:
