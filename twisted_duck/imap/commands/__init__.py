@@ -63,6 +63,6 @@ TABLE: dict[type, Rule] = {
     grammar.Store: Rule(IN_MAILBOX, message.store),
     grammar.Copy: Rule(IN_MAILBOX, message.copy),
     grammar.Move: Rule(IN_MAILBOX, message.move),
+    grammar.Replace: Rule(IN_MAILBOX, append.replace),
     grammar.Fetch: Rule(IN_MAILBOX, fetch.fetch),
 }
-    grammar.Replace: Rule(IN_MAILBOX, append.replace),
