@@ -56,6 +56,16 @@ class BadSyntax(ClientError):
         self.tag = tag
 
 
+class CompressionActive(BadSyntax):
+    """COMPRESS where that was done already (RFC 4978 §3)."""
+
+    imap = "COMPRESSIONACTIVE"
+
+
+class BrokenStream(ClientError):
+    """What the client sends cannot be read any more: nothing is left but to end the connection."""
+
+
 class WrongState(BadSyntax):
     """A known command in a state where it is not allowed (IMAP answers BAD, RFC 3501 §3)."""
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IPushProducer, ITransport
 from zope.interface import implementer
@@ -29,6 +31,8 @@ class Outflow:
         self._full = False
         self._over = False
         self._waiting: Deferred[None] | None = None
+        #: What becomes of each piece before it is handed on, as it is compressed.
+        self.encode: Callable[[bytes], bytes] | None = None
         #: Bytes handed to the transport.
         self.written = 0
         transport.registerProducer(self, True)  # type: ignore[attr-defined]
@@ -55,6 +59,8 @@ class Outflow:
             self._pieces.clear()
             self._size = 0
             if not self._over:
+                if self.encode is not None:
+                    data = self.encode(data)
                 self.written += len(data)
                 self._transport.write(data)
 

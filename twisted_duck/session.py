@@ -86,7 +86,7 @@ class Session:
     accepted: bool = False
     #: Why the connection ended, once it has, or is bound to.
     closeReason: str | None = None
-    #: Octets of the protocol, those of a TLS below it not counted.
+    #: Octets of the protocol as they were sent: compressed where they are, those of a TLS below not counted.
     bytesIn: int = 0
     bytesOut: int = 0
     commands: int = 0

@@ -38,6 +38,8 @@ class Circumstances:
     may_authenticate: bool = True
     #: SASL mechanisms that may be used now, in the order they are shown.
     mechanisms: tuple[str, ...] = ()
+    #: Whether COMPRESS was given.
+    is_compressing: bool = False
     limits: Limits = attrs.field(factory=Limits)
 
 
@@ -118,6 +120,13 @@ TABLE: tuple[Capability, ...] = (
     Capability("THREAD=ORDEREDSUBJECT", "RFC 5256", "after login"),
     Capability("THREAD=REFERENCES", "RFC 5256", "after login"),
     Capability("I18NLEVEL=1", "RFC 5255 §4", "after login", ICasemapAccount),
+    Capability(
+        "COMPRESS",
+        "RFC 4978",
+        "after login",
+        condition=lambda now: not now.is_compressing,
+        values=lambda now: ("DEFLATE",),
+    ),
     Capability("APPENDLIMIT", "RFC 7889", values=lambda now: (now.limits.message,)),
 )
 

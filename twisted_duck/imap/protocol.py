@@ -30,6 +30,7 @@ from twisted_duck.imap.reading import CommandReader
 from twisted_duck.imap.selection import Selection
 from twisted_duck.interfaces import ICondstoreAccount
 from twisted_duck.sasl import Credentials
+from twisted_duck.wire.deflate import Deflater
 
 
 @attrs.frozen(kw_only=True)
@@ -96,6 +97,9 @@ class IMAP4Protocol(login.LoginConnection):
         reason = self.failed(error, bad=isinstance(error, errors.BadSyntax))
         if self.mid_answer:
             self.abandon(f"an answer could not be finished: {error.message}")
+        if isinstance(error, errors.BrokenStream):
+            self.goodbye(error.message)
+            return
         if isinstance(error, errors.MailboxGone):
             self.goodbye("the selected mailbox was deleted")
             return
@@ -124,6 +128,7 @@ class IMAP4Protocol(login.LoginConnection):
                 can_start_tls=self.can_start_tls,
                 may_authenticate=self.may_authenticate(),
                 mechanisms=self.mechanisms(),
+                is_compressing=self._reader.is_inflating,
                 limits=self.limits,
             )
         )
@@ -132,6 +137,15 @@ class IMAP4Protocol(login.LoginConnection):
         await super().log_in(credentials)
         self.session.state = AUTHENTICATED
         self._reader.logged_in(lambda message, size: append.check(self, message, size))
+
+    def compress(self) -> None:
+        if self._reader.is_inflating:
+            raise errors.CompressionActive("DEFLATE is active already")
+        self.after_answer(self._compress)
+
+    def _compress(self) -> None:
+        self.out.encode = Deflater()
+        self._reader.inflate(self.breathe)
 
     def log_out(self) -> None:
         self.after_answer(lambda: self.end("logout"))

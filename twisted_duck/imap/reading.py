@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable
 
 from twisted_duck import errors
 from twisted_duck.imap import grammar
+from twisted_duck.imap.inflation import Inflation
 from twisted_duck.limits import Limits
 from twisted_duck.spool import Spool
 from twisted_duck.wire.framing import (
@@ -55,16 +56,35 @@ class CommandReader:
         self._check_append: CheckAppend | None = None
         self._parts: list[bytes | grammar.Literal] = []
         self._spools: list[Spool] = []
+        self._inflation: Inflation | None = None
         #: Why the present command cannot be had, although it must be read to its end.
         self._fault: errors.DuckError | None = None
 
     def feed(self, data: bytes) -> None:
-        self._framer.feed(data)
+        (self._inflation or self._framer).feed(data)
 
     @property
     def buffered(self) -> int:
         """Bytes that were fed and not looked at."""
-        return self._framer.buffered
+        waiting = self._inflation.buffered if self._inflation is not None else 0
+        return self._framer.buffered + waiting
+
+    def inflate(self, breathe: Callable[[], Awaitable[None]]) -> None:
+        """What is fed from now on is compressed; `breathe` gives others their turn between pieces of it."""
+        inflation = self._inflation = Inflation(self._framer, self._limits)
+        arrive = self._more
+
+        async def more() -> None:
+            if inflation.more():
+                await breathe()
+            else:
+                await arrive()
+
+        self._more = more
+
+    @property
+    def is_inflating(self) -> bool:
+        return self._inflation is not None
 
     def discard(self) -> None:
         """Forget what was fed and not looked at."""

@@ -177,6 +177,11 @@ class LineFramer:
         self._buffer[:0] = octets
         self._searched = 0
 
+    @property
+    def is_dropping(self) -> bool:
+        """Whether what is fed now still belongs to what was too long or refused."""
+        return self._skipping
+
     def _finish_skipping(self) -> bool:
         """Whether what is to be dropped has ended."""
         if self._skipping:
@@ -249,6 +254,10 @@ class CommandFramer(LineFramer):
         self._literals = 0
         self._remaining = 0
         self._header: LiteralHeader | None = None
+
+    @property
+    def is_dropping(self) -> bool:
+        return super().is_dropping or self._state in (_State.SKIP_LITERAL, _State.SKIP_TEXT)
 
     def discard(self) -> None:
         super().discard()

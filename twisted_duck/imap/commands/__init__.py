@@ -41,6 +41,7 @@ TABLE: dict[type, Rule] = {
     grammar.Authenticate: Rule(BEFORE_LOGIN, session.authenticate),
     grammar.Namespace: Rule(AFTER_LOGIN, session.namespace),
     grammar.Enable: Rule(AFTER_LOGIN, session.enable),
+    grammar.Compress: Rule(AFTER_LOGIN, session.compress),
     grammar.Idle: Rule(AFTER_LOGIN, idle.idle),
     grammar.Select: Rule(AFTER_LOGIN, mailbox.select),
     grammar.Create: Rule(AFTER_LOGIN, mailbox.create),

@@ -79,6 +79,9 @@ class Connection(Protocol):
     async def log_in(self, credentials: Credentials | ScramCredentials) -> None:
         """Fails with AuthenticationFailed, BadSyntax and what the account's realm fails with."""
 
+    def compress(self) -> None:
+        """Compress both ways once the tagged response is out; fails with CompressionActive where that was done already."""
+
     def start_tls(self) -> None:
         """Begin a handshake once the tagged response is out; fails with BadSyntax where there is no TLS to be had."""
 

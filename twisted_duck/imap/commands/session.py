@@ -64,6 +64,12 @@ async def start_tls(connection: Connection, command: grammar.StartTLS) -> Done:
     return Done("begin TLS negotiation now")
 
 
+async def compress(connection: Connection, command: grammar.Compress) -> Done:
+    """RFC 4978 §3.  Nobody's TLS compresses as well: OpenSSL does not, and TLS 1.3 has nothing of the kind."""
+    connection.compress()
+    return Done("DEFLATE is active from here on")
+
+
 async def login(connection: Connection, command: grammar.Login) -> Done:
     """RFC 3501 §6.2.3."""
     connection.check_privacy()

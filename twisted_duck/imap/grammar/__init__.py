@@ -46,6 +46,7 @@ from twisted_duck.imap.grammar.search import (
 from twisted_duck.imap.grammar.session import (
     Authenticate,
     Capability,
+    Compress,
     Enable,
     Id,
     Idle,
@@ -69,6 +70,7 @@ __all__ = [
     "Check",
     "Close",
     "Command",
+    "Compress",
     "Copy",
     "Create",
     "Criterion",

@@ -79,6 +79,11 @@ class Enable:
 
 
 @frozen
+class Compress:
+    """COMPRESS DEFLATE, RFC 4978 §3: there is no other algorithm."""
+
+
+@frozen
 class Idle:
     """IDLE, RFC 2177; the DONE that ends it is a line of its own."""
 
@@ -133,6 +138,13 @@ def enable(cursor: Cursor) -> Enable:
     return Enable(tuple(names))
 
 
+def compress(cursor: Cursor) -> Compress:
+    cursor.space("an algorithm")
+    if cursor.keyword("an algorithm") != "DEFLATE":
+        cursor.refuse("DEFLATE is the only algorithm there is")
+    return Compress()
+
+
 def _readable(text: bytes) -> str:
     return text.decode("utf-8", "replace")
 
@@ -148,4 +160,5 @@ PARSERS: Final[dict[str, Callable[[Cursor], object]]] = {
     "LOGIN": login,
     "ID": identification,
     "ENABLE": enable,
+    "COMPRESS": compress,
 }
