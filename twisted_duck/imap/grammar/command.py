@@ -19,8 +19,6 @@ _TAG = re.compile(rb"[!#$&',\-./0-9:;<=>?@A-Z\[\]^_`a-z|}~]+")
 PARSERS: Final[dict[str, Callable[[Cursor], object]]] = {
     **session.PARSERS,
     **mailbox.PARSERS,
-    **listing.PARSERS,
-    **quota.PARSERS,
     **append.PARSERS,
     **fetch.PARSERS,
     **store.PARSERS,
