@@ -23,6 +23,7 @@ from tests.adapters.application import (
 from tests.contract.base import CYRILLIC, EVERYTHING, MIXED, PLAIN, Contract
 from twisted_duck import errors, search
 from twisted_duck.interfaces import IAccount, IMailbox, IMoveMailbox, IUIDPlusAccount
+from twisted_duck.mime.message import analyse
 from twisted_duck.values import DELETED, FLAGGED, SEEN, UIDSet
 
 
@@ -380,6 +381,21 @@ class ExtendedTests(Adapted):
         key = search.Header("subject", "attached")
         self.assertEqual(list(await mailbox.search(key)), [2])
         self.assertEqual(self.inbox.asked, ["[b'HEADER', b'subject', b'attached']"])
+
+    async def test_there_are_no_words_for_a_moment(self) -> None:
+        self.fill(PLAIN, MIXED)
+        mailbox = await self.account.select("INBOX", True)
+        key = search.Arrived("until", datetime.now(UTC))
+        self.assertEqual(list(await mailbox.search(key)), [1, 2])
+        self.assertNotIn("OLDER", "".join(self.inbox.asked))
+
+    async def test_what_sort_compares_is_read_from_the_message(self) -> None:
+        self.fill(PLAIN, MIXED)
+        mailbox = await self.account.select("INBOX", True)
+        [batch] = [batch async for batch in mailbox.fetch([1, 2], frozenset({"order", "ids"}))]
+        for content, message in zip((PLAIN, MIXED), batch, strict=True):
+            expected = analyse(content)
+            self.assertEqual((message.order, message.ids), (expected.order, expected.ids))
 
     async def test_mailbox_copies_itself(self) -> None:
         await self.account.create("A")

@@ -10,8 +10,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from twisted_duck.imap.view import ExistsNews, ExpungeNews, FlagsNews, View
 from twisted_duck.index import MailboxIndex
-from twisted_duck.search import All, And, Not, Recent, SequenceNumbers, UIDs
-from twisted_duck.sequence import STAR, SequenceSet
+from twisted_duck.search import All, And, Not, Or, Recent, SequenceNumbers, UIDs
+from twisted_duck.sequence import SAVED, STAR, SequenceSet
 from twisted_duck.values import SEEN, Change, Changes, Expunged, UIDSet
 
 SEEN_ONLY = frozenset({SEEN})
@@ -233,6 +233,31 @@ class SetTests(SynchronousTestCase):
         ):
             found = self.view.select(SequenceSet(numbers), uid=uid)
             self.assertEqual(found, expected, (numbers, uid))
+
+    def test_what_was_saved_is_the_same_by_number_and_by_uid(self) -> None:
+        self.assertEqual(self.view.select(SAVED, uid=True), [])
+        self.view.save([8, 4, 5, 10])
+        for uid in (True, False):
+            self.assertEqual(self.view.select(SAVED, uid=uid), [4, 5, 8, 10])
+        self.assertEqual(
+            self.view.resolve(Or(SequenceNumbers(SAVED), UIDs(SAVED))),
+            Or(
+                UIDs(SequenceSet(((4, 5), (8, 8), (10, 10)))),
+                UIDs(SequenceSet(((4, 5), (8, 8), (10, 10)))),
+            ),
+        )
+        self.view.save([])
+        self.assertEqual(self.view.select(SAVED, uid=True), [])
+
+    def test_what_was_saved_and_is_gone_is_not_in_the_way(self) -> None:
+        box = Mailbox(5)
+        view = View(box.index)
+        view.save([2, 3, 4, 5])
+        box.expunge(3)
+        box.append()
+        self.assertEqual(view.select(SAVED, uid=False), [2, 3, 4, 5])
+        view.news(expunges=True)
+        self.assertEqual(view.select(SAVED, uid=False), [2, 4, 5])
 
     def test_an_empty_mailbox_has_no_star(self) -> None:
         view = View(Mailbox(0).index)

@@ -132,20 +132,38 @@ def arguments(value: object) -> list[bytes]:
             return [chosen.to_bytes(), mailbox(name)]
         case grammar.Expunge(uids):
             return [] if uids is None else [uids.to_bytes()]
-        case grammar.Fetch(chosen, wanted, _, since, gone):
+        case grammar.Fetch(chosen, wanted, _, since, gone, page):
             modifiers = [] if since is None else [b"CHANGEDSINCE %d" % since]
             modifiers += [b"VANISHED"] if gone else []
+            modifiers += [] if page is None else [b"PARTIAL " + page.to_bytes()]
             after = [group(modifiers)] if modifiers else []
             return [chosen.to_bytes(), group(map(fetch_item, wanted)), *after]
-        case grammar.Search(key, charset):
+        case grammar.Search(key, charset, _, returns):
             named = [] if charset is None else [b"CHARSET", charset.encode()]
-            return [*named, search_key(key)]
+            return [*returned(returns), *named, search_key(key)]
+        case grammar.Sort(criteria, key, charset, _, returns):
+            by = group(
+                (b"REVERSE " if each.reverse else b"") + each.name.encode() for each in criteria
+            )
+            return [*returned(returns), by, charset.encode(), search_key(key)]
+        case grammar.Thread(algorithm, key, charset):
+            return [algorithm.encode(), charset.encode(), search_key(key)]
         case grammar.Append(name, messages):
             return [mailbox(name), *(word for message in messages for word in arrival(message))]
         case grammar.Replace(replaced, name, message):
             return [replaced.to_bytes(), mailbox(name), *arrival(message)]
         case _:
             return []
+
+
+def returned(returns: grammar.Returns | None) -> list[bytes]:
+    if returns is None:
+        return []
+    names = {"least": b"MIN", "greatest": b"MAX", "all": b"ALL", "count": b"COUNT", "save": b"SAVE"}
+    options = [name for field, name in names.items() if getattr(returns, field)]
+    if returns.partial is not None:
+        options.append(b"PARTIAL " + returns.partial.to_bytes())
+    return [b"RETURN", group(options)]
 
 
 def arrival(message: grammar.AppendArgument) -> list[bytes]:
@@ -200,8 +218,8 @@ def search_key(key: keys.SearchKey) -> bytes:
             return b"%b %b" % (operator.upper().encode(), day(date))
         case keys.SentDate(operator, date):
             return b"SENT%b %b" % (operator.upper().encode(), day(date))
-        case keys.Size(operator, octets):
-            return b"%b %d" % (operator.upper().encode(), octets)
+        case keys.Size(operator, number) | keys.Within(operator, number):
+            return b"%b %d" % (operator.upper().encode(), number)
         case keys.Header(name, text):
             return b"HEADER %b %b" % (astring(name.encode()), astring(text.encode()))
         case keys.Body(text) | keys.Text(text):

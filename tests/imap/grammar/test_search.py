@@ -1,4 +1,4 @@
-"""RFC 3501 §6.4.4."""
+"""RFC 3501 §6.4.4, RFC 4731, RFC 5182, RFC 5256, RFC 9394."""
 
 from __future__ import annotations
 
@@ -6,12 +6,20 @@ import datetime
 
 from attrs import evolve
 
-from tests.imap.grammar.support import GrammarCase
+from tests.imap.grammar.support import GrammarCase, wire_of
 from twisted_duck import search as keys
 from twisted_duck.errors import BadCharset, TooMany
-from twisted_duck.imap.grammar import Search
+from twisted_duck.imap.grammar import (
+    Criterion,
+    Page,
+    Returns,
+    Search,
+    Sort,
+    Thread,
+    Unsearchable,
+)
 from twisted_duck.limits import Limits
-from twisted_duck.sequence import STAR, SequenceSet
+from twisted_duck.sequence import SAVED, STAR, SequenceSet
 
 HAS = keys.HasFlag
 NOT = keys.Not
@@ -150,6 +158,78 @@ class Searches(GrammarCase):
         for name in error.supported:
             self.parse(f"a SEARCH CHARSET {name} TEXT abc")
 
+    def test_what_is_returned(self) -> None:
+        everything = keys.All()
+        self.check_values(
+            {
+                "SEARCH RETURN () ALL": Search(everything, returns=Returns(all=True)),
+                "UID SEARCH return (min SAVE) CHARSET utf-8 ALL": Search(
+                    everything, "UTF-8", uid=True, returns=Returns(least=True, save=True)
+                ),
+                "SEARCH RETURN (PARTIAL 500:400 COUNT MAX MAX) ALL": Search(
+                    everything,
+                    returns=Returns(greatest=True, count=True, partial=Page(500, 400)),
+                ),
+                "SEARCH RETURN (PARTIAL -1:-100) ALL": Search(
+                    everything, returns=Returns(partial=Page(1, 100, from_end=True))
+                ),
+            }
+        )
+
+    def test_sort_and_thread(self) -> None:
+        seen = HAS("\\Seen")
+        date, subject = Criterion("DATE", reverse=True), Criterion("SUBJECT")
+        for line, value in {
+            "SORT (SUBJECT) UTF-8 SEEN": Sort((subject,), seen, "UTF-8"),
+            'UID SORT (reverse date subject) "us-ascii" SEEN': Sort(
+                (date, subject), seen, "US-ASCII", uid=True
+            ),
+            "SORT RETURN (COUNT) (SUBJECT) UTF-8 SEEN": Sort(
+                (subject,), seen, "UTF-8", returns=Returns(count=True)
+            ),
+            "THREAD REFERENCES UTF-8 SEEN": Thread("REFERENCES", seen, "UTF-8"),
+            "uid thread orderedsubject utf-8 SEEN": Thread(
+                "ORDEREDSUBJECT", seen, "UTF-8", uid=True
+            ),
+        }.items():
+            with self.subTest(line=line):
+                command = self.parse(f"a1 {line}")
+                self.assertEqual(command.value, value)
+                self.assertEqual(self.parse(wire_of(command)), command)
+
+    def test_strings_are_in_the_charset_of_the_sort(self) -> None:
+        command = self.parse(b'a SORT (DATE) ISO-8859-1 TEXT "\xf6"')
+        self.assertEqual(command.value, Sort((Criterion("DATE"),), keys.Text("ö"), "ISO-8859-1"))
+        for line in ("SORT (DATE) KLINGON ALL", "THREAD REFERENCES KLINGON ALL"):
+            self.assertRaises(BadCharset, self.parse, f"a {line}")
+
+    def test_what_was_saved(self) -> None:
+        self.check_keys(
+            {
+                "$": keys.SequenceNumbers(SAVED),
+                "UID $": keys.UIDs(SAVED),
+                "OR $ 1": keys.Or(
+                    keys.SequenceNumbers(SAVED), keys.SequenceNumbers(SequenceSet.of(1))
+                ),
+                "KEYWORD $Junk": HAS("$Junk"),
+                "OLDER 1": keys.Within("older", 1),
+                "YOUNGER 4294967295": keys.Within("younger", 2**32 - 1),
+            }
+        )
+
+    def test_a_search_that_can_not_be_saved_is_a_value(self) -> None:
+        for line, error in {
+            "SEARCH RETURN (SAVE) CHARSET KLINGON TEXT {3}\r\nabc (": BadCharset,
+            "UID SORT RETURN (COUNT SAVE) (DATE) KLINGON ALL": BadCharset,
+            f"SEARCH RETURN (SAVE) KEYWORD {'x' * 200}": TooMany,
+        }.items():
+            with self.subTest(line=line):
+                value = self.parse(f"a {line}").value
+                assert isinstance(value, Unsearchable)
+                self.assertIsInstance(value.error, error)
+                without = line.replace("SAVE", "ALL")
+                self.assertRaises(error, self.parse, f"a {without}")
+
     def test_refused(self) -> None:
         self.check_refused(
             {
@@ -179,7 +259,35 @@ class Searches(GrammarCase):
                 "SEARCH UID x": "a message number",
                 "SEARCH 0": "a message number has to be from 1",
                 "SEARCH 1ALL": "a search key",
-                "SEARCH RETURN (COUNT) ALL": "RETURN is no search key",
+                "SEARCH RETURN": "options in parentheses",
+                "SEARCH RETURN COUNT ALL": "'(' and what to return",
+                "SEARCH RETURN (COUNTS) ALL": "COUNTS can't be returned",
+                "SEARCH RETURN (COUNT)ALL": "a search key",
+                "SEARCH RETURN (ALL PARTIAL 1:2) ALL": "exclude each other",
+                "SEARCH RETURN (PARTIAL 1:2 PARTIAL 1:2) ALL": "PARTIAL stands there twice",
+                "SEARCH RETURN (PARTIAL 1) ALL": "':'",
+                "SEARCH RETURN (PARTIAL 1:-2) ALL": "the last of a range",
+                "SEARCH RETURN (PARTIAL -1:2) ALL": "'-'",
+                "SEARCH RETURN (PARTIAL 0:2) ALL": "the first of a range has to be from 1",
+                "SEARCH NOT RETURN (COUNT) ALL": "RETURN is no search key",
+                "SEARCH OLDER 0": "a number of seconds has to be from 1",
+                "SEARCH YOUNGER x": "a number of seconds",
+                "SEARCH $1": "a search key",
+                "SEARCH 1,$": "a message number",
+                "SEARCH UID $,1": "a search key",
+                "SORT": "sort criteria",
+                "SORT DATE UTF-8 ALL": "sort criteria stand in parentheses",
+                "SORT () UTF-8 ALL": "a sort criterion",
+                "SORT (REVERSE) UTF-8 ALL": "a sort criterion",
+                "SORT (REVERSE REVERSE DATE) UTF-8 ALL": "REVERSE is no sort criterion",
+                "SORT (BCC) UTF-8 ALL": "BCC is no sort criterion",
+                "SORT (DATE)": "a charset",
+                "SORT (DATE) UTF-8": "a search key",
+                "SORT RETURN (COUNT) UTF-8 ALL": "'(' and a sort criterion",
+                "THREAD": "a threading algorithm",
+                "THREAD REFS UTF-8 ALL": "REFS is no threading algorithm",
+                "THREAD REFERENCES": "a charset",
+                "UID THREAD REFERENCES UTF-8": "a search key",
                 "SEARCH MODSEQ": "the argument of MODSEQ",
                 "SEARCH MODSEQ x": "a modseq",
                 "SEARCH MODSEQ 9223372036854775808": "a modseq has to be",
