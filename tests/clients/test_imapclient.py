@@ -62,6 +62,31 @@ class IMAPClientTests(ServerTestCase):
         self.assertEqual(client.folder_status("Archive", ["MESSAGES"])[b"MESSAGES"], 2)
         client.logout()
 
+    async def test_sorts_and_threads(self) -> None:
+        await self.blocking(self._sorts_and_threads)
+
+    def _sorts_and_threads(self) -> None:
+        client = self.connect()
+        for name, answered, subject, day in (
+            ("1", "", "pond", 2),
+            ("2", "<1@x>", "Re: pond", 5),
+            ("3", "<1@x>", "=?utf-8?b?UsOpOiDDvGJlcg==?=", 4),
+            ("4", "<gone@x>", "Lake", 3),
+            ("5", "<gone@x>", "Re: [list] lake", 1),
+        ):
+            client.append(
+                "INBOX",
+                f"From: {name}@x\r\nSubject: {subject}\r\nMessage-ID: <{name}@x>\r\n"
+                f"References: {answered}\r\nDate: {day} Jan 2020 12:00 +0000\r\n\r\nquack\r\n",
+            )
+        client.select_folder("INBOX")
+        self.assertEqual(client.sort("SUBJECT REVERSE DATE"), [4, 5, 2, 1, 3])
+        self.assertEqual(client.sort(["REVERSE ARRIVAL", "DATE"], ["TEXT", "ÜBER"]), [3])
+        self.assertEqual(client.sort("DATE", "ALL", "US-ASCII"), [5, 1, 4, 3, 2])
+        self.assertEqual(client.thread(), (((5,), (4,)), (1, (3,), (2,))))
+        self.assertEqual(client.thread("ORDEREDSUBJECT"), ((5, 4), (1, 2), (3,)))
+        client.logout()
+
     async def test_idle_hears_another_session(self) -> None:
         await self.blocking(self._idle)
 

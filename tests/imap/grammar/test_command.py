@@ -18,9 +18,10 @@ from twisted_duck.imap import grammar
 from twisted_duck.imap.grammar import Literal, announced, parse, tag_of
 from twisted_duck.imap.grammar.command import PARSERS
 from twisted_duck.imap.grammar.fetch import label
+from twisted_duck.imap.grammar.search import ALGORITHMS, SORT_KEYS
 from twisted_duck.mime.section import Section
 from twisted_duck.names import canonical
-from twisted_duck.sequence import STAR, SequenceSet
+from twisted_duck.sequence import SAVED, STAR, SequenceSet
 from twisted_duck.values import SYSTEM_FLAGS
 
 
@@ -120,7 +121,7 @@ mailboxes = texts.map(canonical)
 numbers = st.integers(1, 2**32 - 1) | st.just(STAR)
 sets = st.lists(st.tuples(numbers, numbers), min_size=1, max_size=5).map(
     lambda ranges: SequenceSet(tuple(ranges))
-)
+) | st.just(SAVED)
 flags = st.sets(st.sampled_from(SYSTEM_FLAGS) | atoms.map(str.lower), max_size=6).map(frozenset)
 dates = st.dates(datetime.date(1000, 1, 1))
 zones = st.integers(-14 * 60, 14 * 60).map(
@@ -180,6 +181,7 @@ leaves = st.one_of(
     st.builds(keys.InternalDate, st.sampled_from(["before", "on", "since"]), dates),
     st.builds(keys.SentDate, st.sampled_from(["before", "on", "since"]), dates),
     st.builds(keys.Size, st.sampled_from(["larger", "smaller"]), st.integers(0, 2**63 - 1)),
+    st.builds(keys.Within, st.sampled_from(["older", "younger"]), st.integers(1, 2**32 - 1)),
     st.builds(keys.Header, atoms.map(str.lower), texts),
     st.builds(keys.Body, texts),
     st.builds(keys.Text, texts),
@@ -193,6 +195,29 @@ trees = st.recursive(
     ),
     max_leaves=10,
 )
+
+pages = st.builds(grammar.Page, st.integers(1, 2**32 - 1), st.integers(1, 2**32 - 1), st.booleans())
+options = st.builds(
+    grammar.Returns,
+    st.booleans(),
+    st.booleans(),
+    st.just(True),
+    st.booleans(),
+    st.booleans(),
+) | st.builds(
+    grammar.Returns,
+    st.booleans(),
+    st.booleans(),
+    st.just(False),
+    st.booleans(),
+    st.booleans(),
+    pages,
+)
+criteria = st.lists(
+    st.builds(grammar.Criterion, st.sampled_from(sorted(SORT_KEYS)), st.booleans()),
+    min_size=1,
+    max_size=4,
+).map(tuple)
 
 values = st.one_of(
     st.builds(grammar.Login, octets, octets).map(lambda value: ("LOGIN", value)),
@@ -217,11 +242,27 @@ values = st.one_of(
     st.builds(grammar.Move, sets, mailboxes, st.just(True)).map(lambda value: ("UID MOVE", value)),
     st.builds(grammar.Expunge, sets).map(lambda value: ("UID EXPUNGE", value)),
     st.builds(grammar.Fetch, sets, items.map(tuple)).map(lambda value: ("FETCH", value)),
-    st.builds(grammar.Fetch, sets, items.map(tuple), st.just(True), modseqs, st.booleans()).map(
-        lambda value: ("UID FETCH", value)
-    ),
-    st.builds(grammar.Search, trees, st.sampled_from([None, "UTF-8"])).map(
-        lambda value: ("SEARCH", value)
+    st.builds(
+        grammar.Fetch,
+        sets,
+        items.map(tuple),
+        st.just(True),
+        modseqs,
+        st.booleans(),
+        st.none() | pages,
+    ).map(lambda value: ("UID FETCH", value)),
+    st.builds(
+        grammar.Search,
+        trees,
+        st.sampled_from([None, "UTF-8"]),
+        st.just(False),
+        st.none() | options,
+    ).map(lambda value: ("SEARCH", value)),
+    st.builds(
+        grammar.Sort, criteria, trees, st.just("UTF-8"), st.just(True), st.none() | options
+    ).map(lambda value: ("UID SORT", value)),
+    st.builds(grammar.Thread, st.sampled_from(sorted(ALGORITHMS)), trees, st.just("UTF-8")).map(
+        lambda value: ("THREAD", value)
     ),
     st.builds(grammar.Append, mailboxes, st.lists(arrivals, min_size=1, max_size=3).map(tuple)).map(
         lambda value: ("APPEND", value)
@@ -239,6 +280,7 @@ WORDS = [
     *PARSERS,
     *("a", " ", "  ", "(", ")", '"', "\\", "{", "}", "[", "]", "<0.1>", "*", "%", ":", ",", "1"),
     *("\\Seen", "NOT ", "OR ", "TEXT ", "CHARSET ", "BODY[", "BODY.PEEK[1.", "HEADER.FIELDS (x)"),
+    *("$", "RETURN (", "MIN", "PARTIAL -1:", "SAVE", "(DATE) UTF-8 ", "REFERENCES UTF-8 "),
     *("&AOQ-", "&", "INBOX", "=", "NIL", "1-Feb-1994", '"01-Jan-2024 00:00:00 +0000"', "é", "\0"),
 ]
 
