@@ -122,7 +122,7 @@ class SaveDateTests(IMAPCase):
 
 
 @implementer(IRealm)
-class _Realm:
+class Realm:
     def __init__(self, account: Account) -> None:
         self._account = account
 
@@ -136,7 +136,7 @@ class UnknownTests(IMAPCase):
     def make_factory(self, portal: Portal) -> Any:
         account = Account("alice")
         account.mailboxes["INBOX"].addMessage(BytesIO(MESSAGE), (), b"27-Dec-2014 09:00:00 +0000")
-        return super().make_factory(Portal(_Realm(account), [self.store]))
+        return super().make_factory(Portal(Realm(account), [self.store]))
 
     selected = "INBOX"
 

@@ -110,6 +110,7 @@ TABLE: tuple[Capability, ...] = (
     Capability("REPLACE", "RFC 8508", "after login", IReplaceAccount),
     Capability("SPECIAL-USE", "RFC 6154", "after login", ISpecialUseAccount),
     Capability("SAVEDATE", "RFC 8514", "after login"),
+    Capability("PREVIEW", "RFC 8970", "after login"),
     Capability("ESEARCH", "RFC 4731", "after login"),
     Capability("SEARCHRES", "RFC 5182", "after login"),
     Capability("WITHIN", "RFC 5032", "after login"),

@@ -303,7 +303,7 @@ class AdaptedMailbox:
     async def select(self, leaf: SearchKey, uids: Sequence[int]) -> set[int]:
         """`twisted_duck.matching.Leaves`."""
         match leaf:
-            case search.SaveDateSupported():
+            case search.SaveDateSupported() | search.EmailID() | search.ThreadID():
                 return set()
             case search.SaveDate(operator, day):
                 # What the provider doesn't know is asked as RFC 8514 §4.3 has it.

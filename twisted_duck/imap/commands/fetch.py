@@ -28,7 +28,7 @@ from twisted_duck.imap.commands.sections import Pause, say_section
 from twisted_duck.imap.grammar import Attribute, BinarySize, FetchBinary, FetchBody, FetchContent
 from twisted_duck.imap.resync import LAST_UID, agreed, changed_since, vanished
 from twisted_duck.imap.selection import BATCH, Selection
-from twisted_duck.interfaces import IQResyncMailbox
+from twisted_duck.interfaces import IObjectIDAccount, IQResyncMailbox
 from twisted_duck.sequence import SequenceSet
 from twisted_duck.values import SEEN, FetchWant, FlagChange, Flags, MessageData, UIDSet
 
@@ -72,6 +72,22 @@ def _save_date(row: Row) -> bytes:
     return b"SAVEDATE " + (b"NIL" if saved is None else responses.date_time(saved))
 
 
+def _email_id(row: Row) -> bytes:
+    assert row.data is not None and row.data.email_id is not None
+    return b"EMAILID (%b)" % row.data.email_id.encode("ascii")
+
+
+def _thread_id(row: Row) -> bytes:
+    assert row.data is not None and row.data.thread_id is not None
+    return b"THREADID (%b)" % row.data.thread_id.encode("ascii")
+
+
+def _preview(row: Row) -> bytes:
+    assert row.data is not None
+    preview = row.data.preview
+    return b"PREVIEW " + responses.nstring(None if preview is None else preview.encode())
+
+
 def _size(row: Row) -> bytes:
     assert row.data is not None and row.data.size is not None
     return b"RFC822.SIZE %d" % row.data.size
@@ -99,6 +115,10 @@ ATTRIBUTES: dict[Attribute, tuple[FetchWant | None, Callable[[Row], bytes]]] = {
     Attribute.MODSEQ: (None, _modseq),
     Attribute.INTERNALDATE: ("date", _internal_date),
     Attribute.SAVEDATE: ("saved", _save_date),
+    Attribute.EMAILID: ("email id", _email_id),
+    Attribute.THREADID: ("thread id", _thread_id),
+    Attribute.PREVIEW: ("preview", _preview),
+    Attribute.PREVIEW_LAZY: ("ready preview", _preview),
     Attribute.RFC822_SIZE: ("size", _size),
     Attribute.ENVELOPE: ("envelope", _envelope),
     Attribute.BODY: ("body", _body),
@@ -171,6 +191,10 @@ async def fetch(connection: Connection, command: grammar.Fetch) -> Done:
         raise BadSyntax("QRESYNC has to be enabled first")
     if since is not None or Attribute.MODSEQ in command.items:
         use_modseqs(connection, selection)
+    if not IObjectIDAccount.providedBy(connection.account):
+        for item in (Attribute.EMAILID, Attribute.THREADID):
+            if item in command.items:
+                raise BadSyntax(f"{item.value} is not known of these mailboxes")
     numbers = command.set
     if command.page is not None:
         # First the page, then what was changed on it (RFC 9394 §3.4).

@@ -1,4 +1,5 @@
-"""FETCH and UID FETCH: RFC 3501 §6.4.5, §6.4.8; RFC 7162 §3.1.4, §3.2.6; RFC 8514 §4.2."""
+"""FETCH and UID FETCH: RFC 3501 §6.4.5, §6.4.8; RFC 7162 §3.1.4, §3.2.6; RFC 8474 §5.3; RFC 8514 §4.2;
+RFC 8970 §6."""
 
 from __future__ import annotations
 
@@ -23,6 +24,7 @@ from twisted_duck.mime.section import Section, SectionText
 from twisted_duck.sequence import SequenceSet
 
 _NAME = re.compile(rb"[A-Za-z0-9.]+")
+_LAZY = re.compile(rb" \(LAZY(?: LAZY)*\)", re.IGNORECASE)
 _FIELD = re.compile(rb"[\x20-\x7e]+")
 
 
@@ -36,6 +38,11 @@ class Attribute(enum.Enum):
     UID = "UID"
     INTERNALDATE = "INTERNALDATE"
     SAVEDATE = "SAVEDATE"
+    EMAILID = "EMAILID"
+    THREADID = "THREADID"
+    PREVIEW = "PREVIEW"
+    #: If it is at hand.
+    PREVIEW_LAZY = "PREVIEW (LAZY)"
     RFC822_SIZE = "RFC822.SIZE"
     ENVELOPE = "ENVELOPE"
     BODY = "BODY"
@@ -159,6 +166,9 @@ def fetch(cursor: Cursor, *, uid: bool = False) -> Fetch:
     if len(items) > cursor.limits.fetch_items:
         raise TooMany(f"more than {cursor.limits.fetch_items} items in one FETCH")
     unique = tuple(dict.fromkeys(items))
+    if Attribute.PREVIEW in unique:
+        # It is told once, and not as if nobody were in a hurry.
+        unique = tuple(item for item in unique if item is not Attribute.PREVIEW_LAZY)
     if not cursor.take(b" "):
         return Fetch(chosen, unique, uid)
     readers = {"CHANGEDSINCE": modseq, "VANISHED": lambda cursor: True, "PARTIAL": partial}
@@ -194,6 +204,8 @@ def _named(cursor: Cursor, name: str) -> FetchItem:
     item = _ITEMS.get(name)
     if item is None:
         cursor.refuse(f"{name[:40]} can't be fetched")
+    if item is Attribute.PREVIEW and cursor.match(_LAZY):
+        return Attribute.PREVIEW_LAZY
     return item
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any, Final, TypeVar
 
@@ -22,6 +23,8 @@ from twisted_duck.search import SearchKey
 from twisted_duck.values import ANSWERED, DELETED, DRAFT, FLAGGED, SEEN
 
 T = TypeVar("T")
+
+_OBJECT_ID = re.compile(rb"[A-Za-z0-9_-]{1,255}(?![A-Za-z0-9_-])")
 
 CHARSETS: Final[dict[str, str]] = {
     "US-ASCII": "ascii",
@@ -360,6 +363,13 @@ class _Reader:
         """RFC 5032 §3."""
         return self.cursor.number("a number of seconds", 1)
 
+    def object_id(self) -> str:
+        """RFC 8474 §7."""
+        found = self.cursor.match(_OBJECT_ID)
+        if found is None:
+            self.cursor.fail("an object identifier")
+        return found[0].decode("ascii")
+
     def octets(self) -> int:
         return self.cursor.number("a number of octets", 0, NUMBER64_MAX)
 
@@ -395,6 +405,8 @@ _WITH_ARGUMENT: Final[dict[str, Callable[[_Reader], SearchKey]]] = {
     "SAVEDBEFORE": _saved("before"),
     "SAVEDON": _saved("on"),
     "SAVEDSINCE": _saved("since"),
+    "EMAILID": lambda reader: keys.EmailID(reader.object_id()),
+    "THREADID": lambda reader: keys.ThreadID(reader.object_id()),
     "OLDER": lambda reader: keys.Within("older", reader.interval()),
     "YOUNGER": lambda reader: keys.Within("younger", reader.interval()),
     "SENTBEFORE": _sent("before"),
