@@ -53,7 +53,7 @@ async def place(
     known: dict[int, ObjectId] = {}
     holders: Counter[int] = Counter()
     for body in bodies:
-        thread = body.get("thread", body["_id"])
+        thread: ObjectId = body["thread"] if "thread" in body else body["_id"]
         for key in asked.intersection(body["threads"]):
             holders[key] += 1
             # There may be two threads that a message refers to which came later than both: the older one has it.
