@@ -136,6 +136,23 @@ class ReturnTests(SearchCase):
             S: a3 OK ...
         """)
 
+    def test_message_numbers_hold_while_they_are_searched_for(self) -> None:
+        for n, command in enumerate(
+            ("SEARCH", "SORT (ARRIVAL) UTF-8", "THREAD REFERENCES UTF-8"), 1
+        ):
+            client = self.client(f"numbers {n}")
+            client.say("a0 ENABLE QRESYNC")
+            client.heard()
+            self.do_expunge([2, 3, 5][n - 1])
+            # RFC 7162 §3.2.10.2: not even where the answer tells UIDs.
+            for criteria in ("1:*", "OR 1 DRAFT", "NOT (UID 7 1)"):
+                said = client.say(f"a1 UID {command} {criteria}")
+                self.assertEqual([line for line in said if "VANISHED" in line], [], criteria)
+            # In `$` there are UIDs; RFC 5182 §2.1.
+            client.say("a2 SEARCH RETURN (SAVE) ALL")
+            said = client.say(f"a3 UID {command} $")
+            self.assertIn(f"* VANISHED {[2, 3, 5][n - 1]}", said)
+
     def test_rev2(self) -> None:
         self.client().protocol.enabled.rev2 = True
         self.transcript(r"""

@@ -9,7 +9,7 @@ from twisted_duck.imap import grammar, responses
 from twisted_duck.imap.commands.base import Connection, Done, selected, use_modseqs
 from twisted_duck.imap.grammar import Returns
 from twisted_duck.imap.selection import Selection
-from twisted_duck.search import ModSeq, SearchKey, at, walk
+from twisted_duck.search import ModSeq, SearchKey, SequenceNumbers, at, walk
 from twisted_duck.values import compact
 
 
@@ -34,7 +34,7 @@ async def search(connection: Connection, command: grammar.Search) -> Done:
         connection.send(responses.search(numbers, most))
     else:
         tell(connection, returns, found, numbers, uid=command.uid, modseqs=about_modseqs)
-    await connection.tell(expunges=command.uid)
+    await connection.tell(expunges=may_renumber(command))
     return Done("SEARCH completed")
 
 
@@ -42,6 +42,16 @@ async def unsearchable(connection: Connection, command: grammar.Unsearchable) ->
     """RFC 5182 §2.1: a search that was to be saved, and failed, leaves nothing saved."""
     selected(connection).view.save(())
     raise command.error
+
+
+def may_renumber(command: grammar.Search | grammar.Sort | grammar.Thread) -> bool:
+    """Whether the client may be told of expunges with the answer: it sent no message numbers, and is told none.
+
+    RFC 7162 §3.2.10.2 says so of VANISHED; a client that has sent its next command already is misled by EXPUNGE as well.
+    """
+    return command.uid and not any(
+        isinstance(each, SequenceNumbers) and not each.set.saved for each in walk(command.key)
+    )
 
 
 def asks_for_modseqs(key: SearchKey) -> bool:

@@ -7,7 +7,14 @@ from collections.abc import Sequence
 from twisted_duck.errors import BadSyntax, DuckError, TooMany
 from twisted_duck.imap import grammar, responses
 from twisted_duck.imap.commands.base import Connection, Done, selected
-from twisted_duck.imap.commands.search import asks_for_modseqs, find, forget, highest, tell
+from twisted_duck.imap.commands.search import (
+    asks_for_modseqs,
+    find,
+    forget,
+    highest,
+    may_renumber,
+    tell,
+)
 from twisted_duck.imap.sorting import Sorting
 
 #: Messages that are put into their place between two pauses.
@@ -34,7 +41,7 @@ async def sort(connection: Connection, command: grammar.Sort) -> Done:
         connection.send(responses.sort(numbers, most))
     else:
         tell(connection, command.returns, found, numbers, uid=command.uid, modseqs=modseqs)
-    await connection.tell(expunges=command.uid)
+    await connection.tell(expunges=may_renumber(command))
     return Done("SORT completed")
 
 

@@ -6,7 +6,7 @@ from typing import Final
 
 from twisted_duck.imap import grammar, responses
 from twisted_duck.imap.commands.base import Connection, Done, selected
-from twisted_duck.imap.commands.search import find
+from twisted_duck.imap.commands.search import find, may_renumber
 from twisted_duck.imap.commands.sort import check_size
 from twisted_duck.imap.sorting import sent
 from twisted_duck.imap.threads import ALGORITHMS
@@ -36,5 +36,5 @@ async def thread(connection: Connection, command: grammar.Thread) -> Done:
         if not len(pieces) % _AT_ONCE:
             await connection.breathe()
     connection.send(responses.thread(pieces))
-    await connection.tell(expunges=command.uid)
+    await connection.tell(expunges=may_renumber(command))
     return Done("THREAD completed")
