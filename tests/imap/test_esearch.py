@@ -342,6 +342,15 @@ class SavedTests(SearchCase):
             S: a4 OK FETCH completed
         """)
 
+    def test_what_is_expunged_is_not_copied(self) -> None:
+        self.client().say("a1 SEARCH RETURN (SAVE) 1:2")
+        self.do_expunge(3)
+        self.transcript(r"""
+            C: a2 COPY $ Archive
+            S: * 2 EXPUNGE
+            S: a2 OK [COPYUID ... 2 1] COPY completed
+        """)
+
     def test_what_arrives_does_not_enter_it(self) -> None:
         self.client().say("a1 SEARCH RETURN (SAVE) ALL")
         self.deliver("INBOX", MESSAGES[0])

@@ -129,11 +129,11 @@ def _to_copy(selection: Selection, command: grammar.Copy | grammar.Move) -> list
     """The UIDs to be copied, which are all alive as far as this process knows.
 
     A UID of a message that is gone is left out (RFC 3501 §6.4.8).  A sequence number of one is not: the client means a
-    message that it still sees, and all or none are copied.
+    message that it still sees, and all or none are copied.  `$` has lost it when it went (RFC 5182 §2.1).
     """
     uids = choose(selection.view, command.set, uid=command.uid)
     alive = living(selection.mailbox.index, uids)
-    if len(alive) < len(uids) and not command.uid:
+    if len(alive) < len(uids) and not (command.uid or command.set.saved):
         raise ExpungeIssued("some of the messages do not exist any more")
     return alive
 
