@@ -1,0 +1,27 @@
+"""Runs the machine against two server processes on one database."""
+
+from __future__ import annotations
+
+from hypothesis import seed, settings
+from hypothesis.stateful import run_state_machine_as_test
+
+from tests.clients.server import ServerTestCase
+from tests.model.machine import Machine, World
+
+
+class ModelCase(ServerTestCase):
+    async def run_machine(self, how: settings, number: int | None = None) -> World:
+        """With `number` as the seed, if there is one."""
+        other = await self.start()
+        world = World([self.server.ports["imaps"], other.ports["imaps"]])
+        machine = type("BoundMachine", (Machine,), {"world": world})
+        if number is not None:
+            machine = seed(number)(machine)
+        try:
+            await self.blocking(lambda: run_state_machine_as_test(machine, settings=how))
+        except AssertionError as error:
+            error.add_note("The last that was said:\n" + "\n".join(world.transcript))
+            raise
+        finally:
+            world.close()
+        return world

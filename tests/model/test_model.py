@@ -1,0 +1,27 @@
+"""The model, for some hundred steps that are always the same."""
+
+from __future__ import annotations
+
+from hypothesis import HealthCheck, Phase, settings
+
+from tests.model.running import ModelCase
+
+SHORT = settings(
+    max_examples=5,
+    stateful_step_count=60,
+    derandomize=True,
+    deadline=None,
+    database=None,
+    # To find a shorter way to the same failure would take minutes: the long run does that.
+    phases=(Phase.generate,),
+    suppress_health_check=list(HealthCheck),
+)
+
+
+class ModelTests(ModelCase):
+    timeout = 120
+
+    async def test_whatever_six_sessions_do_in_two_processes(self) -> None:
+        world = await self.run_machine(SHORT)
+        self.assertEqual(world.steps, 300)
+        self.assertGreater(world.races, 3)
