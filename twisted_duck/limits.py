@@ -33,10 +33,11 @@ class Limits:
     search_depth: int = 64
     #: Keys in one SEARCH: each may have to look at every message.
     search_keys: int = 1_000
-    #: Criteria of one SORT: there are nine, and REVERSE.
+    #: Criteria of one SORT: there are nine.
     sort_criteria: int = 20
-    #: Messages that one SORT or THREAD may find: some 400 bytes of each are held until all are there.
-    sort_messages: int = 250_000
+    #: Bytes of what one SORT or THREAD compares, all of which is held until it is done: half a million messages, some
+    #: 50,000 with the longest of subjects and names.
+    sort_memory: int = 128 * MIB
     #: Messages that are not there, and that those of one THREAD refer to: 200 bytes each.
     thread_missing: int = 250_000
     #: Items in one FETCH: each may be a slice of the message, so that one line could ask for it thousands of times.

@@ -204,14 +204,14 @@ class ESortTests(SortCase):
 
 
 class BoundTests(SortCase):
-    limits = evolve(Limits(), sort_messages=3, sort_criteria=2)
+    limits = evolve(Limits(), sort_memory=1_200, sort_criteria=2)
 
     def test_too_many_messages(self) -> None:
         self.transcript("""
-            C: a1 SORT (DATE) UTF-8 ALL
-            S: a1 NO [LIMIT] more than 3 messages were found...
+            C: a1 SORT (DATE DISPLAYFROM) UTF-8 ALL
+            S: a1 NO [LIMIT] so many messages can't be put in order at once...
             C: a2 THREAD REFERENCES UTF-8 ALL
-            S: a2 NO [LIMIT] more than 3 messages were found...
+            S: a2 NO [LIMIT] so many messages can't be put in order at once...
             C: a3 SORT (DATE) UTF-8 1:3
             S: * SORT 3 2 1
             S: a3 OK ...

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from sys import getsizeof
 from typing import Final, TypeAlias
 
 import attrs
@@ -16,6 +17,8 @@ from twisted_duck.collation import descending
 from twisted_duck.imap.grammar import Criterion
 from twisted_duck.values import FetchWant, MessageData, Order
 
+#: Bytes that a message takes besides what is compared.
+OVERHEAD: Final = 150
 Key: TypeAlias = tuple[int | str | bytes, ...]
 
 
@@ -62,6 +65,8 @@ class Sorting:
     """Messages that are being sorted."""
 
     criteria: Sequence[Criterion]
+    #: Bytes that are held, roughly.
+    held: int = attrs.field(default=0, init=False)
     _runs: list[list[Key]] = attrs.field(factory=list, init=False)
 
     @property
@@ -75,12 +80,12 @@ class Sorting:
     def _key(self, data: MessageData) -> Key:
         values: list[int | str | bytes] = []
         for criterion in self.criteria:
-            value = CRITERIA[criterion.name][1](data)
+            value: int | str | bytes = CRITERIA[criterion.name][1](data)
             if criterion.reverse:
-                value_down = -value if isinstance(value, int) else descending(value)
-                values.append(value_down)
-            else:
-                values.append(value)
+                value = -value if isinstance(value, int) else descending(str(value))
+            values.append(value)
+            self.held += getsizeof(value)
+        self.held += OVERHEAD
         # Numbers of messages ascend as their UIDs do, REVERSE or not.
         return (*values, data.uid)
 

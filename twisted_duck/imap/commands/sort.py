@@ -46,10 +46,11 @@ async def sort(connection: Connection, command: grammar.Sort) -> Done:
 
 
 async def _sorted(connection: Connection, command: grammar.Sort) -> list[int]:
-    uids = check_size(connection, await find(connection, command.key))
+    uids = await find(connection, command.key)
     sorting = Sorting(command.criteria)
     async for batch in selected(connection).mailbox.fetch(uids, sorting.wants):
         sorting.add(batch)
+        check(connection, sorting.held)
         await connection.breathe()
     found: list[int] = []
     for uid in sorting.uids():
@@ -59,9 +60,7 @@ async def _sorted(connection: Connection, command: grammar.Sort) -> list[int]:
     return found
 
 
-def check_size(connection: Connection, uids: Sequence[int]) -> Sequence[int]:
-    """Fails with TooMany where these are more than may be sorted."""
-    most = connection.limits.sort_messages
-    if len(uids) > most:
-        raise TooMany(f"more than {most} messages were found: ask for fewer at a time")
-    return uids
+def check(connection: Connection, held: int) -> None:
+    """Fails with TooMany where more bytes are held than may be."""
+    if held > connection.limits.sort_memory:
+        raise TooMany("so many messages can't be put in order at once: ask for fewer")
