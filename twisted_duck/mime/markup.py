@@ -20,9 +20,9 @@ _SPACE = re.compile(r"[ \t\r\n\f]+")
 #: Digits of a number that stands for a character; Unicode needs seven.
 _LONG_NUMBER = re.compile(r"&#(?:[0-9]{8}|[xX][0-9a-fA-F]{8})[0-9a-fA-F]*+;?")
 
-#: Elements of which the text is no text.
+#: Elements of which the text is no text, and how each ends (what begins with two certain characters is found soonest).
 _UNSEEN: Final = {
-    name: re.compile(rf"</{name}[\s/>]", re.IGNORECASE)
+    name: re.compile("</" + "".join(f"[{c}{c.upper()}]" for c in name) + r"[\s/>]")
     for name in ("script", "style", "title", "template", "textarea", "iframe", "xml")
 }
 _LINES: Final = (

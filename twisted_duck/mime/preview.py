@@ -152,6 +152,8 @@ def _told(lines: Iterator[str], most: int) -> str:
 
 def _visible(line: str) -> str:
     """The words of a line, with a space between two of them."""
+    if line.isascii() and line.isprintable():
+        return " ".join(line.split())
     words = _UNSEEN.sub("", line).split()
     return " ".join(word for word in words if _NOTHING.sub("", word))
 
