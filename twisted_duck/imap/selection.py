@@ -116,10 +116,18 @@ class Selection:
             case ExpungeNews(number):
                 return responses.expunge(number)
             case ExistsNews(exists, recent):
-                return responses.exists(exists) + responses.recent(recent)
+                said = responses.exists(exists)
+                return said if self._enabled.rev2 else said + responses.recent(recent)
             case FlagsNews(number, uid, modseq, flags):
-                said = responses.flags_of(flags, self.view.is_recent(uid))
+                said = responses.flags_of(flags, self.is_recent(uid))
                 return self.say_fetch(number, uid, modseq, b"FLAGS " + said)
+
+    def is_recent(self, uid: int) -> bool:
+        """Whether the client is told that a message is \\Recent, which IMAP4rev2 has not (RFC 9051, Appendix A).
+
+        Messages are claimed all the same: other sessions are not the first ones to hear of them.
+        """
+        return not self._enabled.rev2 and self.view.is_recent(uid)
 
     # --- RFC 7162 -----------------------------------------------------------------------------------------------------
 
@@ -136,8 +144,9 @@ class Selection:
     def say_fetch(
         self, number: int, uid: int, modseq: int, *items: bytes, with_uid: bool = False
     ) -> bytes:
-        """A FETCH response that nobody asked for item by item."""
-        before = (b"UID %d" % uid,) if with_uid or self.tells_modseqs else ()
+        """A FETCH response that nobody asked for item by item: in IMAP4rev2 it has a UID (RFC 9051 §7.5.2)."""
+        with_uid = with_uid or self.tells_modseqs or self._enabled.rev2
+        before = (b"UID %d" % uid,) if with_uid else ()
         after: tuple[bytes, ...] = ()
         if self.tells_modseqs:
             self.told(modseq)

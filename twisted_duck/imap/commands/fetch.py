@@ -294,7 +294,7 @@ def _rows(selection: Selection, uids: Sequence[int], found: dict[int, MessageDat
     """The messages that live, as they are now: the index may move as soon as somebody is waited for."""
     view = selection.view
     numbers = {uid: number for number, uid in view.numbered(uids)}
-    is_recent = view.is_recent if view.has_recent else lambda uid: False
+    is_recent = selection.is_recent if view.has_recent else lambda uid: False
     rows = [
         Row(numbers[uid], uid, flags, modseq, is_recent(uid), found.get(uid))
         for uid, modseq, flags in selection.mailbox.index.rows(uids)

@@ -91,7 +91,7 @@ async def _tell_stored(
             items = (
                 ()
                 if command.silent
-                else (b"FLAGS " + responses.flags_of(flags, view.is_recent(each)),)
+                else (b"FLAGS " + responses.flags_of(flags, selection.is_recent(each)),)
             )
             said = selection.say_fetch(number, each, modseq, *items, with_uid=command.uid)
             connection.send(said)
