@@ -129,7 +129,7 @@ class ParseTests(SynchronousTestCase):
         self.refused("501 5.5.4", mail + "=1", mail + "A==", mail + "A  B", mail + "-A")
         self.refused("555 5.5.4", mail + "RET=FULL", mail + "AUTH=<>", mail + "SIZE=1 X")
         self.refused("555 5.5.4", "RCPT TO:<a@b.example> NOTIFY=NEVER")
-        self.refused("501 5.5.4", "MAIL FROM:<ä@b.example>", "MAIL FROM:<a@ä.example> SIZE=1")
+        self.refused("550 5.6.7", "MAIL FROM:<ä@b.example>", "MAIL FROM:<a@ä.example> SIZE=1")
 
     @given(
         st.binary()

@@ -264,12 +264,25 @@ class ChunkTests(LMTPCase):
             S: 250 2.1.0 ...
             C: RCPT TO:<x@example.org>
             S: 550 5.1.1 ...
-            C: BDAT 6 LAST
+            C: BDAT 6
             C: QUIT
             S: 503 5.5.1 there is no recipient
             C: NOOP
             S: 250 2.0.0 ...
         """)
+
+    def test_the_last_chunk_for_nobody_has_no_reply(self) -> None:
+        """RFC 2033 §4.3: one for each recipient that was accepted, and so none."""
+        client = self.client()
+        client.say("MAIL FROM:<>")
+        client.say("RCPT TO:<x@example.org>")
+        client.send(b"BDAT 6 LAST\r\nQUIT\r\n")
+        self.assertEqual(client.heard(), b"")
+        # The transaction is over, and another chunk is behind the last one.
+        self.assertEqual(client.protocol.session.state, "READY")
+        client.send(b"BDAT 6 LAST\r\nQUIT\r\n")
+        self.assertEqual(client.heard()[:9], b"503 5.5.1")
+        self.begin()
 
     def test_rset_forgets_chunks(self) -> None:
         self.begin()

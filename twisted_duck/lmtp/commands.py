@@ -163,12 +163,16 @@ async def data(connection: LMTPProtocol, command: grammar.Data) -> None:
 async def bdat(connection: LMTPProtocol, command: grammar.Bdat) -> None:
     """RFC 3030 §2: the octets are read whatever is to be said of them.
 
-    A chunk that fails ends the transaction; only to the last one of a transaction there is a reply for each recipient.
+    A chunk that fails ends the transaction; only to the last one of a transaction there is a reply for each recipient, so
+    that there is none at all where MAIL was taken and no recipient was (RFC 2033 §4.3).
     """
     try:
         intake = _begin(connection)
     except WrongState:
         await _chunk(connection, command.size)
+        if command.last and connection.transaction is not None:
+            connection.reset()
+            return
         raise
     transaction = _transaction(connection)
     intake.expect(command.size)

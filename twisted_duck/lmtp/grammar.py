@@ -22,6 +22,12 @@ class BadArgument(BadSyntax):
     smtp = "501 5.5.4"
 
 
+class SenderNeedsUTF8(BadArgument):
+    """A sender that is not ASCII, in a transaction that was not begun so (RFC 6531 §3.5)."""
+
+    smtp = "550 5.6.7"
+
+
 class BadParameter(BadSyntax):
     """MAIL or RCPT with a parameter that was not offered (RFC 5321 §4.1.1.11)."""
 
@@ -166,7 +172,7 @@ def _mail(argument: str) -> Mail:
             case _:
                 raise BadParameter("MAIL has a parameter that was not offered")
     if sender is not None and not sender.is_ascii and not utf8:
-        raise BadArgument("an address that is not ASCII needs SMTPUTF8")
+        raise SenderNeedsUTF8("an address that is not ASCII needs SMTPUTF8")
     return Mail(sender, size, body, utf8)
 
 
