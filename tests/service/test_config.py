@@ -51,6 +51,8 @@ class FileTests(Case):
             [auth]
             cleartext = "loopback"
             scram = true
+            [imap]
+            utf8 = true
             [pop3]
             delete = "trash"
             retr_sets_seen = true
@@ -78,6 +80,7 @@ class FileTests(Case):
         self.assertEqual(settings.key, Path("/etc/key.pem"))
         self.assertEqual(settings.cleartext_auth, "loopback")
         self.assertTrue(settings.scram)
+        self.assertTrue(settings.imap_utf8)
         self.assertEqual((settings.pop3_delete, settings.pop3_retr_sets_seen), ("trash", True))
         self.assertEqual(
             (settings.lmtp_starttls, settings.lmtp_ignore_dots, settings.lmtp_hostname),
@@ -102,6 +105,7 @@ class FileTests(Case):
         self.assertIsNone(settings.mongo_uri)
         self.assertEqual(settings.cleartext_auth, "never")
         self.assertFalse(settings.scram)
+        self.assertFalse(settings.imap_utf8)
         self.assertEqual(settings.limits, Limits())
 
     def test_command_line_wins(self) -> None:

@@ -40,6 +40,8 @@ class Circumstances:
     mechanisms: tuple[str, ...] = ()
     #: Whether COMPRESS was given.
     is_compressing: bool = False
+    #: Whether UTF8=ACCEPT is wanted.
+    utf8: bool = False
     limits: Limits = attrs.field(factory=Limits)
 
 
@@ -105,6 +107,7 @@ TABLE: tuple[Capability, ...] = (
     Capability("CONDSTORE", "RFC 7162 §3.1", "after login", ICondstoreAccount),
     Capability("QRESYNC", "RFC 7162 §3.2", "after login", ICondstoreAccount),
     Capability("BINARY", "RFC 3516", "after login"),
+    Capability("UTF8=ACCEPT", "RFC 6855", "after login", condition=lambda now: now.utf8),
     Capability("MULTIAPPEND", "RFC 3502", "after login", IMultiAppendAccount),
     Capability("MOVE", "RFC 6851", "after login", IMoveAccount),
     Capability("REPLACE", "RFC 8508", "after login", IReplaceAccount),

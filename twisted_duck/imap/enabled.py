@@ -1,4 +1,4 @@
-"""What a client has switched on for the rest of its connection (RFC 5161; RFC 7162 §3.1, §3.2.3)."""
+"""What a client has switched on for the rest of its connection (RFC 5161; RFC 7162 §3.1, §3.2.3; RFC 6855 §3)."""
 
 from __future__ import annotations
 
@@ -28,8 +28,13 @@ def _qresync(enabled: Enabled) -> None:
     enabled.condstore = enabled.qresync = True
 
 
+def _utf8(enabled: Enabled) -> None:
+    enabled.utf8 = True
+
+
 #: What ENABLE takes, where the capability of that name is there.
 EXTENSIONS: Final[dict[str, Callable[[Enabled], None]]] = {
     "CONDSTORE": _condstore,
     "QRESYNC": _qresync,
+    "UTF8=ACCEPT": _utf8,
 }

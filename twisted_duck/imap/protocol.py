@@ -37,6 +37,8 @@ from twisted_duck.wire.deflate import Deflater
 class Settings(login.Settings):
     #: Where long messages are kept while they arrive; None for the system's folder.
     spool_directory: str | None = None
+    #: Whether UTF8=ACCEPT is offered (RFC 6855).
+    utf8: bool = False
 
 
 class IMAP4Protocol(login.LoginConnection):
@@ -50,14 +52,15 @@ class IMAP4Protocol(login.LoginConnection):
     settings: Settings
 
     def __init__(self, settings: Settings) -> None:
+        self.enabled = Enabled()
         self._reader = CommandReader(
             settings.limits,
             more=self.sleep,
             go_ahead=lambda: self.send(responses.continuation()),
+            enabled=self.enabled,
             spool_directory=settings.spool_directory,
         )
         super().__init__(settings, self._reader, idle=settings.limits.idle_after_login)
-        self.enabled = Enabled()
         self.selection: Selection | None = None
         #: Whether the selected mailbox has moved since somebody last waited for that.
         self._moved = False
@@ -129,6 +132,7 @@ class IMAP4Protocol(login.LoginConnection):
                 may_authenticate=self.may_authenticate(),
                 mechanisms=self.mechanisms(),
                 is_compressing=self._reader.is_inflating,
+                utf8=self.settings.utf8,
                 limits=self.limits,
             )
         )

@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable
 
 from twisted_duck import errors
 from twisted_duck.imap import grammar
+from twisted_duck.imap.enabled import Enabled
 from twisted_duck.imap.inflation import Inflation
 from twisted_duck.limits import Limits
 from twisted_duck.spool import Spool
@@ -42,15 +43,18 @@ class CommandReader:
         *,
         more: Callable[[], Awaitable[None]],
         go_ahead: Callable[[], None],
+        enabled: Enabled,
         spool_directory: str | None = None,
     ) -> None:
         """
         @param more: waits until something was fed
         @param go_ahead: tells the client to send the literal it announced
+        @param enabled: what the client has enabled; looked at for each command
         """
         self._limits = limits
         self._more = more
         self._go_ahead = go_ahead
+        self._enabled = enabled
         self._spool_directory = spool_directory
         self._framer = CommandFramer(FrameLimits.before_login(limits))
         self._check_append: CheckAppend | None = None
@@ -132,7 +136,7 @@ class CommandReader:
                 case EndOfCommand():
                     if self._fault is not None:
                         raise self._fault
-                    return grammar.parse(self._parts, self._limits)
+                    return grammar.parse(self._parts, self._limits, utf8=self._enabled.utf8)
                 case TooLong(what, head):
                     self._parts.append(head)
                     raise errors.BadSyntax(f"too long: the limit of the {what} was reached")
@@ -161,7 +165,7 @@ class CommandReader:
 
     async def _is_message(self, header: LiteralHeader) -> bool:
         """Whether it is a message to be stored.  Fails with what is against having the literal at all."""
-        message = grammar.announced(self._parts, self._limits)
+        message = grammar.announced(self._parts, self._limits, utf8=self._enabled.utf8)
         if message is not None:
             await self._check_message(message, header.size)
             return True

@@ -7,6 +7,7 @@ with a space or a tab. Field names are compared in lower case.
 
 from __future__ import annotations
 
+import mmap
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
@@ -65,6 +66,17 @@ def blank_line(raw: bytes) -> bytes:
         if raw == ending or raw.endswith(b"\n" + ending):
             return ending
     return b""
+
+
+def has_8bit(message: bytes | mmap.mmap) -> bool:
+    """Whether the header of a message has bytes in it that are not ASCII."""
+    if message[:1] == b"\n" or message[:2] == b"\r\n":
+        return False
+    end = len(message)
+    for blank in (b"\n\r\n", b"\n\n"):
+        found = message.find(blank, 0, end)
+        end = end if found < 0 else found
+    return not all(message[at : min(at + _BLOCK, end)].isascii() for at in range(0, end, _BLOCK))
 
 
 def selector(names: Iterable[bytes]) -> re.Pattern[bytes]:

@@ -62,6 +62,8 @@ class Settings:
     cleartext_auth: CleartextAuth = "never"
     #: Whether users can log in by SCRAM, and verifiers are kept for that.
     scram: bool = False
+    #: Whether IMAP offers UTF8=ACCEPT.
+    imap_utf8: bool = False
     #: PEM files; None for a certificate of our own making.
     certificate: Path | None = None
     key: Path | None = None
@@ -177,6 +179,7 @@ SETTINGS: tuple[Setting, ...] = (
         flag="always",
     ),
     Setting("auth.scram", reading.flag),
+    Setting("imap.utf8", reading.flag),
     Setting("pop3.delete", reading.one_of(DeleteAction)),
     Setting("pop3.retr_sets_seen", reading.flag),
     Setting("lmtp.starttls", reading.flag),
@@ -307,6 +310,7 @@ def _settings(values: dict[str, Any]) -> Settings:
         listeners=tuple(listeners),
         cleartext_auth=values.get("auth.cleartext", "never"),
         scram=values.get("auth.scram", False),
+        imap_utf8=values.get("imap.utf8", False),
         certificate=certificate,
         key=key or certificate,
         pop3_delete=values.get("pop3.delete", "delete"),

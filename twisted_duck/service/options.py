@@ -33,6 +33,8 @@ Configuration file (TOML; what is given on the command line wins; file names are
     [auth]
     cleartext = "never"      # without TLS: "never", "loopback" (from this machine), "always"
     scram = false            # whether users can log in by SCRAM, too
+    [imap]
+    utf8 = false             # whether UTF8=ACCEPT is offered; then older clients can't store 8-bit headers
     [pop3]
     delete = "delete"        # what QUIT does with deleted messages: "delete", "trash" (move them there)
     retr_sets_seen = false   # whether a message that was fetched is not new any more

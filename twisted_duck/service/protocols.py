@@ -43,6 +43,7 @@ def _imap(parts: Parts) -> Any:
         onClose=parts.policies.onClose,
         onDeadline=parts.settings.on_deadline,
         onAuthenticated=parts.policies.onAuthenticated,
+        utf8=parts.settings.imap_utf8,
     )
 
 

@@ -11,6 +11,7 @@ from twisted_duck.imap.grammar import (
     Literal,
     Replace,
     announced,
+    parse,
 )
 from twisted_duck.sequence import STAR, SequenceSet
 
@@ -86,6 +87,23 @@ class Appends(GrammarCase):
                 "REPLACE 1 x {1}\r\nx {1}\r\ny": "end of the command",
             }
         )
+
+    def test_utf8_item(self) -> None:
+        literal = Literal.of("é".encode(), binary=True)
+        line = b"a1 APPEND x () utf8 (~{2}\r\n\xc3\xa9) UTF8 (~{2}\r\n\xc3\xa9)"
+        expected = Append("x", (AppendArgument(literal, utf8=True),) * 2)
+        self.assertEqual(parse(parts_of(line), utf8=True).value, expected)
+        self.assertRaises(BadSyntax, parse, parts_of(line))
+        for broken in (
+            b"a1 APPEND x UTF8 ({1}\r\nx)",
+            b"a1 APPEND x UTF8 (~{1}\r\nx",
+            b"a1 APPEND x UTF8 (x)",
+            b"a1 APPEND x UTF8(~{1}\r\nx)",
+        ):
+            error = self.assertRaises(BadSyntax, parse, parts_of(broken), utf8=True)
+            self.assertEqual(error.tag, b"a1")
+        earlier = announced(parts_of(b"a1 APPEND x UTF8 (~{2}\r\nxx) UTF8 ("), utf8=True)
+        self.assertEqual(earlier, Announced("x", 2))
 
     def test_refused(self) -> None:
         self.check_refused(

@@ -17,6 +17,7 @@ from twisted_duck.imap.commands.message import highest_modseq
 from twisted_duck.imap.selection import Selection
 from twisted_duck.index import living
 from twisted_duck.interfaces import IMultiAppendAccount, IReplaceMailbox
+from twisted_duck.mime.header import has_8bit
 from twisted_duck.sequence import SequenceSet
 from twisted_duck.spool import Spool
 from twisted_duck.values import AppendMessage, compact
@@ -43,7 +44,7 @@ async def check(connection: Connection, message: grammar.Announced, size: int) -
 
 async def append(connection: Connection, command: grammar.Append) -> Done:
     """The messages have been received into spools, which the connection closes when the command is over."""
-    messages = [_message(argument) for argument in command.messages]
+    messages = [_message(connection, argument) for argument in command.messages]
     result = await connection.account.append(command.mailbox, messages)
     if connection.selection is not None:
         await connection.selection.catch_up()
@@ -57,7 +58,7 @@ async def append(connection: Connection, command: grammar.Append) -> Done:
 async def replace(connection: Connection, command: grammar.Replace) -> Done:
     """RFC 8508 §3: the other message is gone only after the client knows that the new one is there."""
     selection, uid = _replaced(connection, command.replaced, uid=command.uid)
-    message = _message(command.message)
+    message = _message(connection, command.message)
     result = await selection.mailbox.replace(uid, command.mailbox, message)
     code = responses.appenduid(result.uidvalidity, compact(result.uids))
     connection.send(responses.status(b"OK", "the replacement is stored", code))
@@ -89,7 +90,7 @@ async def _size(selection: Selection, uid: int) -> int:
     raise ExpungeIssued("the message does not exist any more")
 
 
-def _message(argument: grammar.AppendArgument) -> AppendMessage:
+def _message(connection: Connection, argument: grammar.AppendArgument) -> AppendMessage:
     spool = argument.literal.spool
     if not isinstance(spool, Spool):
         raise BadSyntax("a message is given as a literal")
@@ -100,4 +101,11 @@ def _message(argument: grammar.AppendArgument) -> AppendMessage:
         raise Cannot(
             "the message has a NUL byte in it, which IMAP does not allow (RFC 3501 section 4.3)"
         )
+    if _wants_7bit(connection) and has_8bit(spool.data):
+        raise Refused("the header has 8-bit characters in it: UTF8=ACCEPT has to be enabled first")
     return AppendMessage(spool, argument.flags, argument.date)
+
+
+def _wants_7bit(connection: Connection) -> bool:
+    """Whether headers have to be ASCII, as they have where the client could have enabled more (RFC 6855 §4)."""
+    return not connection.enabled.utf8 and "UTF8=ACCEPT" in connection.capabilities()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from twisted_duck import __version__
 from twisted_duck.imap import grammar, responses
-from twisted_duck.imap.commands.base import Connection, Done, enable_condstore
+from twisted_duck.imap.commands.base import Connection, Done
 from twisted_duck.imap.enabled import EXTENSIONS
 from twisted_duck.sasl import Credentials
 from twisted_duck.values import DELIMITER
@@ -50,11 +50,11 @@ async def enable(connection: Connection, command: grammar.Enable) -> Done:
     known = EXTENSIONS.keys() & set(connection.capabilities())
     granted = [name for name in dict.fromkeys(command.capabilities) if name in known]
     connection.send(responses.untagged(responses.enabled(granted)))
-    if granted:
-        # All there are have to do with modseqs.
-        enable_condstore(connection)
+    knew_modseqs = connection.enabled.condstore
     for name in granted:
         EXTENSIONS[name](connection.enabled)
+    if connection.enabled.condstore and not knew_modseqs and connection.selection is not None:
+        connection.selection.say_highest_modseq()
     return Done("ENABLE completed")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import re
 from collections.abc import Callable
 from typing import Final
 
@@ -13,6 +14,9 @@ from twisted_duck.imap.grammar.cursor import Cursor, Literal
 from twisted_duck.imap.grammar.terms import date_time, flags, mailbox, message_number
 from twisted_duck.sequence import SequenceSet
 from twisted_duck.values import Flags
+
+#: RFC 6855 §4, `utf8-literal`.
+_UTF8 = re.compile(rb"UTF8 \(", re.IGNORECASE)
 
 
 @frozen
@@ -126,11 +130,19 @@ def _before_message(cursor: Cursor) -> tuple[Flags, datetime.datetime | None, bo
     if cursor.sees(b'"'):
         date = date_time(cursor)
         cursor.space("a message as a literal")
-    return chosen, date, False
+    utf8 = cursor.match(_UTF8) is not None
+    if utf8 and not cursor.utf8:
+        cursor.refuse("UTF8=ACCEPT has to be enabled first")
+    return chosen, date, utf8
 
 
 def _literal(cursor: Cursor, utf8: bool) -> Literal:
-    return cursor.literal("a message as a literal")
+    literal = cursor.literal("a message as a literal")
+    if utf8:
+        if not literal.binary:
+            cursor.refuse("what stands in UTF8 (...) is a literal8")
+        cursor.expect(b")")
+    return literal
 
 
 PARSERS: Final[dict[str, Callable[[Cursor], object]]] = {

@@ -39,14 +39,17 @@ class Command:
     value: object
 
 
-def parse(parts: Sequence[bytes | Literal], limits: Limits = _DEFAULTS) -> Command:
-    """Read one command: the texts it was made of, and the literals between them.
+def parse(
+    parts: Sequence[bytes | Literal], limits: Limits = _DEFAULTS, *, utf8: bool = False
+) -> Command:
+    """Read one command: the texts it was made of, and the literals between them; `utf8` is whether the client has
+    enabled UTF8=ACCEPT.
 
     Raises BadSyntax, with the tag where there is one, for what is not a command, and, for what is
     one and can't be meant, other client errors: Cannot (a mailbox name that is not modified UTF-7),
     BadCharset, TooMany.
     """
-    cursor = Cursor(parts, limits)
+    cursor = Cursor(parts, limits, utf8=utf8)
     tag = _tag(cursor)
     try:
         name = _name(cursor)
@@ -69,14 +72,14 @@ def tag_of(parts: Sequence[bytes | Literal]) -> bytes | None:
 
 
 def announced(
-    parts: Sequence[bytes | Literal], limits: Limits = _DEFAULTS
+    parts: Sequence[bytes | Literal], limits: Limits = _DEFAULTS, *, utf8: bool = False
 ) -> append.Announced | None:
     """Whether the literal that is announced behind `parts` is a message, and for which mailbox.
 
     None for every other literal. Raises what `parse` raises if this is an APPEND or a REPLACE with a
     fault in front of the message, so that the message need not be sent at all.
     """
-    cursor = Cursor(parts, limits)
+    cursor = Cursor(parts, limits, utf8=utf8)
     tag = _tag(cursor)
     try:
         read = append.ANNOUNCED.get(_name(cursor))

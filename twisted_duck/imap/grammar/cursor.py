@@ -51,8 +51,12 @@ class Literal:
 class Cursor:
     """Where we are in a command: in one of its texts, behind each of which stands a literal."""
 
-    def __init__(self, parts: Sequence[bytes | Literal], limits: Limits) -> None:
+    def __init__(
+        self, parts: Sequence[bytes | Literal], limits: Limits, *, utf8: bool = False
+    ) -> None:
+        """@param utf8: whether names of mailboxes and quoted strings are in UTF-8 (RFC 6855 §3)"""
         self.limits = limits
+        self.utf8 = utf8
         texts: list[list[bytes]] = [[]]
         self._literals: list[Literal] = []
         for part in parts:
@@ -162,7 +166,10 @@ class Cursor:
         """A quoted string, or a literal whose bytes are held in memory."""
         quoted = self.match(_QUOTED)
         if quoted is not None:
-            return _ESCAPED.sub(rb"\1", quoted[1])
+            value = _ESCAPED.sub(rb"\1", quoted[1])
+            if self.utf8:
+                self.text(value, what)
+            return value
         if not self.is_literal():
             self.fail(f"{what} (a quoted string without its end?)" if self.sees(b'"') else what)
         literal = self.literal(what)
@@ -171,6 +178,13 @@ class Cursor:
         if b"\0" in literal.data:
             self.refuse(f"NUL can't be in {what}")
         return literal.data
+
+    def text(self, octets: bytes, what: str) -> str:
+        """What octets that were just read mean in UTF-8."""
+        try:
+            return octets.decode("utf-8")
+        except UnicodeDecodeError:
+            self.refuse(f"{what} is not UTF-8")
 
     def astring(self, what: str) -> bytes:
         """An atom, in which `]` is allowed, or a string."""

@@ -103,19 +103,23 @@ def modseq(cursor: Cursor) -> int:
 
 
 def mailbox(cursor: Cursor) -> str:
-    """A mailbox name (RFC 3501 §5.1): decoded, INBOX in upper case. Raises Cannot as `utf7` does."""
-    return canonical(utf7.decode(cursor.astring("a mailbox name")))
+    """A mailbox name (RFC 3501 §5.1; RFC 6855 §3): decoded, INBOX in upper case. Raises Cannot as `utf7` does."""
+    return canonical(_name(cursor, cursor.astring("a mailbox name")))
 
 
 def reference(cursor: Cursor) -> str:
     """What LIST and LSUB put in front of a pattern."""
-    return utf7.decode(cursor.astring("a reference"))
+    return _name(cursor, cursor.astring("a reference"))
 
 
 def list_mailbox(cursor: Cursor) -> str:
     """A mailbox name that may have wildcards in it, quoted or not."""
     found = cursor.match(LIST_MAILBOX)
-    return utf7.decode(cursor.string("a mailbox pattern") if found is None else found[0])
+    return _name(cursor, cursor.string("a mailbox pattern") if found is None else found[0])
+
+
+def _name(cursor: Cursor, octets: bytes) -> str:
+    return cursor.text(octets, "a mailbox name") if cursor.utf8 else utf7.decode(octets)
 
 
 def sequence_set(cursor: Cursor) -> SequenceSet:
