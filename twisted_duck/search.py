@@ -240,7 +240,9 @@ def at(key: SearchKey, now: datetime.datetime) -> SearchKey:
             moment = now - datetime.timedelta(seconds=leaf.seconds)
         except OverflowError:
             moment = _EARLIEST
-        return Arrived("until" if leaf.operator == "older" else "from", moment.replace(microsecond=0))
+        return Arrived(
+            "until" if leaf.operator == "older" else "from", moment.replace(microsecond=0)
+        )
 
     return replace_leaves(key, arrived)
 
