@@ -11,6 +11,7 @@ from tests.contract.objects import letter
 from tests.store.base import StoreTestCase, add, simple, together
 from tests.store.recorder import Recorder
 from twisted_duck import search
+from twisted_duck.spool import Spool
 from twisted_duck.store.checker import Finding, check
 from twisted_duck.store.collector import Collector
 from twisted_duck.store.conversations import named
@@ -57,6 +58,19 @@ class ConversationTests(StoreTestCase):
         inbox, sent = await self.bring("thread id"), await self.bring("thread id", name="Sent")
         self.assertEqual((len(inbox), len(sent)), (8, 4))
         self.assertEqual(len({message.thread_id for message in inbox + sent}), 1)
+
+    async def test_what_is_delivered_joins_too(self) -> None:
+        await self.put(self.account, "Sent", letter("a"))
+        delivery = self.store.delivery()
+        await self.store.addresses.add("ada", "ada@example.org")
+        recipient = await delivery.resolve("ada", "example.org", 100)
+        for answer in ("b", "c"):
+            spool = Spool.of(letter(answer, "Re: Lunch", "a"))
+            await delivery.deliver(
+                recipient, await delivery.prepare(spool), b"Return-Path: <>\r\n", False
+            )
+        [sent] = await self.bring("thread id", name="Sent")
+        self.assertEqual(await self.threads(), [sent.thread_id] * 2)
 
     async def test_one_question_however_many_messages(self) -> None:
         self.recorder.clear()
