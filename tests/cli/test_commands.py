@@ -143,6 +143,18 @@ class UserTests(CommandCase):
         )
         self.assertEqual(said.err, "")
 
+    async def test_whether_a_user_can_log_in_by_scram_where_that_is_wanted(self) -> None:
+        file = self.path / "duckmail.toml"
+        put(file, b"[auth]\nscram = true\n")
+        config = ("--config", str(file))
+        await self.duck("user", "add", "tim", "--password", "secret")
+        self.assertNotIn("scram:", (await self.duck("user", "show", "tim")).out)
+        said = await self.duck("user", "show", "tim", *config)
+        self.assertIn("\nscram:   from the next login by password on\n", said.out)
+        await self.duck("user", "passwd", "tim", "--password", "secret", *config)
+        said = await self.duck("user", "show", "tim", *config)
+        self.assertIn("\nscram:   yes\n", said.out)
+
     async def logs_in(self, password: str) -> bool:
         record = await (await self.store()).users.find("tim")
         assert record is not None

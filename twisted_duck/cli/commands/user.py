@@ -56,7 +56,7 @@ def add_to(commands: Any) -> None:
         "show",
         "show a user and the user's mailboxes",
         """
-        Shows a user: whether the user may log in, since when there is such a user, how much mail there is, the
+        Shows a user: whether the user may log in (and, where auth.scram is set, by SCRAM), since when there is such a user, how much mail there is, the
         quota, and for each mailbox how many messages it has and how many of them are unseen.
         """,
         """
@@ -155,11 +155,14 @@ async def _list(reactor: Any, arguments: argparse.Namespace) -> int:
 async def _show(reactor: Any, arguments: argparse.Namespace) -> int:
     async with opened(reactor, arguments) as (store, _):
         user = await store.users.get(arguments.name)
+        record = await store.users.find(user.name) if store.users.scram else None
         account = await store.account(user.name)
         names = sorted(info.name for info in await account.mailboxes() if info.selectable)
         statuses = {name: await account.status(name) for name in names}
     say(f"name:    {user.name}")
     say(f"state:   {_state(user)}")
+    if record is not None:
+        say(f"scram:   {'yes' if record.verifiers else 'from the next login by password on'}")
     say(f"created: {user.created:%Y-%m-%d %H:%M:%S} UTC")
     say(f"mail:    {size(user.used)}")
     say(f"quota:   {'none' if user.quota is None else size(user.quota)}")
