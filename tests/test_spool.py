@@ -42,6 +42,14 @@ class SpoolTests(SynchronousTestCase):
         self.assertEqual(os.listdir(self.directory), [])
         self.assertEqual(spool.data.find(b"y"), 1_000)
 
+    def test_long_message_has_one_descriptor(self) -> None:
+        before = len(os.listdir("/proc/self/fd"))
+        for _ in range(5):
+            spool = self.spool()
+            spool.write(b"x" * 2_000)
+            spool.finish()
+        self.assertEqual(len(os.listdir("/proc/self/fd")), before + 5)
+
     def test_short_message_is_in_memory(self) -> None:
         spool = self.spool()
         spool.write(b"x" * 1_000)

@@ -59,6 +59,9 @@ class Spool:
         if self._file is not None:
             self._file.flush()
             self._data = mmap.mmap(self._file.fileno(), 0, access=mmap.ACCESS_READ)
+            # The map has a descriptor of its own, and one command may have many messages.
+            self._file.close()
+            self._file = None
         else:
             self._data = bytes(self._memory)
             self._memory = bytearray()

@@ -266,6 +266,17 @@ class RefusedTests(IMAPCase):
         """)
 
 
+class BeforeLoginTests(IMAPCase):
+    log_in = False
+
+    def test_it_is_not_allowed(self) -> None:
+        self.client().send(b"a1 REPLACE 1 INBOX {9+}\r\na2 LOGOUT\r\na3 NOOP\r\n")
+        self.transcript("""
+            S: a1 BAD REPLACE is not allowed before login
+            S: a3 OK NOOP completed
+        """)
+
+
 class QuotaTests(IMAPCase):
     def test_only_what_the_mail_grows_by_counts(self) -> None:
         self.store.add_user("bob", "builder", quota=1000)

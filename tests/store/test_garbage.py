@@ -5,15 +5,18 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
+from bson.objectid import ObjectId
 from twisted.internet.defer import Deferred, gatherResults
 
 from tests.store.base import StoreTestCase, add, simple, together
 from tests.store.test_rope import attachment, cut_base64
 from twisted_duck import errors
+from twisted_duck.spool import Spool
+from twisted_duck.store import changes
 from twisted_duck.store.blobs import CHUNK
 from twisted_duck.store.checker import Finding, check
 from twisted_duck.store.collector import Collected, Collector
-from twisted_duck.values import DELETED
+from twisted_duck.values import DELETED, AppendMessage
 
 #: Garbage is old at once.
 NOW = timedelta(seconds=-5)
@@ -91,6 +94,28 @@ class SharingTests(GarbageTestCase):
 
         self.patch(work, "append", append)
         await self.put(self.ada, "INBOX", SHARED)
+        self.assertEqual(await self.contents(self.ada, "INBOX"), [SHARED])
+
+    async def test_a_blob_that_was_collected_before_a_replacement_is_written_again(self) -> None:
+        [uid] = await self.put(self.ada, "INBOX", simple())
+        mailbox = await self.ada.select("INBOX", False)
+        original, tries = changes.replace, 0
+        message = AppendMessage(Spool.of(SHARED))
+
+        async def replace(*arguments: Any) -> Any:
+            nonlocal tries
+            tries += 1
+            if tries <= lost:
+                await self.mongo.run({"delete": "blobs", "deletes": [{"q": {}, "limit": 0}]})
+            return await original(*arguments)
+
+        self.patch(changes, "replace", replace)
+        lost = 2
+        with self.assertRaises(errors.Unavailable):
+            await mailbox.replace(uid, "INBOX", message)
+        self.assertEqual(await self.contents(self.ada, "INBOX"), [simple()])
+        tries, lost = 0, 1
+        await mailbox.replace(uid, "INBOX", message)
         self.assertEqual(await self.contents(self.ada, "INBOX"), [SHARED])
 
     async def test_a_lost_blob_is_no_matter_of_other_appends(self) -> None:
@@ -376,6 +401,14 @@ class CheckerTests(GarbageTestCase):
         self.assertLessEqual({"body", "size", "blob"}, found)
         await self.kinds(repair=True)
         self.assertEqual(await self.kinds(), {"body", "size", "blob"})
+
+    async def test_threads(self) -> None:
+        for planted in ({"$set": {"thread": ObjectId()}}, {"$unset": {"thread": ""}}):
+            for uid in (1, 2):
+                await self.plant("messages", {"uid": uid}, planted)
+            self.assertEqual(await self.kinds(), {"thread"})
+            await self.kinds(repair=True)
+            self.assertEqual(await self.kinds(), set())
 
     async def test_damaged_contents(self) -> None:
         await self.plant("blobs", {"n": 0}, {"$set": {"data": b"x" * CHUNK}})

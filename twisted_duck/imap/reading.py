@@ -178,7 +178,8 @@ class CommandReader:
 
     async def _check_message(self, message: grammar.Announced, size: int) -> None:
         if self._check_append is None:
-            raise errors.WrongState("APPEND is not allowed before login")
+            name = "APPEND" if message.replaced is None else "REPLACE"
+            raise errors.WrongState(f"{name} is not allowed before login")
         await self._check_append(message, size)
 
     async def _octets(self) -> bytes:
