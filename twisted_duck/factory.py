@@ -135,7 +135,8 @@ class LoginFactory(ConnectionFactory):
 
     The portal may be any: its checkers are given L{twisted_duck.auth.PasswordCredentials}, its realm is asked for an
     avatar that provides L{twisted_duck.interfaces.IAccount} or L{twisted.mail.interfaces.IAccountIMAP}, with the
-    connection's L{twisted_duck.session.Session} as the mind.
+    connection's L{twisted_duck.session.Session} as the mind.  SCRAM is offered if a checker takes
+    L{twisted_duck.auth.IScramCredentials}.
 
     @param cleartextAuth: on which connections without TLS a password may be sent: C{"never"}, C{"loopback"} (those
         that come from this machine) or C{"always"}

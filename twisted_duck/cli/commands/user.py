@@ -56,8 +56,9 @@ def add_to(commands: Any) -> None:
         "show",
         "show a user and the user's mailboxes",
         """
-        Shows a user: whether the user may log in (and, where auth.scram is set, by SCRAM), since when there is such a user, how much mail there is, the
-        quota, and for each mailbox how many messages it has and how many of them are unseen.
+        Shows a user: whether the user may log in (and, where auth.scram is set, by SCRAM), since when there is such a
+        user, how much mail there is, the quota, and for each mailbox how many messages it has and how many of them are
+        unseen.
         """,
         """
         duckmail user show tim@example.org
