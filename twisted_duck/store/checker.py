@@ -316,7 +316,7 @@ class _Checker:
             rows = await self.mongo.snapshot(
                 MESSAGES,
                 {**within, "uid": {"$gt": last}},
-                projection={"_id": 0, "uid": 1, "modseq": 1, "body": 1, "size": 1},
+                projection={"_id": 0, "uid": 1, "modseq": 1, "body": 1, "size": 1, "thread": 1},
                 sort={"uid": 1},
                 limit=_AT_ONCE,
             )
@@ -330,22 +330,32 @@ class _Checker:
                     "_id": {"$in": list({row["body"] for row in rows.documents})},
                 },
                 rows.time,
-                projection={"size": 1},
+                projection={"size": 1, "thread": 1},
             )
-            sizes = {body["_id"]: body["size"] for body in bodies.documents}
+            of_messages = {body["_id"]: body for body in bodies.documents}
             for row in rows.documents:
-                size = sizes.get(row["body"])
-                if size is None:
+                body = of_messages.get(row["body"])
+                if body is None:
                     yield Finding("body", f"{where}: UID {row['uid']} has no body"), None
-                elif size != row["size"]:
-                    text = f"{where}: UID {row['uid']} is said to have {row['size']} bytes and has {size}"
+                    continue
+                if body["size"] != row["size"]:
+                    text = f"{where}: UID {row['uid']} is said to have {row['size']} bytes and has {body['size']}"
                     yield Finding("size", text), None
+                if body.get("thread") != row.get("thread"):
+                    text = f"{where}: UID {row['uid']} is of another thread than its body"
+                    yield Finding("thread", text), self._rethreading(within["user"], row)
             buried = _within(
                 [row["uid"] for row in rows.documents],
                 ((first, last) for tomb in tombstones for first, last in tomb["uids"]),
             )
             for uid in buried:
                 yield Finding("buried", f"{where}: UID {uid} lives, and was expunged"), None
+
+    def _rethreading(self, user: ObjectId, row: Document) -> Repair:
+        """What clients were told of a message is what counts."""
+        thread = row.get("thread")
+        update = {"$unset": {"thread": ""}} if thread is None else {"$set": {"thread": thread}}
+        return self._updating(BODIES, {"user": user, "_id": row["body"]}, update)
 
     # --- bodies and blobs ---------------------------------------------------------------------------------------------
 
