@@ -1,4 +1,7 @@
-"""What a client has switched on for the rest of its connection (RFC 5161; RFC 7162 §3.1, §3.2.3; RFC 6855 §3)."""
+"""What a client has switched on for the rest of its connection.
+
+RFC 5161; RFC 6855 §3; RFC 7162 §3.1, §3.2.3; RFC 9051 §6.3.1, Appendix A.
+"""
 
 from __future__ import annotations
 
@@ -14,10 +17,12 @@ class Enabled:
     condstore: bool = False
     #: And VANISHED stands in place of EXPUNGE.
     qresync: bool = False
-    #: IMAP4rev2 (RFC 9051): SEARCH is answered by ESEARCH.
+    #: IMAP4rev2: SEARCH is answered by ESEARCH, SELECT has LIST, every flag that changes a UID; nothing is \\Recent.
     rev2: bool = False
-    #: Names of mailboxes are in UTF-8 both ways, and so may quoted strings be.
+    #: Names of mailboxes are in UTF-8 both ways, and so may quoted strings be: IMAP4rev2 or UTF8=ACCEPT.
     utf8: bool = False
+    #: UTF8=ACCEPT itself: a SEARCH names no charset.
+    utf8_accept: bool = False
 
 
 def _condstore(enabled: Enabled) -> None:
@@ -28,13 +33,18 @@ def _qresync(enabled: Enabled) -> None:
     enabled.condstore = enabled.qresync = True
 
 
-def _utf8(enabled: Enabled) -> None:
-    enabled.utf8 = True
+def _utf8_accept(enabled: Enabled) -> None:
+    enabled.utf8 = enabled.utf8_accept = True
 
 
-#: What ENABLE takes, where the capability of that name is there.
+def _rev2(enabled: Enabled) -> None:
+    enabled.rev2 = enabled.utf8 = True
+
+
+#: What ENABLE takes, where the capability of that name is there, as it is spelled there.
 EXTENSIONS: Final[dict[str, Callable[[Enabled], None]]] = {
     "CONDSTORE": _condstore,
     "QRESYNC": _qresync,
-    "UTF8=ACCEPT": _utf8,
+    "UTF8=ACCEPT": _utf8_accept,
+    "IMAP4rev2": _rev2,
 }

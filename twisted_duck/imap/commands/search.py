@@ -15,6 +15,9 @@ from twisted_duck.values import compact
 
 async def search(connection: Connection, command: grammar.Search) -> Done:
     """RFC 3501 §6.4.4, or RFC 9051 §6.4.4 where that is enabled."""
+    if command.charset is not None and connection.enabled.utf8_accept:
+        # RFC 6855 §3, and not RFC 9051.
+        raise BadSyntax("with UTF8=ACCEPT a search names no charset")
     returns = command.returns
     if returns is None and connection.enabled.rev2:
         returns = Returns(all=True)

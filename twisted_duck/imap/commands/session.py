@@ -47,8 +47,8 @@ async def namespace(connection: Connection, command: grammar.Namespace) -> Done:
 
 async def enable(connection: Connection, command: grammar.Enable) -> Done:
     """RFC 5161 §3.1: what is not known is passed over; what was enabled before is named again."""
-    known = EXTENSIONS.keys() & set(connection.capabilities())
-    granted = [name for name in dict.fromkeys(command.capabilities) if name in known]
+    known = {name.upper(): name for name in connection.capabilities() if name in EXTENSIONS}
+    granted = [known[name] for name in dict.fromkeys(command.capabilities) if name in known]
     connection.send(responses.untagged(responses.enabled(granted)))
     knew_modseqs = connection.enabled.condstore
     for name in granted:

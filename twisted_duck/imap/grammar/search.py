@@ -132,9 +132,6 @@ def search(cursor: Cursor, *, uid: bool = False) -> Search | Unsearchable:
     def read() -> Search:
         if word != "CHARSET":
             return Search(_Reader(cursor, CHARSETS["UTF-8"]).tree(word), None, uid, returns)
-        if cursor.utf8:
-            # RFC 6855 §3.
-            cursor.refuse("with UTF8=ACCEPT a search names no charset")
         cursor.space("a charset")
         charset = cursor.astring("a charset").decode("ascii", "replace").upper()
         return Search(_tree(cursor, charset), charset, uid, returns)
