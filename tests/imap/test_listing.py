@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,6 +16,7 @@ from twisted_duck.imap.listing import (
     ancestors,
     canonical,
     check_name,
+    list_extended,
     list_mailboxes,
     list_subscriptions,
 )
@@ -138,34 +140,34 @@ def mailboxes(*names: str) -> list[MailboxInfo]:
 
 class List(SynchronousTestCase):
     def names(self, pattern: str, *names: str, reference: str = "") -> list[str]:
-        return [each.name for each in list_mailboxes(mailboxes(*names), reference, [pattern])]
+        return [each.name for each in list_mailboxes(mailboxes(*names), reference, pattern)]
 
     def test_children(self) -> None:
         self.assertEqual(
-            list_mailboxes(mailboxes("b", "a/x", "a", "INBOX", "a/x/y"), "", ["*"]),
+            list_mailboxes(mailboxes("b", "a/x", "a", "INBOX", "a/x/y"), "", "*"),
             [
-                Listed("INBOX", ("\\HasNoChildren",)),
-                Listed("a", ("\\HasChildren",)),
-                Listed("a/x", ("\\HasChildren",)),
-                Listed("a/x/y", ("\\HasNoChildren",)),
-                Listed("b", ("\\HasNoChildren",)),
+                Listed("INBOX", ("\\HasNoChildren",), mailbox=True),
+                Listed("a", ("\\HasChildren",), mailbox=True),
+                Listed("a/x", ("\\HasChildren",), mailbox=True),
+                Listed("a/x/y", ("\\HasNoChildren",), mailbox=True),
+                Listed("b", ("\\HasNoChildren",), mailbox=True),
             ],
         )
 
     def test_special_use_and_noselect(self) -> None:
         self.assertEqual(
             list_mailboxes(
-                [MailboxInfo("Sent", True, "\\Sent"), MailboxInfo("old", False)], "", ["*"]
+                [MailboxInfo("Sent", True, "\\Sent"), MailboxInfo("old", False)], "", "*"
             ),
             [
-                Listed("Sent", ("\\HasNoChildren", "\\Sent")),
+                Listed("Sent", ("\\HasNoChildren", "\\Sent"), mailbox=True),
                 Listed("old", ("\\Noselect", "\\HasNoChildren")),
             ],
         )
 
     def test_a_missing_parent_is_a_level(self) -> None:
         self.assertEqual(
-            list_mailboxes(mailboxes("a/b/c"), "", ["%"]),
+            list_mailboxes(mailboxes("a/b/c"), "", "%"),
             [Listed("a", ("\\Noselect", "\\HasChildren"))],
         )
         self.assertEqual(self.names("a/%", "a/b/c"), ["a/b"])
@@ -175,18 +177,22 @@ class List(SynchronousTestCase):
         """Between `a` and `a/b` in byte order there is room: `a-x`, `a b`."""
         self.assertEqual(self.names("*", "a/b", "a-x", "a", "a b"), ["a", "a/b", "a b", "a-x"])
         self.assertEqual(
-            list_mailboxes(mailboxes("a", "a-x/b"), "", ["a"]), [Listed("a", ("\\HasNoChildren",))]
+            list_mailboxes(mailboxes("a", "a-x/b"), "", "a"),
+            [Listed("a", ("\\HasNoChildren",), mailbox=True)],
         )
 
     def test_an_empty_pattern_asks_for_the_delimiter(self) -> None:
-        self.assertEqual(list_mailboxes(mailboxes("a"), "a/", [""]), [Listed("", ("\\Noselect",))])
+        self.assertEqual(list_mailboxes(mailboxes("a"), "a/", ""), [Listed("", ("\\Noselect",))])
 
     def test_reference(self) -> None:
         self.assertEqual(self.names("%", "a", "a/b", "a/b/c", reference="a/"), ["a/b"])
 
     def test_several_patterns_name_each_once(self) -> None:
-        found = list_mailboxes(mailboxes("a", "b", "c"), "", ["a", "%", "b"])
-        self.assertEqual([each.name for each in found], ["a", "b", "c"])
+        nothing: frozenset[Any] = frozenset()
+        found = list_extended(
+            mailboxes("a", "b", "c", "d/e"), (), "", ["a", "%", "", "b"], nothing, nothing
+        )
+        self.assertEqual([each.name for each in found], ["a", "b", "c", "d"])
 
 
 class Lsub(SynchronousTestCase):

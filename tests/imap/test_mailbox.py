@@ -27,6 +27,7 @@ class SelectTests(IMAPCase):
             S: * OK [UIDVALIDITY {validity}] valid UIDs
             S: * OK [UIDNEXT 4] predicted next UID
             S: * OK [HIGHESTMODSEQ 3] highest modseq
+            S: * OK [MAILBOXID (F...)] identity of the mailbox
             S: a1 OK [READ-WRITE] SELECT completed
         """)
         session = self.client().protocol.session
@@ -43,6 +44,7 @@ class SelectTests(IMAPCase):
             S: * OK [UIDVALIDITY ...
             S: * OK [UIDNEXT 2] ...
             S: * OK [HIGHESTMODSEQ 2] ...
+            S: * OK [MAILBOXID ...
             S: a1 OK [READ-ONLY] EXAMINE completed
             C: a2 STORE 1 +FLAGS (\Flagged)
             S: a2 NO the mailbox is open for reading only
@@ -190,7 +192,7 @@ class CreateTests(IMAPCase):
     def test_create_with_parents_and_trailing_delimiter(self) -> None:
         self.transcript("""
             C: a1 CREATE lists/twisted/
-            S: a1 OK CREATE completed
+            S: a1 OK [MAILBOXID (F...)] CREATE completed
             C: a2 LIST "" lists*
             S: * LIST (\\HasChildren) "/" lists
             S: * LIST (\\HasNoChildren) "/" lists/twisted
@@ -210,7 +212,7 @@ class CreateTests(IMAPCase):
             C: a4 CREATE "&AAo-"
             S: a4 NO [CANNOT] mailbox name contains a control character
             C: a5 CREATE "&ZeVnLIqe-"
-            S: a5 OK CREATE completed
+            S: a5 OK ...
             C: a6 CREATE a*
             S: a6 BAD ...
             C: a7 CREATE "a*"
@@ -408,8 +410,8 @@ class StatusTests(IMAPCase):
             S: a1 NO [NONEXISTENT] ...
             C: a2 STATUS INBOX ()
             S: a2 BAD ...
-            C: a3 STATUS INBOX (SIZE)
-            S: a3 BAD SIZE is no status item...
+            C: a3 STATUS INBOX (WEIGHT)
+            S: a3 BAD WEIGHT is no status item...
             C: a4 STATUS INBOX MESSAGES
             S: a4 BAD ...
         """)

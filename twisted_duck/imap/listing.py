@@ -1,22 +1,26 @@
-"""Which mailbox names a LIST or LSUB pattern names.
+"""Which mailbox names a LIST or LSUB pattern names, and what is said of them.
 
 Pure functions over small values. Names are decoded `str`s with `/` between their levels.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from functools import cached_property
 
 from attrs import frozen
 
+from twisted_duck.imap.grammar.listing import CRITERIA, ListReturn, ListSelect
 from twisted_duck.names import INBOX as INBOX
 from twisted_duck.names import ancestors as ancestors
 from twisted_duck.names import canonical as canonical
 from twisted_duck.names import check_name as check_name
 from twisted_duck.values import DELIMITER, MailboxInfo
 
-NOSELECT, HAS_CHILDREN, HAS_NO_CHILDREN = "\\Noselect", "\\HasChildren", "\\HasNoChildren"
+NOSELECT, NONEXISTENT = "\\Noselect", "\\NonExistent"
+HAS_CHILDREN, HAS_NO_CHILDREN = "\\HasChildren", "\\HasNoChildren"
+SUBSCRIBED = "\\Subscribed"
+_LEGACY = {"\\All": "\\AllMail", "\\Flagged": "\\Starred", "\\Junk": "\\Spam"}
 
 
 @frozen
@@ -25,6 +29,14 @@ class Listed:
 
     name: str
     attributes: tuple[str, ...] = ()
+    #: The selection options that names beneath it satisfy (CHILDINFO, RFC 5258 §3.5).
+    beneath: tuple[str, ...] = ()
+    #: Whether it is a mailbox that was asked for, and not only a level above one.
+    mailbox: bool = False
+
+    def gone(self) -> Listed:
+        """The same, should it turn out that the mailbox is not there any more (RFC 5819 §2)."""
+        return Listed(self.name, (NONEXISTENT, *self.attributes), self.beneath)
 
 
 class Pattern:
@@ -95,23 +107,125 @@ def _without_doubles(pattern: str) -> str:
     return "".join(kept)
 
 
-def list_mailboxes(
-    mailboxes: Iterable[MailboxInfo], reference: str, patterns: Sequence[str]
-) -> list[Listed]:
-    """What LIST answers: INBOX first, then by name, each name once.
+class Names:
+    """A user's mailboxes, the levels above them, and what the user is subscribed to."""
+
+    def __init__(self, mailboxes: Iterable[MailboxInfo], subscribed: Collection[str] = ()) -> None:
+        self.known = {mailbox.name: mailbox for mailbox in mailboxes}
+        #: Names that have children.
+        self.parents = levels(self.known)
+        self.subscribed = subscribed
+
+    def listed(
+        self,
+        name: str,
+        missing: str,
+        *,
+        subscribed: bool = False,
+        chosen: bool = True,
+        beneath: tuple[str, ...] = (),
+    ) -> Listed:
+        """What is said of a name; `missing`: of one that exists only because it has children."""
+        mailbox = self.known.get(name)
+        found = [HAS_CHILDREN if name in self.parents else HAS_NO_CHILDREN]
+        if mailbox is None or not mailbox.exists:
+            found.insert(0, missing)
+        elif not mailbox.selectable:
+            found.insert(0, NOSELECT)
+        if subscribed and name in self.subscribed:
+            found.append(SUBSCRIBED)
+        if mailbox is not None and mailbox.special_use is not None:
+            found.append(mailbox.special_use)
+        selectable = mailbox is not None and mailbox.exists and mailbox.selectable
+        return Listed(name, tuple(found), beneath, chosen and selectable)
+
+    def chosen(self, select: frozenset[ListSelect]) -> set[str]:
+        """The names that satisfy the selection options (RFC 5258 §3.1)."""
+        names = self.known.keys() | self.parents
+        if ListSelect.SUBSCRIBED in select:
+            names = set(self.subscribed)
+        if ListSelect.SPECIAL_USE in select:
+            names = {name for name in names if self._special_use(name) is not None}
+        return names
+
+    def _special_use(self, name: str) -> str | None:
+        mailbox = self.known.get(name)
+        return None if mailbox is None else mailbox.special_use
+
+
+def levels(names: Iterable[str]) -> set[str]:
+    """The names above these."""
+    return {above for name in names for above in ancestors(name)}
+
+
+def list_mailboxes(mailboxes: Iterable[MailboxInfo], reference: str, pattern: str) -> list[Listed]:
+    """What LIST answers: INBOX first, then by name.
 
     A name that is missing between existing ones is a level of the hierarchy too, and is listed as
-    `\\Noselect`. A single empty pattern asks for the delimiter and the root only.
+    `\\Noselect`. An empty pattern asks for the delimiter and the root only.
     """
-    if list(patterns) == [""]:
+    if not pattern:
         return [Listed("", (NOSELECT,))]
-    known = {mailbox.name: mailbox for mailbox in mailboxes}
-    parents = {above for name in known for above in ancestors(name)}
-    compiled = [Pattern(reference, pattern) for pattern in patterns]
+    names = Names(mailboxes)
+    compiled = Pattern(reference, pattern)
     return [
-        Listed(name, _attributes(known.get(name), name in parents))
-        for name in _in_order(known.keys() | parents)
-        if any(pattern.matches(name) for pattern in compiled)
+        names.listed(name, NOSELECT)
+        for name in _in_order(names.known.keys() | names.parents)
+        if compiled.matches(name)
+    ]
+
+
+def list_extended(
+    mailboxes: Iterable[MailboxInfo],
+    subscribed: Collection[str],
+    reference: str,
+    patterns: Sequence[str],
+    select: frozenset[ListSelect],
+    give: frozenset[ListReturn],
+) -> list[Listed]:
+    """What a LIST of RFC 5258 answers: INBOX first, then by name, each name once.
+
+    An empty pattern names nothing (§3). A missing level is `\\NonExistent`. Whether there are
+    children and what a mailbox is for is always told; all mailboxes are here, none is `\\Remote`.
+    """
+    names = Names(mailboxes, subscribed)
+    compiled = [Pattern(reference, pattern) for pattern in patterns if pattern]
+    chosen = names.chosen(select)
+    found = {name for name in chosen if any(pattern.matches(name) for pattern in compiled)}
+    above: set[str] = set()
+    reported = found
+    if ListSelect.RECURSIVEMATCH in select:
+        above = levels(chosen)
+        # §3.3: what is beneath it must be of interest, and not be in the answer itself.
+        hidden = levels(chosen - found) - found
+        reported = found | {
+            name for name in hidden if any(pattern.matches(name) for pattern in compiled)
+        }
+    tell = ListSelect.SUBSCRIBED in select or ListReturn.SUBSCRIBED in give
+    criteria = tuple(option.value for option in ListSelect if option in select & CRITERIA)
+    return [
+        names.listed(
+            name,
+            NONEXISTENT,
+            subscribed=tell,
+            chosen=name in found,
+            beneath=criteria if name in above else (),
+        )
+        for name in _in_order(reported)
+    ]
+
+
+def list_legacy(mailboxes: Iterable[MailboxInfo], reference: str, pattern: str) -> list[Listed]:
+    """What XLIST answers: like LIST, with the names that Gmail gave to special uses, and one for INBOX."""
+    return [
+        Listed(
+            each.name,
+            (
+                *(_LEGACY.get(attribute, attribute) for attribute in each.attributes),
+                *(("\\Inbox",) if each.name == INBOX else ()),
+            ),
+        )
+        for each in list_mailboxes(mailboxes, reference, pattern)
     ]
 
 
@@ -125,21 +239,12 @@ def list_subscriptions(names: Iterable[str], reference: str, pattern: str) -> li
         return [Listed("", (NOSELECT,))]
     compiled = Pattern(reference, pattern)
     subscribed = set(names)
-    levels = {above for name in subscribed for above in ancestors(name)} - subscribed
+    above = levels(subscribed) - subscribed
     return [
-        Listed(name, (NOSELECT,) if name in levels else ())
-        for name in _in_order(subscribed | levels if compiled.names_levels else subscribed)
+        Listed(name, (NOSELECT,) if name in above else ())
+        for name in _in_order(subscribed | above if compiled.names_levels else subscribed)
         if compiled.matches(name)
     ]
-
-
-def _attributes(mailbox: MailboxInfo | None, has_children: bool) -> tuple[str, ...]:
-    found = [HAS_CHILDREN if has_children else HAS_NO_CHILDREN]
-    if mailbox is None or not mailbox.selectable:
-        found.insert(0, NOSELECT)
-    if mailbox is not None and mailbox.special_use is not None:
-        found.append(mailbox.special_use)
-    return tuple(found)
 
 
 def _in_order(names: Iterable[str]) -> list[str]:

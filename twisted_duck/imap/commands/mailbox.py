@@ -1,25 +1,23 @@
-"""SELECT, EXAMINE, CREATE, DELETE, RENAME, SUBSCRIBE, UNSUBSCRIBE, LIST, LSUB, STATUS, CLOSE, UNSELECT."""
+"""SELECT, EXAMINE, CREATE, DELETE, RENAME, SUBSCRIBE, UNSUBSCRIBE, CLOSE, UNSELECT."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterable
 
-import attrs
-
-from twisted_duck.errors import BadSyntax, MailboxGone
+from twisted_duck.errors import BadSyntax, MailboxGone, UseConflict
 from twisted_duck.imap import grammar, listing, responses
 from twisted_duck.imap.commands.base import Connection, Done, enable_condstore, selected
 from twisted_duck.imap.commands.fetch import resynchronise
-from twisted_duck.imap.grammar import StatusItem
-from twisted_duck.interfaces import ICondstoreAccount
-from twisted_duck.limits import Limits
-from twisted_duck.values import DELIMITER, MailboxStatus
+from twisted_duck.imap.selection import Selection
+from twisted_duck.interfaces import ICreateSpecialUseAccount, IMailboxIDAccount
+from twisted_duck.names import check_name
+from twisted_duck.values import DELIMITER, SPECIAL_USES, MailboxInfo
 
 
 async def select(connection: Connection, command: grammar.Select) -> Done:
     """RFC 3501 §6.3.1, §6.3.2: whatever comes of it, the mailbox that was selected is not selected any more.
 
-    CONDSTORE: RFC 7162 §3.1.8; QRESYNC: §3.2.5; CLOSED: §3.2.11.
+    CONDSTORE: RFC 7162 §3.1.8; QRESYNC: §3.2.5; CLOSED: §3.2.11.  IMAP4rev2: RFC 9051 §6.3.2.
     """
     known = command.known
     if known is not None and not connection.enabled.qresync:
@@ -29,24 +27,46 @@ async def select(connection: Connection, command: grammar.Select) -> Done:
         connection.send(responses.status(b"OK", "the mailbox before is closed", b"CLOSED"))
     if command.condstore:
         enable_condstore(connection)
+    rev2 = connection.enabled.rev2
+    # What can fail comes before there is something to be left again.
+    hierarchy = await connection.account.mailboxes() if rev2 else ()
     mailbox = await connection.account.select(command.mailbox, command.readonly)
     selection = await connection.select(mailbox)
     index, view = mailbox.index, selection.view
     selection.tell_keywords()
     connection.send(responses.exists(len(view)))
-    connection.send(responses.recent(view.count_recent()))
-    unseen = index.first_unseen()
-    number = view.number(unseen) if unseen is not None else None
-    if number is not None:
-        connection.send(responses.status(b"OK", "the first unseen message", b"UNSEEN %d" % number))
+    if rev2:
+        _say_listed(connection, hierarchy, command.mailbox)
+    else:
+        _say_recent(connection, selection)
     connection.send(responses.status(b"OK", "valid UIDs", b"UIDVALIDITY %d" % index.uidvalidity))
     connection.send(responses.status(b"OK", "predicted next UID", b"UIDNEXT %d" % index.uidnext))
     selection.say_highest_modseq()
+    if mailbox.mailbox_id is not None:
+        code = responses.mailbox_id(mailbox.mailbox_id)
+        connection.send(responses.status(b"OK", "identity of the mailbox", code))
     if known is not None and selection.has_modseqs and known.uidvalidity == index.uidvalidity:
         await resynchronise(connection, selection, known)
     if mailbox.readonly:
         return Done("EXAMINE completed" if command.readonly else "SELECT completed", b"READ-ONLY")
     return Done("SELECT completed", b"READ-WRITE")
+
+
+def _say_listed(connection: Connection, hierarchy: Iterable[MailboxInfo], name: str) -> None:
+    """What LIST tells of a mailbox."""
+    told = listing.Names(hierarchy).listed(name, listing.NOSELECT)
+    utf8 = connection.enabled.utf8
+    connection.send(responses.listing(b"LIST", told.attributes, DELIMITER, name, utf8=utf8))
+
+
+def _say_recent(connection: Connection, selection: Selection) -> None:
+    """What IMAP4rev1 tells of a mailbox, and IMAP4rev2 does not (RFC 9051, Appendix A)."""
+    view = selection.view
+    connection.send(responses.recent(view.count_recent()))
+    unseen = selection.mailbox.index.first_unseen()
+    number = view.number(unseen) if unseen is not None else None
+    if number is not None:
+        connection.send(responses.status(b"OK", "the first unseen message", b"UNSEEN %d" % number))
 
 
 async def close(connection: Connection, command: grammar.Close) -> Done:
@@ -69,10 +89,33 @@ async def unselect(connection: Connection, command: grammar.Unselect) -> Done:
 
 
 async def create(connection: Connection, command: grammar.Create) -> Done:
-    """RFC 3501 §6.3.3."""
-    listing.check_name(command.mailbox, connection.limits)
-    await connection.account.create(command.mailbox)
-    return Done("CREATE completed")
+    """RFC 3501 §6.3.3; USE: RFC 6154 §3; MAILBOXID: RFC 8474 §4.1."""
+    check_name(command.mailbox, connection.limits)
+    account = connection.account
+    use = _special_use(connection, command.uses)
+    if use is None:
+        mailbox_id = await account.create(command.mailbox)
+    else:
+        mailbox_id = await account.create(command.mailbox, use)
+    code = responses.mailbox_id(mailbox_id) if IMailboxIDAccount.providedBy(account) else None
+    return Done("CREATE completed", code)
+
+
+def _special_use(connection: Connection, uses: tuple[str, ...]) -> str | None:
+    """What a mailbox shall be for: one thing at the most."""
+    known = {use.lower(): use for use in SPECIAL_USES}
+    asked = {use.lower() for use in uses}
+    if not asked:
+        return None
+    if not ICreateSpecialUseAccount.providedBy(connection.account):
+        raise BadSyntax("USE is not known here")
+    for use in uses:
+        if use.lower() not in known:
+            raise UseConflict(f"no mailbox can be made for {use}")
+    if len(asked) > 1:
+        raise UseConflict("a mailbox can be for one special use only")
+    [use] = asked
+    return known[use]
 
 
 async def delete(connection: Connection, command: grammar.Delete) -> Done:
@@ -86,7 +129,7 @@ async def delete(connection: Connection, command: grammar.Delete) -> Done:
 
 async def rename(connection: Connection, command: grammar.Rename) -> Done:
     """RFC 3501 §6.3.5."""
-    listing.check_name(command.target, connection.limits)
+    check_name(command.target, connection.limits)
     await connection.account.rename(command.source, command.target)
     if connection.selection is not None:
         connection.session.selected = connection.selection.mailbox.name
@@ -95,7 +138,7 @@ async def rename(connection: Connection, command: grammar.Rename) -> Done:
 
 async def subscribe(connection: Connection, command: grammar.Subscribe) -> Done:
     """RFC 3501 §6.3.6: the name need not exist."""
-    listing.check_name(command.mailbox, connection.limits)
+    check_name(command.mailbox, connection.limits)
     await connection.account.subscribe(command.mailbox)
     return Done("SUBSCRIBE completed")
 
@@ -104,50 +147,3 @@ async def unsubscribe(connection: Connection, command: grammar.Unsubscribe) -> D
     """RFC 3501 §6.3.7."""
     await connection.account.unsubscribe(command.mailbox)
     return Done("UNSUBSCRIBE completed")
-
-
-async def list_(connection: Connection, command: grammar.List) -> Done:
-    """RFC 3501 §6.3.8, with the attributes of RFC 3348 and RFC 6154."""
-    mailboxes = await connection.account.mailboxes()
-    found = listing.list_mailboxes(mailboxes, command.reference, command.patterns)
-    await _say_listed(connection, b"LIST", found)
-    return Done("LIST completed")
-
-
-async def lsub(connection: Connection, command: grammar.Lsub) -> Done:
-    """RFC 3501 §6.3.9."""
-    names = await connection.account.subscriptions()
-    found = listing.list_subscriptions(names, command.reference, command.pattern)
-    await _say_listed(connection, b"LSUB", found)
-    return Done("LSUB completed")
-
-
-async def _say_listed(connection: Connection, name: bytes, found: list[listing.Listed]) -> None:
-    utf8 = connection.enabled.utf8
-    for each in found:
-        connection.send(responses.listing(name, each.attributes, DELIMITER, each.name, utf8=utf8))
-    await connection.breathe()
-
-
-#: How each STATUS item is answered (RFC 3501 §6.3.10, RFC 7889 §4).
-STATUS_ITEMS: dict[StatusItem, Callable[[MailboxStatus, Limits], int]] = {
-    StatusItem.MESSAGES: lambda status, limits: status.messages,
-    StatusItem.RECENT: lambda status, limits: status.recent,
-    StatusItem.UIDNEXT: lambda status, limits: status.uidnext,
-    StatusItem.UIDVALIDITY: lambda status, limits: status.uidvalidity,
-    StatusItem.UNSEEN: lambda status, limits: status.unseen,
-    StatusItem.HIGHESTMODSEQ: lambda status, limits: status.highest_modseq,
-    StatusItem.APPENDLIMIT: lambda status, limits: limits.message,
-}
-
-
-async def status(connection: Connection, command: grammar.Status) -> Done:
-    """RFC 3501 §6.3.10; HIGHESTMODSEQ: RFC 7162 §3.1.7."""
-    answer = await connection.account.status(command.mailbox)
-    if not ICondstoreAccount.providedBy(connection.account):
-        answer = attrs.evolve(answer, highest_modseq=0)
-    if StatusItem.HIGHESTMODSEQ in command.items:
-        enable_condstore(connection)
-    items = [(item.value, STATUS_ITEMS[item](answer, connection.limits)) for item in command.items]
-    connection.send(responses.mailbox_status(command.mailbox, items, utf8=connection.enabled.utf8))
-    return Done("STATUS completed")

@@ -9,7 +9,16 @@ from typing import Final
 from attrs import frozen
 
 from twisted_duck.errors import BadSyntax
-from twisted_duck.imap.grammar import append, fetch, mailbox, search, session, store
+from twisted_duck.imap.grammar import (
+    append,
+    fetch,
+    listing,
+    mailbox,
+    quota,
+    search,
+    session,
+    store,
+)
 from twisted_duck.imap.grammar.cursor import Cursor, Literal
 from twisted_duck.limits import Limits
 
@@ -19,6 +28,8 @@ _TAG = re.compile(rb"[!#$&',\-./0-9:;<=>?@A-Z\[\]^_`a-z|}~]+")
 PARSERS: Final[dict[str, Callable[[Cursor], object]]] = {
     **session.PARSERS,
     **mailbox.PARSERS,
+    **listing.PARSERS,
+    **quota.PARSERS,
     **append.PARSERS,
     **fetch.PARSERS,
     **store.PARSERS,

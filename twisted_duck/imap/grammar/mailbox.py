@@ -1,20 +1,17 @@
-"""Commands about mailboxes: RFC 3501 §6.3, §6.4.1, §6.4.2; UNSELECT (RFC 3691); RFC 7162.
+"""Commands about one mailbox: RFC 3501 §6.3, §6.4.1, §6.4.2; UNSELECT (RFC 3691); RFC 6154; RFC 7162.
 
 A mailbox is a `str`, decoded from modified UTF-7, with INBOX in upper case.
 """
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Callable
 from typing import Final, TypeVar
 
 from attrs import field, frozen
 
-from twisted_duck.imap import utf7
 from twisted_duck.imap.grammar.cursor import NUMBER64_MAX, Cursor
 from twisted_duck.imap.grammar.terms import (
-    list_mailbox,
     mailbox,
     modifiers,
     parenthesised,
@@ -50,9 +47,13 @@ class Select:
 
 @frozen
 class Create:
-    """CREATE, RFC 3501 §6.3.3. The delimiter that may stand at the end of the name is taken off."""
+    """CREATE, RFC 3501 §6.3.3. The delimiter that may stand at the end of the name is taken off.
+
+    `uses` are what it shall be for (RFC 6154 §3), as they were sent.
+    """
 
     mailbox: str
+    uses: tuple[str, ...] = ()
 
 
 @frozen
@@ -82,45 +83,6 @@ class Unsubscribe:
     """UNSUBSCRIBE, RFC 3501 §6.3.7."""
 
     mailbox: str
-
-
-@frozen
-class List:
-    """LIST, RFC 3501 §6.3.8: decoded, with `*` and `%` still in `patterns`.
-
-    There is one pattern; RFC 5258 allows for several.
-    """
-
-    reference: str
-    patterns: tuple[str, ...]
-
-
-@frozen
-class Lsub:
-    """LSUB, RFC 3501 §6.3.9."""
-
-    reference: str
-    pattern: str
-
-
-class StatusItem(enum.Enum):
-    """What STATUS can be asked for, by the name on the wire."""
-
-    MESSAGES = "MESSAGES"
-    RECENT = "RECENT"
-    UIDNEXT = "UIDNEXT"
-    UIDVALIDITY = "UIDVALIDITY"
-    UNSEEN = "UNSEEN"
-    HIGHESTMODSEQ = "HIGHESTMODSEQ"
-    APPENDLIMIT = "APPENDLIMIT"
-
-
-@frozen
-class Status:
-    """STATUS, RFC 3501 §6.3.10 (APPENDLIMIT: RFC 7889, HIGHESTMODSEQ: RFC 7162): each item once, in the order asked."""
-
-    mailbox: str
-    items: tuple[StatusItem, ...]
 
 
 @frozen
@@ -181,6 +143,24 @@ def _known(cursor: Cursor) -> Known:
     return Known(uidvalidity, modseq, uids, numbers, uids_of_numbers)
 
 
+def create(cursor: Cursor) -> Create:
+    cursor.space("a mailbox name")
+    name = mailbox(cursor).removesuffix(DELIMITER)
+    if not cursor.take(b" "):
+        return Create(name)
+    return Create(name, modifiers(cursor, {"USE": _uses})["USE"])
+
+
+def _uses(cursor: Cursor) -> tuple[str, ...]:
+    cursor.space("'('")
+    return () if cursor.take(b"()") else tuple(parenthesised(cursor, _use, "a special use"))
+
+
+def _use(cursor: Cursor) -> str:
+    cursor.expect(b"\\", "a special use")
+    return "\\" + cursor.atom("a special use").decode("ascii")
+
+
 def rename(cursor: Cursor) -> Rename:
     cursor.space("a mailbox name")
     source = mailbox(cursor)
@@ -188,49 +168,14 @@ def rename(cursor: Cursor) -> Rename:
     return Rename(source, mailbox(cursor))
 
 
-def list_(cursor: Cursor) -> List:
-    reference, pattern = _reference_and_pattern(cursor)
-    return List(reference, (pattern,))
-
-
-def lsub(cursor: Cursor) -> Lsub:
-    return Lsub(*_reference_and_pattern(cursor))
-
-
-def _reference_and_pattern(cursor: Cursor) -> tuple[str, str]:
-    cursor.space("a reference")
-    reference = utf7.decode(cursor.astring("a reference"))
-    cursor.space("a mailbox pattern")
-    return reference, list_mailbox(cursor)
-
-
-def status(cursor: Cursor) -> Status:
-    cursor.space("a mailbox name")
-    name = mailbox(cursor)
-    cursor.space("'('")
-    items = parenthesised(cursor, _status_item, "a status item")
-    return Status(name, tuple(dict.fromkeys(items)))
-
-
-def _status_item(cursor: Cursor) -> StatusItem:
-    name = cursor.keyword("a status item")
-    try:
-        return StatusItem(name)
-    except ValueError:
-        cursor.refuse(f"{name[:40]} is no status item")
-
-
 PARSERS: Final[dict[str, Callable[[Cursor], object]]] = {
     "SELECT": select,
     "EXAMINE": lambda cursor: select(cursor, readonly=True),
-    "CREATE": _with_mailbox(lambda name: Create(name.removesuffix(DELIMITER))),
+    "CREATE": create,
     "DELETE": _with_mailbox(Delete),
     "RENAME": rename,
     "SUBSCRIBE": _with_mailbox(Subscribe),
     "UNSUBSCRIBE": _with_mailbox(Unsubscribe),
-    "LIST": list_,
-    "LSUB": lsub,
-    "STATUS": status,
     "CHECK": lambda cursor: Check(),
     "CLOSE": lambda cursor: Close(),
     "UNSELECT": lambda cursor: Unselect(),
