@@ -204,7 +204,9 @@ class References:
     async def forest(self, pause: Pause) -> Forest:
         children = await self._pruned(pause)
         roots = children.pop(_ROOT, [])
-        roots = self._gathered(sorted(roots, key=lambda root: self._when(root, children)), children)
+        roots.sort(key=lambda root: self._when(root, children))
+        await pause()
+        roots = await self._gathered(roots, children, pause)
         for count, siblings in enumerate(children.values(), 1):
             siblings.sort(key=self._sort_key)
             if not count % _AT_ONCE:
@@ -255,7 +257,9 @@ class References:
         """For a dummy, that of the first message below it."""
         return self._sort_key(root if root >= 0 else children[root][0])
 
-    def _gathered(self, roots: list[int], children: dict[int, list[int]]) -> list[int]:
+    async def _gathered(
+        self, roots: list[int], children: dict[int, list[int]], pause: Pause
+    ) -> list[int]:
         """Step 5: threads with the same subject become one."""
 
         def subject(root: int) -> str:
@@ -265,15 +269,21 @@ class References:
             return root >= 0 and self._answers[root]
 
         table: dict[str, int] = {}
-        for root in roots:
-            known = table.setdefault(subject(root), root)
+        subjects: list[str] = []
+        for count, root in enumerate(roots, 1):
+            thread = subject(root)
+            subjects.append(thread)
+            known = table.setdefault(thread, root)
             if known >= 0 and (root < 0 or (answers(known) and not answers(root))):
-                table[subject(root)] = root
+                table[thread] = root
+            if not count % _AT_ONCE:
+                await pause()
         # A thread that was put under another one is no root any more, and has been dealt with.
         left = dict.fromkeys(roots)
-        subjects = [(root, subject(root)) for root in roots]
         next_dummy = min([_ROOT, *roots]) - 1
-        for root, thread in subjects:
+        for count, (root, thread) in enumerate(zip(roots, subjects, strict=True), 1):
+            if not count % _AT_ONCE:
+                await pause()
             if not thread or root not in left:
                 continue
             known = table[thread]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from twisted_duck.errors import BadSyntax, DuckError, TooMany
 from twisted_duck.imap import grammar, responses
 from twisted_duck.imap.commands.base import Connection, Done, selected
@@ -23,18 +21,13 @@ _AT_ONCE = 1_000
 
 async def sort(connection: Connection, command: grammar.Sort) -> Done:
     """RFC 5256 §3: found like SEARCH does, told in order."""
-    view = selected(connection).view
     try:
-        found = await _sorted(connection, command)
+        found, numbers = await _sorted(connection, command)
     except BadSyntax:
         raise
     except DuckError:
         forget(selected(connection), command.returns)
         raise
-    numbers: Sequence[int] = found
-    if not command.uid:
-        known = {uid: number for number, uid in view.numbered(sorted(found))}
-        numbers = [known[uid] for uid in found]
     modseqs = asks_for_modseqs(command.key)
     if command.returns is None:
         most = highest(selected(connection), found) if modseqs else None
@@ -45,7 +38,9 @@ async def sort(connection: Connection, command: grammar.Sort) -> Done:
     return Done("SORT completed")
 
 
-async def _sorted(connection: Connection, command: grammar.Sort) -> list[int]:
+async def _sorted(connection: Connection, command: grammar.Sort) -> tuple[list[int], list[int]]:
+    """UIDs in order, and what stands for each of them in the answer."""
+    view = selected(connection).view
     uids = await find(connection, command.key)
     sorting = Sorting(command.criteria)
     async for batch in selected(connection).mailbox.fetch(uids, sorting.wants):
@@ -53,11 +48,15 @@ async def _sorted(connection: Connection, command: grammar.Sort) -> list[int]:
         check(connection, sorting.held)
         await connection.breathe()
     found: list[int] = []
+    numbers: list[int] = []
     for uid in sorting.uids():
+        number = uid if command.uid else view.number(uid)
+        assert number is not None  # the search named only messages that the client knows
         found.append(uid)
+        numbers.append(number)
         if not len(found) % _AT_ONCE:
             await connection.breathe()
-    return found
+    return found, numbers
 
 
 def check(connection: Connection, held: int) -> None:
