@@ -11,7 +11,7 @@ from twisted.cred.error import UnauthorizedLogin
 from twisted.cred.portal import IRealm, Portal
 from twisted.internet.defer import Deferred, fail
 from twisted.internet.interfaces import IProducer
-from twisted.logger import LogEvent, globalLogPublisher
+from twisted.logger import LogEvent, capturedLogs, formatEvent, globalLogPublisher
 from twisted.mail.interfaces import IAccountIMAP
 from twisted.python.components import registerAdapter
 from twisted.trial.unittest import SynchronousTestCase
@@ -177,6 +177,10 @@ class UpgradeTests(PortalCase):
 
         self.patch(Directory, "replace_hash", lambda self, *args: away(*args))
         self.successResultOf(self.log_in("tim", "secret"))
+        [event] = self.events
+        self.assertRegex(
+            formatEvent(event), r"^[0-9a-f]{16} what is stored of Tim's password stays"
+        )
 
 
 class IOther(Interface):
@@ -211,6 +215,18 @@ class AvatarTests(PortalCase):
         self.assertIsInstance(avatar, Other)
         logout()
         self.assertEqual(self.opened[0].logouts, 1)
+
+    def test_what_an_account_leaves_behind_is_logged(self) -> None:
+        async def away(account: Account) -> None:
+            raise errors.Unavailable("the database is away")
+
+        self.patch(Account, "logout", away)
+        _, _, logout = self.successResultOf(self.log_in("tim", "secret", IOther))
+        logout()
+        [event] = self.events
+        self.assertRegex(
+            formatEvent(event), r"^[0-9a-f]{16} Tim left something behind: the database"
+        )
 
     def test_none_can_be_had(self) -> None:
         login = self.portal.login(UsernamePassword(b"tim", b"secret"), None, IProducer)
@@ -266,7 +282,12 @@ class OtherPortalTests(SynchronousTestCase):
         self.failureResultOf(self.log_in("wrong"), errors.AuthenticationFailed)
 
     def test_without_a_checker_for_passwords_nobody_can_log_in(self) -> None:
-        self.failureResultOf(self.log_in("secret", Portal(StockRealm())), errors.Unavailable)
+        with capturedLogs() as events:
+            self.failureResultOf(self.log_in("secret", Portal(StockRealm())), errors.Unavailable)
+        self.assertEqual(
+            [formatEvent(each) for each in events],
+            [f"{self.session.id} the portal has no checker for PasswordCredentials"],
+        )
 
     def test_what_else_goes_wrong_in_it_is_logged_and_unavailable(self) -> None:
         self.checker.requestAvatarId = lambda credentials: fail(KeyError("LDAP said: dn=tim"))

@@ -106,7 +106,7 @@ class DirectoryChecker:
             given.password, record.password_hash if record else None, first=attempt.admit
         )
         user = attempt.settle(good, given.password)
-        await self._upgrade(user, given.password)
+        await self._upgrade(user, given.password, session)
         return user.name.encode()
 
     async def _check_scram(self, credentials: IScramCredentials) -> bytes:
@@ -125,7 +125,7 @@ class DirectoryChecker:
         user = attempt.settle(good and verifier is not None, None)
         return user.name.encode()
 
-    async def _upgrade(self, record: UserRecord, password: str) -> None:
+    async def _upgrade(self, record: UserRecord, password: str, session: Session) -> None:
         """Store what should be stored of a password that is known now; that it can't be done now spoils no login."""
         directory = self.directory
         assert record.password_hash is not None
@@ -146,7 +146,8 @@ class DirectoryChecker:
                     await directory.replace_verifiers(record, verifiers)
         except errors.ServerError as error:
             self.log.warn(
-                "what is stored of {user}'s password stays old: {error}",
+                "{session.id} what is stored of {user}'s password stays old: {error}",
+                session=session,
                 user=record.name,
                 error=error,
             )

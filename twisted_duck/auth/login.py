@@ -40,7 +40,11 @@ async def log_in(
     except (errors.DuckError, CancelledError, ConnectionOver):
         raise
     except UnhandledCredentials:
-        _log.error("the portal has no checker for {kind}", kind=type(credentials).__name__)
+        _log.error(
+            "{session.id} the portal has no checker for {kind}",
+            session=session,
+            kind=type(credentials).__name__,
+        )
         raise errors.Unavailable("nobody can log in in this way here") from None
     except LoginFailed:
         raise errors.AuthenticationFailed("wrong name or password") from None

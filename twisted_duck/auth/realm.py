@@ -15,6 +15,7 @@ from zope.interface import Interface, implementer
 
 from twisted_duck import errors
 from twisted_duck.interfaces import IAccount
+from twisted_duck.session import Session
 
 _log = Logger()
 
@@ -40,10 +41,15 @@ class AccountRealm:
         self, avatarId: bytes | tuple[()], mind: object, *interfaces: type[Interface]
     ) -> Deferred[Login]:
         """Fails with NotImplementedError, as cred has it, where none of the interfaces can be had."""
-        return Deferred.fromCoroutine(self._open(avatarId, interfaces))
+        # Stock protocols tell no session.
+        session = mind if isinstance(mind, Session) else Session("", id="-")
+        return Deferred.fromCoroutine(self._open(avatarId, session, interfaces))
 
     async def _open(
-        self, avatar_id: bytes | tuple[()], interfaces: tuple[type[Interface], ...]
+        self,
+        avatar_id: bytes | tuple[()],
+        session: Session,
+        interfaces: tuple[type[Interface], ...],
     ) -> Login:
         if not isinstance(avatar_id, bytes):
             raise UserGone("anonymous users have no mail")
@@ -56,7 +62,7 @@ class AccountRealm:
             if avatar is account:
                 return interface, account, _nothing
             if avatar is not None:
-                return interface, avatar, partial(_log_out, account)
+                return interface, avatar, partial(_log_out, account, session)
         await account.logout()
         names = ", ".join(interface.__name__ for interface in interfaces)
         raise NotImplementedError(f"accounts provide none of {names}")
@@ -66,13 +72,18 @@ def _nothing() -> None:
     """Who has the account itself ends the session by `IAccount.logout`."""
 
 
-def _log_out(account: Any) -> None:
+def _log_out(account: Any, session: Session) -> None:
     """cred does not wait for this."""
-    Deferred.fromCoroutine(_leave(account))
+    Deferred.fromCoroutine(_leave(account, session))
 
 
-async def _leave(account: Any) -> None:
+async def _leave(account: Any, session: Session) -> None:
     try:
         await account.logout()
     except errors.DuckError as error:
-        _log.warn("{user} left something behind: {error}", user=account.name, error=error)
+        _log.warn(
+            "{session.id} {user} left something behind: {error}",
+            session=session,
+            user=account.name,
+            error=error,
+        )
