@@ -1,4 +1,4 @@
-"""OBJECTID: RFC 8474.  MAILBOXID is tested beside the commands that tell it."""
+"""OBJECTID: RFC 8474."""
 
 from __future__ import annotations
 
@@ -122,6 +122,56 @@ class ObjectIDTests(IMAPCase):
         """)
 
 
+class MailboxIDTests(IMAPCase):
+    def status(self, name: str) -> str:
+        [told, _] = self.client().say(f"x8 STATUS {name} (MAILBOXID)")
+        match = re.fullmatch(rf"\* STATUS {name} \(MAILBOXID \(({_ID})\)\)", told)
+        assert match is not None, told
+        return match[1]
+
+    def test_it_is_told_and_stays(self) -> None:
+        [done] = self.client().say("a1 CREATE foo")
+        match = re.fullmatch(rf"a1 OK \[MAILBOXID \(({_ID})\)\] .*", done)
+        assert match is not None, done
+        id = match[1]
+        self.assertEqual(self.status("foo"), id)
+        self.transcript(f"""
+            C: a2 CREATE foo
+            S: a2 NO [ALREADYEXISTS] ...
+            C: a3 RENAME foo renamed
+            S: a3 OK ...
+            C: a4 SELECT renamed
+            S: ...
+            S: * OK [MAILBOXID ({id})] ...
+            S: ...
+            S: a4 OK [READ-WRITE] ...
+            C: a5 EXAMINE renamed
+            S: ...
+            S: * OK [MAILBOXID ({id})] ...
+            S: ...
+            S: a5 OK [READ-ONLY] ...
+            C: a6 LIST "" ren* RETURN (STATUS (MAILBOXID))
+            S: * LIST ...
+            S: * STATUS renamed (MAILBOXID ({id}))
+            S: a6 OK ...
+            C: a7 DELETE renamed
+            S: a7 OK ...
+            C: a8 CREATE renamed
+            S: a8 OK ...
+        """)
+        self.assertNotEqual(self.status("renamed"), id)
+
+    def test_rename_of_inbox_makes_a_mailbox(self) -> None:
+        before = self.status("INBOX")
+        self.client().say("a1 RENAME INBOX Old")
+        self.assertEqual(self.status("INBOX"), before)
+        self.assertNotEqual(self.status("Old"), before)
+
+    def test_no_two_have_the_same(self) -> None:
+        names = ["INBOX", "Drafts", "Sent", "Junk", "Trash", "Archive"]
+        self.assertEqual(len(set(map(self.status, names))), len(names))
+
+
 class ApplicationTests(IMAPCase):
     """Mailboxes of an application, whose messages have no identifiers: nothing is advertised."""
 
@@ -140,6 +190,8 @@ class ApplicationTests(IMAPCase):
             S: a2 BAD EMAILID is not known of these mailboxes
             C: a3 FETCH 1 (THREADID)
             S: a3 BAD ...
+            C: a5 STATUS INBOX (MAILBOXID)
+            S: a5 BAD ...
             C: a4 SEARCH OR EMAILID M1 THREADID T1
             S: * SEARCH
             S: a4 OK ...
