@@ -78,7 +78,8 @@ class SearchContract(Contract):
             b"References: <c@d> <e@f>\r\n <g@h>\r\nDate: 1 Jan 1960 00:00 +0100\r\n\r\n"
         )
         long = b"Subject: " + "ﷺ".encode() * 3_000 + b"\r\nFrom: " + b"x" * 9_000 + b"\r\n\r\n"
-        contents = [raw, long, PLAIN, CYRILLIC, MIXED, *ODD]
+        broken = b"Subject: =?utf-7?q?a+2AA-b?=\r\nFrom: =?utf-7?q?+3AA-?= <x@y>\r\n\r\n"
+        contents = [raw, long, broken, PLAIN, CYRILLIC, MIXED, *ODD]
         for content in contents:
             await self.put(account, "INBOX", content)
         mailbox = await account.select("INBOX", True)

@@ -51,4 +51,6 @@ def _display(address: Address, limits: Limits) -> str:
 
 def _key(text: str, limits: Limits) -> str:
     most = limits.mime_sort_key
-    return casemap(text[:most].replace("\0", ""))[:most]
+    key = casemap(text[:most].replace("\0", ""))[:most]
+    # Some charsets can spell lone surrogates, which are no text and can't be stored as such.
+    return key.encode("utf-8", "replace").decode("utf-8")

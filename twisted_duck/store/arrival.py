@@ -122,10 +122,7 @@ def arrive(
         **({"zone": zone} if zone else {}),
         **({"cut": True} if analysis.searchable.truncated else {}),
         **({"sent": analysis.sent_date.toordinal()} if analysis.sent_date else {}),
-        "order": {
-            name: _storable(value) if isinstance(value, str) else value
-            for name, value in order.dump(analysis.order).items()
-        },
+        "order": order.dump(analysis.order),
         "ids": analysis.ids,
         "preview": analysis.preview,
     }
