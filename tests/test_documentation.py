@@ -17,7 +17,7 @@ from twisted.trial.unittest import SynchronousTestCase, TestCase
 from tests import mongo
 from tests.guard.support import Socket
 from tests.policies.support import PolicyCase
-from tests.service.support import directory
+from tests.service.support import Memory, directory
 from twisted_duck.errors import ConnectionRefused, NotWelcome, TooManyConnections
 from twisted_duck.limits import Limits
 from twisted_duck.policies import (
@@ -155,11 +155,6 @@ class OfficeHoursTests(SynchronousTestCase):
         policy.onConnect(Session("IMAP"))
 
 
-class Store:
-    bans = object()
-    rates = object()
-
-
 class ConfigurationTests(PolicyCase):
     """Each TOML block is a configuration that is taken, and makes what is said of it."""
 
@@ -179,7 +174,7 @@ class ConfigurationTests(PolicyCase):
             file = self.base / "duckmail.toml"
             file.write_text(block.replace("/etc/duckmail/", f"{self.base}/"))
             settings = load(file, {})
-            parts = PolicyParts(Limits(), self.clock, Store())
+            parts = PolicyParts(Limits(), self.clock, Memory())
             yield [policy for _, policy in make_policies(settings.policies, parts)]
 
     def test_every_block_is_taken(self) -> None:
@@ -212,7 +207,8 @@ class ConfigurationTests(PolicyCase):
                     self.failureResultOf(asked, NotWelcome)
 
     def test_what_holds_if_nothing_is_said(self) -> None:
-        parts = PolicyParts(Limits(), self.clock, Store())
+        store = Memory()
+        parts = PolicyParts(Limits(), self.clock, store)
         limit, bans = (policy for _, policy in make_policies(DEFAULT_POLICIES, parts))
         self.assertEqual((limit.name, bans.name), (ConnectionLimit().name, Bans().name))
         one = Session("IMAP", remoteAddress="192.0.2.1")
@@ -225,3 +221,5 @@ class ConfigurationTests(PolicyCase):
             self.successResultOf(maybeDeferred(bans.onConnect, one))
             bans.loginFailed(one, "alice", str(number))
         self.failureResultOf(maybeDeferred(bans.onConnect, one), ConnectionRefused)
+        # `duckmail bans` sees it.
+        self.assertEqual(list(store.bans.bans), ["192.0.2.1/32"])

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 from twisted.internet.defer import Deferred, fail, maybeDeferred, succeed
-from twisted.internet.task import Clock
-from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
-from tests.policies.support import PolicyCase
+from tests.policies.support import MemoryBans, MemoryRates, PolicyCase
 from twisted_duck.errors import ConnectionRefused, TooManyConnections, Unavailable
 from twisted_duck.interfaces import IBans, IRates
 from twisted_duck.policies import Mask, Policies, SharedBans, SharedRate
@@ -18,71 +15,6 @@ from twisted_duck.session import Session
 from twisted_duck.values import Ban, Bucket
 
 NETWORK = "192.0.2.1/32"
-
-
-class Database:
-    """What several processes share, in memory.  `away` is what it fails with."""
-
-    def __init__(self, clock: Clock) -> None:
-        self.clock = clock
-        self.away: Exception | None = None
-        self.slow: Deferred[None] | None = None
-        self.asked = 0
-
-    async def ask(self) -> None:
-        self.asked += 1
-        if self.slow is not None:
-            await self.slow
-        if self.away is not None:
-            raise self.away
-
-
-@implementer(IBans)
-class MemoryBans(Database):
-    def __init__(self, clock: Clock) -> None:
-        super().__init__(clock)
-        self.bans: dict[str, Ban] = {}
-        self.attempts: dict[str, set[bytes]] = {}
-        self.windows: set[float] = set()
-
-    async def secret(self) -> bytes:
-        await self.ask()
-        return b"sixteen octets .."
-
-    async def failed(self, network: str, attempt: bytes, window: float) -> int:
-        await self.ask()
-        self.windows.add(window)
-        self.attempts.setdefault(network, set()).add(attempt)
-        return len(self.attempts[network])
-
-    async def ban(self, network: str, reason: str, seconds: float) -> Ban:
-        await self.ask()
-        self.bans[network] = Ban(network, reason, self.clock.seconds() + seconds)
-        return self.bans[network]
-
-    async def find(self, network: str) -> Ban | None:
-        await self.ask()
-        return self.bans.get(network)
-
-    async def all(self) -> AsyncIterator[Ban]:
-        for ban in self.bans.values():
-            yield ban
-
-    async def lift(self, network: Any) -> list[Ban]:
-        return [self.bans.pop(str(network))]
-
-
-@implementer(IRates)
-class MemoryRates(Database):
-    def __init__(self, clock: Clock) -> None:
-        super().__init__(clock)
-        self.left: dict[Bucket, int] = {}
-        self.empty: int | None = None
-
-    async def take(self, buckets: Sequence[Bucket]) -> int | None:
-        await self.ask()
-        self.left.update({each: self.left.get(each, each.size) - 1 for each in buckets})
-        return self.empty
 
 
 class SharedBansTests(PolicyCase):

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from twisted.internet import reactor
-from twisted.internet.task import deferLater
+from twisted.internet.task import Clock, deferLater
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
+from tests.policies.support import MemoryBans, MemoryRates
 from twisted_duck.addresses import AddressRules
 from twisted_duck.auth.interfaces import UserRecord
 from twisted_duck.auth.passwords import hash_password
@@ -34,6 +35,8 @@ class Memory:
         self._store = MemoryStore()
         self._hashes: dict[str, str] = {}
         self.directory = self
+        self.bans = MemoryBans(Clock())
+        self.rates = MemoryRates(Clock())
         self.open = True
 
     async def find(self, name: str) -> UserRecord | None:

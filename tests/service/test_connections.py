@@ -273,7 +273,10 @@ class ReloadTests(ConnectionsCase):
         made = server._made
         for mistake, words in [
             ("[[policy]]\nkind = 'bnas'", "policy 2 (bnas): unknown kind bnas"),
-            ("[[policy]]\nkind = 'networks'\ndeny_file = 'no.txt'", "cannot read "),
+            (
+                "[[policy]]\nkind = 'networks'\ndeny_file = 'no.txt'",
+                "duckmail.toml: policy 2 (networks): cannot read ",
+            ),
             ("[tls]\ncertificate = 'no.pem'", "cannot read "),
             ("[", "is not TOML"),
         ]:

@@ -11,7 +11,7 @@ from twisted.internet.task import Clock
 
 from tests.policies.support import PolicyCase
 from tests.service import hooks
-from tests.service.support import directory
+from tests.service.support import Memory, directory
 from twisted_duck.errors import ConnectionRefused, NotWelcome, TooManyConnections
 from twisted_duck.limits import Limits
 from twisted_duck.policies import (
@@ -37,16 +37,11 @@ from twisted_duck.service.policies import (
 from twisted_duck.session import Session
 
 
-class Store:
-    bans = object()
-    rates = object()
-
-
 class Case(PolicyCase):
     def setUp(self) -> None:
         super().setUp()
         self.base = directory(self)
-        self.parts = PolicyParts(Limits(), self.clock, Store())
+        self.parts = PolicyParts(Limits(), self.clock, Memory())
 
     def tables(self, text: str) -> tuple[PolicyTable, ...]:
         return read_policies(tomllib.loads(text)["policy"], self.base)

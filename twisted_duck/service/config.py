@@ -19,7 +19,12 @@ from twisted_duck.guard.guarded import OnDeadline
 from twisted_duck.limits import Limits
 from twisted_duck.service import reading
 from twisted_duck.service.fault import Fault
-from twisted_duck.service.policies import DEFAULT_POLICIES, PolicyTable, read_policies
+from twisted_duck.service.policies import (
+    DEFAULT_POLICIES,
+    PolicyTable,
+    placed,
+    read_policies,
+)
 from twisted_duck.service.protocols import PROTOCOLS, Protocol
 from twisted_duck.service.reading import Read
 
@@ -61,7 +66,7 @@ class Settings:
     listeners: tuple[Listener, ...] = ()
     cleartext_auth: CleartextAuth = "never"
     #: Whether users can log in by SCRAM, and verifiers are kept for that.
-    scram: bool = False
+    scram: bool = True
     #: Whether IMAP offers UTF8=ACCEPT.
     imap_utf8: bool = False
     #: PEM files; None for a certificate of our own making.
@@ -217,6 +222,8 @@ def load(
         file = file.absolute()
         for key, value in _flat(file, _parse(file)):
             values[key] = _read(_BY_KEY[key], value, file.parent, f"{file}: {key}")
+        if "policy" in values:
+            values["policy"] = placed(values["policy"], file)
     for key, value in options.items():
         setting = _BY_KEY[key]
         values[key] = _read(setting, value, directory or Path.cwd(), f"--{setting.option}")
@@ -309,7 +316,7 @@ def _settings(values: dict[str, Any]) -> Settings:
         demo=values.get("demo", False),
         listeners=tuple(listeners),
         cleartext_auth=values.get("auth.cleartext", "never"),
-        scram=values.get("auth.scram", False),
+        scram=values.get("auth.scram", True),
         imap_utf8=values.get("imap.utf8", False),
         certificate=certificate,
         key=key or certificate,

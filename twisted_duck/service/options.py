@@ -32,7 +32,7 @@ Configuration file (TOML; what is given on the command line wins; file names are
     key = "privkey.pem"
     [auth]
     cleartext = "never"      # without TLS: "never", "loopback" (from this machine), "always"
-    scram = false            # whether users can log in by SCRAM, too
+    scram = true             # whether users can log in by SCRAM, too; keeps what that takes beside the hash
     [imap]
     utf8 = false             # whether UTF8=ACCEPT is offered; then older clients can't store 8-bit headers
     [pop3]
@@ -51,7 +51,8 @@ Configuration file (TOML; what is given on the command line wins; file names are
 
 Policies say who may connect; each connection passes them from the top, and the first that refuses decides. A table each;
 without any: 200 connections from an address and 500 from a /24, bans after 20 different wrong passwords in an hour,
-for IMAP and POP3, but never for this machine and private networks. policy = [] (above all tables): none at all.
+shared by all processes, for IMAP and POP3, but never for this machine and private networks. policy = [] (above all
+tables): none at all.
     [[policy]]
     kind = "networks"        # allow, deny, allow_file, deny_file: "192.0.2.0/24", "loopback", "private"
     deny_file = "denied.txt" # one a line; the most specific one decides; if any are allowed, others are not

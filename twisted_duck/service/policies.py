@@ -14,7 +14,7 @@ import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import attrs
 from twisted.internet.defer import maybeDeferred
@@ -42,14 +42,25 @@ from twisted_duck.service.reading import Read
 from twisted_duck.session import Session
 
 
+class Shared(Protocol):
+    """What holds for all processes on one store."""
+
+    @property
+    def bans(self) -> Any:
+        """An `IBans`."""
+
+    @property
+    def rates(self) -> Any:
+        """An `IRates`."""
+
+
 @attrs.frozen
 class PolicyParts:
     """What a policy may be made of, besides its table."""
 
     limits: Limits
     clock: IReactorTime
-    #: The open store: `bans` and `rates` hold for all processes.
-    store: Any
+    store: Shared
 
 
 @attrs.frozen
@@ -63,7 +74,7 @@ class PolicyTable:
     protocols: frozenset[str] | None = None
     #: Seconds that somebody waits instead of being refused.
     delay: float | None = None
-    #: For messages: which one of the file it is.
+    #: For messages: which one of which file it is.
     place: str = attrs.field(default="", eq=False)
 
 
@@ -288,6 +299,11 @@ def _read(number: int, table: dict[str, object], base: Path) -> PolicyTable:
     )
 
 
+def placed(tables: Iterable[PolicyTable], file: Path) -> tuple[PolicyTable, ...]:
+    """The same, with messages that name the file that they are in."""
+    return tuple(attrs.evolve(table, place=f"{file}: {table.place}") for table in tables)
+
+
 def _kind(kind: object, table: Mapping[str, object]) -> Kind:
     own_code = table.keys() & {"call", "on_close", "on_authenticated"}
     if kind is None and own_code:
@@ -319,7 +335,13 @@ DEFAULT_POLICIES = read_policies(
             "trusted": _DEFAULT_TRUSTED,
             "protocols": ["imap", "pop3"],
         },
-        {"kind": "bans", "trusted": _DEFAULT_TRUSTED, "protocols": ["imap", "pop3"]},
+        {
+            "kind": "bans",
+            "trusted": _DEFAULT_TRUSTED,
+            "protocols": ["imap", "pop3"],
+            # Seen and lifted by `duckmail bans`, counted by all processes together.
+            "shared": True,
+        },
     ],
     Path(),
 )

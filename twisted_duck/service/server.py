@@ -41,14 +41,14 @@ from twisted_duck.service.datadir import DataDir
 from twisted_duck.service.embedded import EmbeddedMongo
 from twisted_duck.service.fault import Fault
 from twisted_duck.service.hangup import Hangup
-from twisted_duck.service.policies import Made, PolicyParts, make_policies
+from twisted_duck.service.policies import Made, PolicyParts, Shared, make_policies
 from twisted_duck.service.protocols import Parts
 from twisted_duck.service.refusals import PERIOD, Refusals
 
 log = Logger()
 
 
-class Store(Protocol):
+class Store(Shared, Protocol):
     """What is needed of a store here."""
 
     @property
