@@ -14,10 +14,13 @@ from zope.interface.interface import InterfaceClass
 from twisted_duck.interfaces import (
     ICasemapAccount,
     ICondstoreAccount,
+    ICreateSpecialUseAccount,
     IMoveAccount,
     IMultiAppendAccount,
     IObjectIDAccount,
+    IQuotaAccount,
     IReplaceAccount,
+    ISizeAccount,
     ISpecialUseAccount,
     IUIDPlusAccount,
 )
@@ -46,14 +49,22 @@ class Circumstances:
     limits: Limits = attrs.field(factory=Limits)
 
 
+def _interfaces(
+    needs: InterfaceClass | tuple[InterfaceClass, ...] | None,
+) -> tuple[InterfaceClass, ...]:
+    if needs is None:
+        return ()
+    return needs if isinstance(needs, tuple) else (needs,)
+
+
 @attrs.frozen
 class Capability:
     name: str
     #: Where it is defined.
     rfc: str
     when: When = "always"
-    #: What the account must provide.
-    interface: InterfaceClass | None = None
+    #: What the account must provide, where there is one already: one interface, or several.
+    needs: tuple[InterfaceClass, ...] = attrs.field(default=(), converter=_interfaces)
     #: A further condition.
     condition: Callable[[Circumstances], bool] | None = None
     #: For a capability that comes as `NAME=value`, once for each value.
@@ -71,13 +82,15 @@ class Capability:
         logged_in = now.account is not None
         if self.when != "always" and logged_in != (self.when == "after login"):
             return False
-        if self.interface is not None and not self.interface.providedBy(now.account):
+        if logged_in and not all(each.providedBy(now.account) for each in self.needs):
             return False
         return self.condition is None or self.condition(now)
 
 
 TABLE: tuple[Capability, ...] = (
     Capability("IMAP4rev1", "RFC 3501"),
+    # Who knows nothing else looks for it in the greeting, when there is no account that could be asked.
+    Capability("IMAP4rev2", "RFC 9051", needs=(IUIDPlusAccount, IMoveAccount, ISizeAccount)),
     Capability(
         "STARTTLS", "RFC 3501 §6.2.1", "before login", condition=lambda now: now.can_start_tls
     ),
@@ -112,7 +125,15 @@ TABLE: tuple[Capability, ...] = (
     Capability("MULTIAPPEND", "RFC 3502", "after login", IMultiAppendAccount),
     Capability("MOVE", "RFC 6851", "after login", IMoveAccount),
     Capability("REPLACE", "RFC 8508", "after login", IReplaceAccount),
+    Capability("LIST-EXTENDED", "RFC 5258", "after login"),
+    Capability("LIST-STATUS", "RFC 5819", "after login"),
     Capability("SPECIAL-USE", "RFC 6154", "after login", ISpecialUseAccount),
+    Capability("CREATE-SPECIAL-USE", "RFC 6154 §3", "after login", ICreateSpecialUseAccount),
+    # For clients that are older than SPECIAL-USE.
+    Capability("XLIST", "Gmail", "after login", ISpecialUseAccount),
+    Capability("STATUS=SIZE", "RFC 8438", "after login", ISizeAccount),
+    Capability("QUOTA", "RFC 9208", "after login", IQuotaAccount),
+    Capability("QUOTA=RES-STORAGE", "RFC 9208 §5.1", "after login", IQuotaAccount),
     Capability("SAVEDATE", "RFC 8514", "after login"),
     Capability("PREVIEW", "RFC 8970", "after login"),
     Capability("OBJECTID", "RFC 8474", "after login", IObjectIDAccount),
