@@ -117,7 +117,7 @@ class TwistedAccount:
     def listMailboxes(self, ref: str, wildcard: str) -> Any:
         async def work() -> list[tuple[str, ListedMailbox]]:
             self._subscribed = await self._account.subscriptions()
-            listed = list_mailboxes(await self._account.mailboxes(), ref, [wildcard])
+            listed = list_mailboxes(await self._account.mailboxes(), ref, wildcard)
             return [(each.name, ListedMailbox(each.attributes)) for each in listed]
 
         return self._call(work)
