@@ -35,6 +35,28 @@ class IMAPClientTests(ServerTestCase):
         self.assertEqual(client.namespace().personal, (("", "/"),))
         client.logout()
 
+    async def test_several_messages_in_one_append(self) -> None:
+        await self.blocking(self._several_messages)
+
+    def _several_messages(self) -> None:
+        client = self.connect()
+        when = datetime(2020, 2, 29, 12, 30, 15, tzinfo=UTC)
+        answer = client.multiappend(
+            "INBOX",
+            [
+                PLAIN,
+                {"msg": b"Subject: gr\xf6\xdfe\r\n\r\n", "flags": [b"\\Seen"], "date": when},
+                {"msg": b"x" * 1_000_000, "flags": [b"$large"]},
+            ],
+        )
+        self.assertIn(" 1:3] APPEND completed", str(answer))
+        client.select_folder("INBOX")
+        data = client.fetch([1, 2, 3], ["FLAGS", "INTERNALDATE", "BINARY.SIZE[1]"])
+        self.assertEqual(data[2][b"INTERNALDATE"].astimezone(UTC), when)
+        self.assertIn(b"$large", data[3][b"FLAGS"])
+        self.assertEqual(data[1][b"BINARY.SIZE[1]"], len(b"Hello.\r\n"))
+        client.logout()
+
     async def test_messages(self) -> None:
         await self.blocking(self._messages)
 
