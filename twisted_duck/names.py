@@ -44,6 +44,9 @@ def check_name(name: str, limits: Limits) -> None:
         raise Cannot("mailbox name begins with INBOX in other letters")
     if name.startswith("#"):
         raise Cannot("mailbox name begins with '#', which is for namespaces")
+    # Else two names could look the same, and a client would not find again what it has made (RFC 5198 §3, RFC 9051 §5.1).
+    if not unicodedata.is_normalized("NFC", name):
+        raise Cannot("mailbox name is not in normal form C")
     # Control characters, lone surrogates, and the separators of lines and paragraphs: RFC 5198 §2.
     if any(unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") for character in name):
         raise Cannot("mailbox name contains a control character")

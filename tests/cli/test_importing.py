@@ -244,5 +244,6 @@ class NameTests(TestCase):
             (("Inbox", "x"), None, "INBOX/x"),
             (("a/b", "c\n", ""), None, "a_b/c_/_"),
             (("#news",), None, "_news"),
+            (("Bu\u0308ro",), None, "Büro"),
         ):
             self.assertEqual(target_name(levels, below), name)

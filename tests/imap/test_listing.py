@@ -61,6 +61,7 @@ class Names(SynchronousTestCase):
             ("\x85", "control"),
             ("\u2028", "control"),
             ("\ud800", "control"),
+            ("u\u0308", "normal form C"),
         ]
         for name, why in table:
             with self.subTest(name=name):

@@ -43,7 +43,7 @@ class QResyncCase(IMAPCase):
     def resync(self, arguments: str, *told: str) -> None:
         """What SELECT tells on top of what it always does."""
         lines = self.client().say(f"a1 SELECT INBOX (QRESYNC ({self.validity} {arguments}))")
-        start = next(n for n, line in enumerate(lines) if "[HIGHESTMODSEQ" in line)
+        start = next(n for n, line in enumerate(lines) if "[MAILBOXID" in line)
         self.assertEqual(lines[start + 1 : -1], list(told), arguments)
         self.assertEqual(lines[-1], "a1 OK [READ-WRITE] SELECT completed")
 
@@ -240,6 +240,7 @@ class SelectTests(QResyncCase):
             S: * OK [UIDVALIDITY {self.validity}] ...
             S: * OK [UIDNEXT 7] ...
             S: * OK [HIGHESTMODSEQ 10] highest modseq
+            S: * OK [MAILBOXID ...
             S: * VANISHED (EARLIER) 2,4
             S: * 3 FETCH (UID 5 FLAGS (\Seen) MODSEQ (10))
             S: a1 OK [READ-WRITE] SELECT completed
@@ -255,7 +256,7 @@ class SelectTests(QResyncCase):
     def test_another_uidvalidity_is_no_resynchronisation(self) -> None:
         self.expunge("2")
         lines = self.client().say(f"a1 SELECT INBOX (QRESYNC ({self.validity - 1} 2))")
-        self.assertIn("HIGHESTMODSEQ", lines[-2])
+        self.assertIn("MAILBOXID", lines[-2])
 
     def test_known_uids(self) -> None:
         self.expunge("2,4")
@@ -304,7 +305,7 @@ class SelectTests(QResyncCase):
     def test_an_empty_mailbox(self) -> None:
         validity = self.do("status", "Trash").uidvalidity
         lines = self.client().say(f"a1 SELECT Trash (QRESYNC ({validity} 1))")
-        self.assertIn("HIGHESTMODSEQ 1]", lines[-2])
+        self.assertIn("HIGHESTMODSEQ 1]", lines[-3])
         self.expunge("1:*")
         self.resync("7", "* VANISHED (EARLIER) 1:6")
 

@@ -8,6 +8,7 @@ there and have been moved or deleted since.
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Coroutine, Iterable, Iterator, Sequence
 from typing import Any
 
@@ -188,8 +189,9 @@ _UNSUITABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]|^#")
 def target_name(levels: tuple[str, ...], below: str | None) -> str:
     """The mailbox for a source with these levels; without a `below`, the top is INBOX and all else beside it.
 
-    Characters that no mailbox name can have become `_`; an empty level, too.
+    Characters that no mailbox name can have become `_`; an empty level, too.  What stands for the same (macOS takes the
+    letters of file names apart) becomes the same name.
     """
     cleaned = [_UNSUITABLE.sub("_", level.replace(DELIMITER, "_")) or "_" for level in levels]
     parts = [*([below] if below else []), *cleaned]
-    return canonical(DELIMITER.join(parts)) if parts else INBOX
+    return canonical(unicodedata.normalize("NFC", DELIMITER.join(parts))) if parts else INBOX
