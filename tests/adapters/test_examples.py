@@ -54,7 +54,9 @@ class ServeNotesTests(ExampleCase):
             # What such mailboxes cannot do is not promised.
             offered = set(client.capability()[1][0].split())
             self.assertIn(b"IDLE", offered)
-            self.assertFalse(offered & {b"UIDPLUS", b"MOVE", b"SPECIAL-USE", b"CONDSTORE"})
+            self.assertFalse(
+                offered & {b"UIDPLUS", b"MOVE", b"SPECIAL-USE", b"CONDSTORE", b"QUOTA"}
+            )
             self.assertEqual(client.select()[1], [b"2"])
             found = client.fetch("1:*", "(UID FLAGS ENVELOPE)")[1]
             self.assertIn(b'"Call the engine maker"', found[1])

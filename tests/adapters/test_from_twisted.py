@@ -22,6 +22,8 @@ from tests.adapters.application import (
 )
 from tests.contract.base import CYRILLIC, EVERYTHING, MIXED, PLAIN, Contract
 from twisted_duck import errors, search
+from twisted_duck.imap.commands.binary import say_binary
+from twisted_duck.imap.grammar import FetchBinary
 from twisted_duck.interfaces import IAccount, IMailbox, IMoveMailbox, IUIDPlusAccount
 from twisted_duck.mime.message import analyse
 from twisted_duck.values import DELETED, FLAGGED, SEEN, UIDSet
@@ -63,6 +65,17 @@ class AccountTests(Adapted):
         await self.fails(self.account.delete("C"), errors.NonExistent)
         await self.fails(self.account.delete("INBOX"), errors.Cannot)
         self.assertEqual(set(await self.names(self.account)), {"INBOX", "A"})
+
+    async def test_status_of_many(self) -> None:
+        self.fill(PLAIN, PLAIN)
+        await self.account.create("A")
+        await self.account.create("B")
+        self.theirs.mailboxes["B"].noselect = True
+        found = await self.account.statuses(["INBOX", "A", "B", "C"])
+        self.assertEqual(
+            {name: status.messages for name, status in found.items()}, {"INBOX": 2, "A": 0}
+        )
+        self.assertEqual(found["INBOX"], await self.account.status("INBOX"))
 
     async def test_what_the_application_refuses_is_refused_in_its_words(self) -> None:
         await self.account.create("A/B")
@@ -176,6 +189,20 @@ class MailboxTests(Adapted):
             self.assertEqual(message.internal_date, datetime(1996, 7, 17, 9, 44, 25, tzinfo=UTC))
         assert messages[0].envelope is not None
         self.assertIn(b"IMAP4rev1 WG mtg summary", messages[0].envelope)
+
+    async def test_content_without_its_transfer_encoding(self) -> None:
+        async def no_pause() -> None:
+            pass
+
+        self.fill(MIXED)
+        mailbox = await self.account.select("INBOX", True)
+        [message] = await self.bring(mailbox, [1], ["content"])
+        for part, said in (
+            ((1,), b"BINARY[1] {14}\r\n" + "Grüße aus Köln".encode("latin-1")),
+            ((2,), b"BINARY[2] ~{10}\r\n" + bytes(range(10))),
+        ):
+            pieces = say_binary(FetchBinary(part), message.content, no_pause)
+            self.assertEqual(b"".join([piece async for piece in pieces]), said)
 
     async def test_store(self) -> None:
         self.fill(PLAIN, PLAIN, PLAIN)

@@ -8,18 +8,30 @@ from tests.contract.base import DEFAULTS, LIMITS, MIXED, NOON, PLAIN, Contract
 from twisted_duck import errors
 from twisted_duck.interfaces import (
     ICondstoreAccount,
+    ICreateSpecialUseAccount,
+    IMailboxIDAccount,
     IMoveAccount,
     IMoveMailbox,
     IMultiAppendAccount,
     IQResyncMailbox,
+    IQuotaAccount,
     IReplaceAccount,
     IReplaceMailbox,
+    ISizeAccount,
     ISpecialUseAccount,
     IUIDPlusAccount,
 )
 from twisted_duck.search import And, HasFlag, ModSeq, Not
 from twisted_duck.spool import Spool
-from twisted_duck.values import DELETED, FLAGGED, SEEN, AppendMessage, FlagChange, UIDSet
+from twisted_duck.values import (
+    DELETED,
+    FLAGGED,
+    SEEN,
+    AppendMessage,
+    FlagChange,
+    Quota,
+    UIDSet,
+)
 
 
 class ExtensionsContract(Contract):
@@ -29,6 +41,10 @@ class ExtensionsContract(Contract):
         account = await self.make_account("ada")
         for interface in (
             ISpecialUseAccount,
+            ICreateSpecialUseAccount,
+            IMailboxIDAccount,
+            ISizeAccount,
+            IQuotaAccount,
             IUIDPlusAccount,
             IMoveAccount,
             ICondstoreAccount,
@@ -53,6 +69,73 @@ class ExtensionsContract(Contract):
         found = await self.names(account)
         self.assertEqual(found["Gesendet"].special_use, "\\Sent")
         self.assertIsNone(found["Junk"].special_use)
+
+    async def test_create_for_a_special_use(self) -> None:
+        account = await self.make_account("ada")
+        await account.delete("Junk")
+        await account.create("a/Spam", "\\Junk")
+        found = await self.names(account)
+        self.assertEqual(found["a/Spam"].special_use, "\\Junk")
+        self.assertIsNone(found["a"].special_use)
+        for use in ("\\Junk", "\\Sent"):
+            await self.fails(account.create("other", use), errors.UseConflict)
+        self.assertNotIn("other", await self.names(account))
+
+    # --- RFC 5258, RFC 5819 -----------------------------------------------------------------------
+
+    async def test_a_level_without_a_mailbox_does_not_exist(self) -> None:
+        account = await self.make_account("ada")
+        await account.create("a/b")
+        await account.delete("a")
+        found = await self.names(account)
+        self.assertEqual((found["a"].exists, found["a/b"].exists), (False, True))
+
+    async def test_status_of_many_is_that_of_each(self) -> None:
+        account, mailbox, uids = await self.filled(3)
+        await self.flag(mailbox, uids[:2], "add", DELETED)
+        everything = frozenset({"recent", "deleted_size"})
+        found = await account.statuses(["INBOX", "nowhere", "Sent"], everything)
+        self.assertEqual(set(found), {"INBOX", "Sent"})
+        for name, status in found.items():
+            self.assertEqual(status, await account.status(name))
+        self.assertEqual((found["INBOX"].recent, found["INBOX"].deleted), (3, 2))
+        self.assertEqual(found["INBOX"].deleted_size, 2 * len(b"Subject: 1\r\n\r\n1\r\n"))
+        self.assertEqual((found["Sent"].recent, found["Sent"].deleted_size), (0, 0))
+        self.assertEqual((await account.statuses(["INBOX"]))["INBOX"].messages, 3)
+        self.assertEqual(await account.statuses([]), {})
+
+    # --- RFC 8474 ---------------------------------------------------------------------------------
+
+    async def test_identity_of_a_mailbox(self) -> None:
+        account = await self.make_account("ada")
+        first = await account.create("a")
+        self.assertRegex(first, r"^[A-Za-z][A-Za-z0-9_-]{0,254}$")
+        self.assertEqual((await account.status("a")).mailbox_id, first)
+        self.assertEqual((await account.select("a", True)).mailbox_id, first)
+        await account.rename("a", "b")
+        self.assertEqual((await account.status("b")).mailbox_id, first)
+        again = await account.create("a")
+        await account.delete("b")
+        third = await account.create("b")
+        inbox = (await account.status("INBOX")).mailbox_id
+        self.assertEqual(len({first, again, third, inbox}), 4)
+        await account.rename("INBOX", "Old")
+        self.assertEqual((await account.status("INBOX")).mailbox_id, inbox)
+        self.assertNotIn((await account.status("Old")).mailbox_id, {first, again, third, inbox})
+
+    # --- RFC 9208 ---------------------------------------------------------------------------------
+
+    async def test_quota_is_told(self) -> None:
+        account, mailbox, uids = await self.filled(2)
+        size = len(b"Subject: 1\r\n\r\n1\r\n")
+        self.assertEqual(await account.quota(), Quota(2 * size, None))
+        await mailbox.copy(uids[:1], "Sent")
+        self.assertEqual((await account.quota()).used, 3 * size)
+        await self.flag(mailbox, uids, "add", DELETED)
+        await mailbox.expunge()
+        self.assertEqual((await account.quota()).used, size)
+        bob = await self.make_account("bob", quota=5000)
+        self.assertEqual(await bob.quota(), Quota(0, 5000))
 
     # --- RFC 4315 ---------------------------------------------------------------------------------
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from zope.interface import implementer
+
 from tests.imap.transcript import IMAPCase
+from twisted_duck.interfaces import IAccount
 from twisted_duck.memory.account import MemoryAccount
 from twisted_duck.values import DELETED, SEEN
 
@@ -134,3 +137,54 @@ class MailboxIDTests(IMAPCase):
         self.do("rename", "INBOX", "old")
         self.assertEqual(self.identity("INBOX"), before)
         self.assertNotEqual(self.identity("old"), before)
+
+
+@implementer(IAccount)
+class PlainAccount:
+    """One that can do what RFC 3501 asks for, and no more."""
+
+    def __init__(self, account: MemoryAccount) -> None:
+        self._account = account
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._account, name)
+
+
+class PlainAccountTests(IMAPCase):
+    def setUp(self) -> None:
+        super().setUp()
+        account = self.store.account
+        self.patch(self.store, "account", lambda name: PlainAccount(account(name)))
+
+    def test_what_it_can_not_do_is_not_known(self) -> None:
+        self.transcript(r"""
+            C: a1 STATUS INBOX (SIZE)
+            S: a1 BAD SIZE is no status item here
+            C: a2 LIST "" INBOX RETURN (STATUS (MAILBOXID))
+            S: a2 BAD MAILBOXID is no status item here
+            C: a3 LIST (SPECIAL-USE) "" *
+            S: a3 BAD SPECIAL-USE is not known here
+            C: a4 LIST "" * RETURN (SPECIAL-USE)
+            S: a4 BAD SPECIAL-USE is not known here
+            C: a5 CREATE x (USE (\Archive))
+            S: a5 BAD USE is not known here
+            C: a6 CREATE x
+            S: a6 OK CREATE completed
+            C: a7 GETQUOTA ""
+            S: a7 BAD there are no quotas here
+            C: a8 STATUS INBOX (HIGHESTMODSEQ)
+            S: * STATUS INBOX (HIGHESTMODSEQ 0)
+            S: a8 OK STATUS completed
+        """)
+
+    def test_lists_are_extended_all_the_same(self) -> None:
+        offered = self.client().say("a1 CAPABILITY")[0].split()
+        self.assertTrue({"LIST-EXTENDED", "LIST-STATUS"} <= set(offered))
+        hidden = {"SPECIAL-USE", "CREATE-SPECIAL-USE", "XLIST", "STATUS=SIZE", "QUOTA"}
+        self.assertFalse(hidden & set(offered))
+        self.transcript(r"""
+            C: a2 LIST (SUBSCRIBED) "" INBOX RETURN (STATUS (MESSAGES))
+            S: * LIST (\HasNoChildren \Subscribed) "/" INBOX
+            S: * STATUS INBOX (MESSAGES 0)
+            S: a2 OK LIST completed
+        """)
