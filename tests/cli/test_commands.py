@@ -136,7 +136,7 @@ class UserTests(CommandCase):
         self.assertRegex(
             said.out,
             re.compile(
-                r"name:    tim@example\.org\nstate:   active\ncreated: [-\d]{10} [:\d]{8} UTC\n"
+                r"name:    tim@example\.org\nstate:   active\nscram:   yes\ncreated: [-\d]{10} [:\d]{8} UTC\n"
                 r"mail:    0 B\nquota:   none\nmailboxes:\n"
                 r"(  \w+: 0 messages, 0 unseen\n){6}\Z"
             ),
@@ -145,14 +145,14 @@ class UserTests(CommandCase):
 
     async def test_whether_a_user_can_log_in_by_scram_where_that_is_wanted(self) -> None:
         file = self.path / "duckmail.toml"
-        put(file, b"[auth]\nscram = true\n")
+        put(file, b"[auth]\nscram = false\n")
         config = ("--config", str(file))
-        await self.duck("user", "add", "tim", "--password", "secret")
-        self.assertNotIn("scram:", (await self.duck("user", "show", "tim")).out)
-        said = await self.duck("user", "show", "tim", *config)
+        await self.duck("user", "add", "tim", "--password", "secret", *config)
+        self.assertNotIn("scram:", (await self.duck("user", "show", "tim", *config)).out)
+        said = await self.duck("user", "show", "tim")
         self.assertIn("\nscram:   from the next login by password on\n", said.out)
-        await self.duck("user", "passwd", "tim", "--password", "secret", *config)
-        said = await self.duck("user", "show", "tim", *config)
+        await self.duck("user", "passwd", "tim", "--password", "secret")
+        said = await self.duck("user", "show", "tim")
         self.assertIn("\nscram:   yes\n", said.out)
 
     async def logs_in(self, password: str) -> bool:

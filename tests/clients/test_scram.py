@@ -1,4 +1,4 @@
-"""SCRAM with a server that was told to offer it, and imaplib."""
+"""SCRAM with imaplib, and what becomes of users from before."""
 
 from __future__ import annotations
 
@@ -15,22 +15,21 @@ from tests.sasl.client import ScramClient
 class ScramTests(ServerTestCase):
     timeout = 120
 
-    async def setUp(self) -> None:
-        await super().setUp()
-        self.config = self.directory / "duckmail.toml"
-        self.config.write_text("[auth]\nscram = true\n")
-
     async def test_users_from_before_log_in_by_password_once_and_new_passwords_do_at_once(
         self,
     ) -> None:
+        config = self.directory / "without.toml"
+        config.write_text("[auth]\nscram = false\n")
+        without = ("--config", str(config))
+        await self.duckmail("user", "passwd", USER, "--password", PASSWORD, *without)
+        self.server = await self.start(*without)
         self.assertNotIn("AUTH=SCRAM-SHA-256", await self.blocking(self._capabilities))
-        self.server = await self.start("--config", str(self.config))
+        self.server = await self.start()
+        self.assertIn("AUTH=SCRAM-SHA-256", await self.blocking(self._capabilities))
         await self.blocking(self._refused, PASSWORD)
         await self.blocking(self._plain)
         await self.blocking(self._accepted, PASSWORD)
-        await self.duckmail(
-            "user", "passwd", USER, "--password", "two", "--config", str(self.config)
-        )
+        await self.duckmail("user", "passwd", USER, "--password", "two")
         await self.blocking(self._accepted, "two")
         await self.blocking(self._refused, PASSWORD)
 

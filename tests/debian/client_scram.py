@@ -33,13 +33,6 @@ SyncState *
 class ScramTests(ServerTestCase):
     timeout = 120
 
-    async def setUp(self) -> None:
-        await super().setUp()
-        config = self.directory / "duckmail.toml"
-        config.write_text("[auth]\nscram = true\n")
-        await self.duckmail("user", "passwd", USER, "--password", PASSWORD, "--config", str(config))
-        self.server = await self.start("--config", str(config))
-
     async def gsasl(self, mechanism: str, *more: str) -> None:
         done = await self.run_program(
             *("gsasl", "--imap", f"--connect=127.0.0.1:{self.server.ports['imap']}"),

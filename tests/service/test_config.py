@@ -50,7 +50,7 @@ class FileTests(Case):
             key = "/etc/key.pem"
             [auth]
             cleartext = "loopback"
-            scram = true
+            scram = false
             [imap]
             utf8 = true
             [pop3]
@@ -79,7 +79,7 @@ class FileTests(Case):
         self.assertEqual(settings.certificate, self.file.parent / "chain.pem")
         self.assertEqual(settings.key, Path("/etc/key.pem"))
         self.assertEqual(settings.cleartext_auth, "loopback")
-        self.assertTrue(settings.scram)
+        self.assertFalse(settings.scram)
         self.assertTrue(settings.imap_utf8)
         self.assertEqual((settings.pop3_delete, settings.pop3_retr_sets_seen), ("trash", True))
         self.assertEqual(
@@ -104,7 +104,7 @@ class FileTests(Case):
         )
         self.assertIsNone(settings.mongo_uri)
         self.assertEqual(settings.cleartext_auth, "never")
-        self.assertFalse(settings.scram)
+        self.assertTrue(settings.scram)
         self.assertFalse(settings.imap_utf8)
         self.assertEqual(settings.limits, Limits())
 
