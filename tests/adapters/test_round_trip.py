@@ -18,6 +18,8 @@ from twisted_duck.interfaces import (
     IAccount,
     ICondstoreAccount,
     IMoveAccount,
+    IMultiAppendAccount,
+    IReplaceAccount,
     ISpecialUseAccount,
     IUIDPlusAccount,
 )
@@ -42,7 +44,14 @@ class RoundTripTests(MessagesContract, SearchContract, TestCase):
     async def test_extensions_are_not_claimed(self) -> None:
         account = await self.make_account("ada")
         self.assertTrue(IAccount.providedBy(account))
-        for extension in (ISpecialUseAccount, IUIDPlusAccount, IMoveAccount, ICondstoreAccount):
+        for extension in (
+            ISpecialUseAccount,
+            IUIDPlusAccount,
+            IMoveAccount,
+            ICondstoreAccount,
+            IMultiAppendAccount,
+            IReplaceAccount,
+        ):
             self.assertFalse(extension.providedBy(account))
 
 

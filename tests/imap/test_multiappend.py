@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import errno
 
+from zope.interface import classImplementsOnly, implementedBy
+
 from tests.imap.transcript import IMAPCase
 from twisted_duck.errors import OverQuota
+from twisted_duck.interfaces import IMultiAppendAccount
 from twisted_duck.limits import Limits
 from twisted_duck.memory.account import MemoryAccount
 from twisted_duck.spool import Spool
@@ -92,6 +95,25 @@ class MultiAppendTests(IMAPCase):
 
     def test_is_advertised_after_login(self) -> None:
         self.assertIn(" MULTIAPPEND ", self.client().say("a1 CAPABILITY")[0])
+
+
+class OneByOneTests(IMAPCase):
+    """An account that could not take them as one change, as that of an application."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        provided = list(implementedBy(MemoryAccount))
+        others = [each for each in provided if each is not IMultiAppendAccount]
+        classImplementsOnly(MemoryAccount, *others)
+        self.addCleanup(classImplementsOnly, MemoryAccount, *provided)
+
+    def test_it_is_not_offered_and_the_second_message_is_refused(self) -> None:
+        self.assertNotIn("MULTIAPPEND", self.client().say("a0 CAPABILITY")[0])
+        self.client().send(b"a1 APPEND INBOX {1+}\r\nx {1+}\r\ny\r\na2 APPEND INBOX {1+}\r\nz\r\n")
+        self.transcript("""
+            S: a1 BAD one APPEND has one message here
+            S: a2 OK [APPENDUID ... 1] APPEND completed
+        """)
 
 
 class RefusedTests(IMAPCase):
