@@ -54,12 +54,22 @@ def load_example(case: SynchronousTestCase | TestCase, name: str) -> Any:
     return module
 
 
-class FilteringTests(SynchronousTestCase):
+class SocketCase(SynchronousTestCase):
+    """No tests by itself."""
+
+    def connect(self, factory: Any, clock: Clock, host: str = "192.0.2.1") -> Socket:
+        """A client that is gone at the end: stock protocols set their timers in the reactor that there is."""
+        socket = Socket(factory, clock, host)
+        self.addCleanup(socket.reset)
+        return socket
+
+
+class FilteringTests(SocketCase):
     def test_the_house_and_nobody_else(self) -> None:
         factory = load_example(self, "filtering").factory
         factory.clock = Clock()
-        self.assertIn(b"+OK", Socket(factory, factory.clock, "192.0.2.9").heard())
-        refused = Socket(factory, factory.clock, "198.51.100.9")
+        self.assertIn(b"+OK", self.connect(factory, factory.clock, "192.0.2.9").heard())
+        refused = self.connect(factory, factory.clock, "198.51.100.9")
         self.assertEqual(refused.heard(), b"-ERR [SYS/PERM] this server is for the house\r\n")
         self.assertTrue(refused.disconnecting)
 
@@ -74,19 +84,19 @@ class FilteringTests(SynchronousTestCase):
                 self.successResultOf(asked)
 
 
-class LimitingTests(SynchronousTestCase):
+class LimitingTests(SocketCase):
     def test_one_combination_counts_for_both_protocols(self) -> None:
         example = load_example(self, "limiting")
         clock = Clock()
         example.imap.clock = example.pop3.clock = clock
-        sockets = [Socket(example.imap, clock), Socket(example.pop3, clock)]
-        sockets += [Socket(example.pop3, clock) for _ in range(3)]
+        sockets = [self.connect(example.imap, clock), self.connect(example.pop3, clock)]
+        sockets += [self.connect(example.pop3, clock) for _ in range(3)]
         for socket in sockets:
             self.assertRegex(socket.heard(), rb"^(\* OK|\+OK) ")
-        self.assertRegex(Socket(example.imap, clock).heard(), rb"^\* BYE \[LIMIT\] too many")
+        self.assertRegex(self.connect(example.imap, clock).heard(), rb"^\* BYE \[LIMIT\] too many")
         sockets[0].reset()
-        self.assertRegex(Socket(example.imap, clock).heard(), rb"^\* OK ")
-        denied = Socket(example.imap, clock, "198.51.100.1")
+        self.assertRegex(self.connect(example.imap, clock).heard(), rb"^\* OK ")
+        denied = self.connect(example.imap, clock, "198.51.100.1")
         self.assertRegex(denied.heard(), rb"^\* BYE \[NOPERM\] ")
 
 

@@ -88,3 +88,6 @@ class OwnServer:
     def signal(self, number: signal.Signals) -> None:
         assert self._process is not None
         self._process.send_signal(number)
+        if number is signal.SIGSTOP:
+            # Until then it may answer.
+            os.waitpid(self._process.pid, os.WUNTRACED)
