@@ -11,11 +11,12 @@ A step is one command of one session, but for races.  After each step
 from __future__ import annotations
 
 import re
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from itertools import count
-from typing import ClassVar, Literal
+from typing import ClassVar
 
+import attrs
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule
 
@@ -28,11 +29,22 @@ KINDS: tuple[Kind, ...] = ("QRESYNC", "CONDSTORE", "plain")
 FULL = 30
 _ITEMS: dict[FlagMode, str] = {"add": "+FLAGS", "remove": "-FLAGS", "replace": "FLAGS"}
 
+QUESTIONS = (
+    "FETCH {} FLAGS",
+    "FETCH {} RFC822.SIZE",
+    "FETCH {} (UID BODY.PEEK[]<0.0>)",
+    "SEARCH {}",
+    "UID FETCH {} FLAGS",
+    "UID FETCH {} RFC822.SIZE",
+    "UID SEARCH DELETED",
+)
+
 who = st.integers(0, 2 * len(KINDS) - 1)
 #: Where in a mailbox, and how many; both are taken modulo what is there, which depends on the moment.
 chosen = st.tuples(st.integers(0, 50), st.integers(1, 4))
 flag_sets = st.frozensets(st.sampled_from((SEEN, FLAGGED, DELETED, "$a", "$b")), max_size=2)
 box = st.integers(0, 1)
+changes = st.builds(FlagChange, st.sampled_from(list(_ITEMS)), flag_sets)
 
 
 class World:
@@ -50,8 +62,9 @@ class World:
             for process, port in enumerate(ports)
             for kind in ("QRESYNC", "CONDSTORE")
         }
-        #: Races that were run, and steps of all kinds.
-        self.races = self.steps = 0
+        #: What was done with an effect, and how often.
+        self.did: Counter[str] = Counter()
+        self.steps = 0
         self._numbers = count()
 
     @property
@@ -88,33 +101,42 @@ class Machine(RuleBasedStateMachine):
         self._broken = False
         for session in self.world.everybody:
             session.caches.clear()
+        for mailbox in self.boxes:
+            self._append(self.world.sessions[0], mailbox, frozenset(), 4)
+            self._append(self.world.sessions[0], mailbox, frozenset({DELETED}), 2)
+        for session in self.world.sessions:
+            session.open(self.boxes[0])
+
+    @property
+    def _some_box(self) -> Mailbox:
+        """One of the two, and more often the one in which most sessions meet."""
+        return self.boxes[self._turn % 4 == 0]
 
     # --- a step -------------------------------------------------------------------------------------------------------
 
     def step(
         self, number: int, act: Callable[[Session], Mailbox | None], *, anywhere: bool = False
     ) -> None:
-        """`act` gives the mailbox to look at, if it is not the selected one; `anywhere`: none need be selected.
-
-        Where the session is not in a state to act, getting there is the step.
-        """
+        """`act` gives the mailbox to look at, if it is not the selected one; `anywhere`: none need be selected."""
         self._broken = True
         self._turn += 1
         self.world.steps += 1
         session = self.world.sessions[number]
-        touched = None
+        self._end_idle(session)
+        if session.mailbox is None and not anywhere:
+            self._open(session, self._some_box)
+        touched = act(session)
+        if session.mailbox is not None and not session.idling:
+            session.look()
+        self._audit(session, touched or session.mailbox or self._some_box)
+        self._broken = False
+
+    def _end_idle(self, session: Session) -> None:
         if session.idling:
+            self.world.did["idle with news"] += bool(session.differs())
             session.done()
             session.check_numbers()
             session.check_flags()
-        elif session.mailbox is None and not anywhere:
-            self._open(session, self.boxes[self._turn % 2])
-        else:
-            touched = act(session)
-        if session.mailbox is not None and not session.idling:
-            session.look()
-        self._audit(session, touched or session.mailbox or self.boxes[self._turn % 2])
-        self._broken = False
 
     def _audit(self, session: Session, mailbox: Mailbox) -> None:
         nothing = Cache(0, 1, {})
@@ -153,6 +175,8 @@ class Machine(RuleBasedStateMachine):
             session.open(mailbox, readonly=readonly)
         else:
             session.come_back(mailbox, cache, self._turn, readonly=readonly)
+            missed = mailbox.gone_since(cache.modseq) and mailbox.changed_since(cache.modseq)
+            self.world.did["came back"] += bool(missed)
 
     def _named(
         self, session: Session, where: tuple[int, int], *, uid: bool
@@ -172,71 +196,92 @@ class Machine(RuleBasedStateMachine):
         def act(session: Session) -> Mailbox:
             mailbox = self.boxes[box]
             if len(mailbox.uids) < FULL:
-                sizes = [next(self._size) for _ in range(many)]
-                messages = " ".join(
-                    f"({' '.join(sorted(flags))}) {{{size}+}}\r\n{'x' * size}" for size in sizes
-                )
-                session.send(f"APPEND {mailbox.name} {messages}")
-                lines = session.wire.answer()
-                uids = mailbox.add((flags, size) for size in sizes)
-                assert code(lines[-1], "APPENDUID") == [
-                    str(mailbox.uidvalidity),
-                    str(UIDSet.of(uids)),
-                ], lines[-1]
-                session.hear(lines)
+                self._append(session, mailbox, flags, many)
             return mailbox
 
         self.step(who, act, anywhere=True)
+
+    def _append(self, session: Session, mailbox: Mailbox, flags: Flags, many: int) -> None:
+        self.world.did["append"] += 1
+        sizes = [next(self._size) for _ in range(many)]
+        messages = " ".join(
+            f"({' '.join(sorted(flags))}) {{{size}+}}\r\n{'x' * size}" for size in sizes
+        )
+        session.send(f"APPEND {mailbox.name} {messages}")
+        lines = session.wire.answer()
+        uids = mailbox.add((flags, size) for size in sizes)
+        expected = [str(mailbox.uidvalidity), str(UIDSet.of(uids))]
+        assert code(lines[-1], "APPENDUID") == expected, lines[-1]
+        session.hear(lines)
+
+    @rule(who=who, where=chosen, uid=st.booleans(), change=changes, silent=st.booleans())
+    def store(
+        self, who: int, where: tuple[int, int], uid: bool, change: FlagChange, silent: bool
+    ) -> None:
+        self.step(who, lambda session: self._store(session, where, change, uid, silent))
 
     @rule(
         who=who,
         where=chosen,
         uid=st.booleans(),
-        mode=st.sampled_from(list(_ITEMS)),
-        flags=flag_sets,
+        change=changes,
         silent=st.booleans(),
-        back=st.none() | st.integers(0, 6),
+        back=st.integers(0, 8),
     )
-    def store(
+    def store_unchanged_since(
         self,
         who: int,
         where: tuple[int, int],
         uid: bool,
-        mode: FlagMode,
-        flags: Flags,
+        change: FlagChange,
         silent: bool,
-        back: int | None,
+        back: int,
     ) -> None:
-        """`back`: how many changes the condition is behind; with None there is none."""
+        """`back`: how many changes of the mailbox the condition is behind."""
 
         def act(session: Session) -> None:
-            mailbox = session.mailbox
-            assert mailbox is not None
-            numbers, uids = self._named(session, where, uid=uid)
-            if not uids:
-                return
-            since = None if back is None or session.kind == "plain" else mailbox.modseq - back
-            change = FlagChange(mode, flags, since)
-            item = _ITEMS[mode] + (".SILENT" if silent else "")
-            condition = "" if since is None else f"(UNCHANGEDSINCE {since}) "
-            command = f"STORE {numbers} {condition}{item} ({' '.join(sorted(flags))})"
-            session.send(f"UID {command}" if uid else command)
-            lines = session.wire.answer()
-            there = [each for each in uids if each in mailbox.messages]
-            done, failed = mailbox.store(there, change)
-            known = list(session.numbers)
-            session.hear(lines, quiet=not uid, doing=change if silent else None)
-            self._check_stored(lines[-1], known, uids, there, failed, uid=uid)
-            if silent and session.kind == "plain":
-                for each in session.flags.keys() & done:
-                    session.flags[each] = change.apply(session.flags[each])
-            if not silent or since is not None:
-                assert set(done) <= set(session.fetched), f"nothing is told of some of {done}"
-            session.check_flags()
-            if uid:
-                session.check_numbers()
+            assert session.mailbox is not None
+            since = max(0, session.mailbox.modseq - back)
+            if session.kind != "plain":
+                conditional = attrs.evolve(change, unchanged_since=since)
+                self._store(session, where, conditional, uid, silent)
 
         self.step(who, act)
+
+    @rule(who=who, where=chosen, uid=st.booleans(), silent=st.booleans())
+    def delete(self, who: int, where: tuple[int, int], uid: bool, silent: bool) -> None:
+        change = FlagChange("add", frozenset({DELETED}))
+        self.step(who, lambda session: self._store(session, where, change, uid, silent))
+
+    def _store(
+        self, session: Session, where: tuple[int, int], change: FlagChange, uid: bool, silent: bool
+    ) -> None:
+        mailbox, since = session.mailbox, change.unchanged_since
+        assert mailbox is not None
+        numbers, uids = self._named(session, where, uid=uid)
+        if not uids:
+            return
+        item = _ITEMS[change.mode] + (".SILENT" if silent else "")
+        condition = "" if since is None else f"(UNCHANGEDSINCE {since}) "
+        command = f"STORE {numbers} {condition}{item} ({' '.join(sorted(change.flags))})"
+        session.send(f"UID {command}" if uid else command)
+        lines = session.wire.answer()
+        there = [each for each in uids if each in mailbox.messages]
+        done, failed = mailbox.store(there, change)
+        self.world.did["store"] += bool(done)
+        self.world.did["store refused"] += bool(failed)
+        self.world.did["store of what is gone"] += len(there) < len(uids)
+        known = list(session.numbers)
+        session.hear(lines, quiet=not uid, doing=change if silent else None)
+        self._check_stored(lines[-1], known, uids, there, failed, uid=uid)
+        if silent and session.kind == "plain":
+            for each in session.flags.keys() & done:
+                session.flags[each] = change.apply(session.flags[each])
+        if not silent or since is not None:
+            assert set(done) <= set(session.fetched), f"nothing is told of some of {done}"
+        session.check_flags()
+        if uid:
+            session.check_numbers()
 
     def _check_stored(
         self,
@@ -257,9 +302,15 @@ class Machine(RuleBasedStateMachine):
         assert modified == list(failed), f"{failed} were modified"
         assert failed or ("[EXPUNGEISSUED]" in answer) == gone, f"{uids}, of which {there} live"
 
-    @rule(who=who, where=st.none() | chosen)
-    def expunge(self, who: int, where: tuple[int, int] | None) -> None:
-        """Everything, or what a UID EXPUNGE names."""
+    @rule(who=who)
+    def expunge(self, who: int) -> None:
+        self._expunge(who, None)
+
+    @rule(who=who, where=chosen)
+    def uid_expunge(self, who: int, where: tuple[int, int]) -> None:
+        self._expunge(who, where)
+
+    def _expunge(self, who: int, where: tuple[int, int] | None) -> None:
 
         def act(session: Session) -> None:
             mailbox = session.mailbox
@@ -274,6 +325,7 @@ class Machine(RuleBasedStateMachine):
             lines = session.wire.answer()
             assert lines[-1].startswith("a OK "), lines[-1]
             mailbox.remove(gone)
+            self.world.did["expunge"] += bool(gone)
             session.hear(lines)
             if gone and session.kind != "plain":
                 assert code(lines[-1], "HIGHESTMODSEQ") == [str(mailbox.modseq)], lines[-1]
@@ -282,8 +334,15 @@ class Machine(RuleBasedStateMachine):
 
         self.step(who, act)
 
-    @rule(who=who, where=chosen, uid=st.booleans(), box=box, move=st.booleans())
-    def copy(self, who: int, where: tuple[int, int], uid: bool, box: int, move: bool) -> None:
+    @rule(who=who, where=chosen, uid=st.booleans(), box=box)
+    def copy(self, who: int, where: tuple[int, int], uid: bool, box: int) -> None:
+        self._copy(who, where, uid, box, move=False)
+
+    @rule(who=who, where=chosen, uid=st.booleans(), box=box)
+    def move(self, who: int, where: tuple[int, int], uid: bool, box: int) -> None:
+        self._copy(who, where, uid, box, move=True)
+
+    def _copy(self, who: int, where: tuple[int, int], uid: bool, box: int, *, move: bool) -> None:
         def act(session: Session) -> Mailbox | None:
             mailbox, target = session.mailbox, self.boxes[box]
             assert mailbox is not None
@@ -299,11 +358,13 @@ class Machine(RuleBasedStateMachine):
                 # All or none, where they were named by numbers.
                 assert there == uids or uid, f"{uids}, of which {there} live"
                 new = copy(mailbox, there, target, move=move)
+                self.world.did["move" if move else "copy"] += 1
                 expected = [str(target.uidvalidity), str(UIDSet.of(there)), str(UIDSet.of(new))]
                 assert code(copied[0], "COPYUID") == expected, expected
                 assert lines[-1].startswith("a OK "), lines[-1]
             else:
                 assert len(there) < len(uids), lines[-1]
+                self.world.did["copy of what is gone"] += 1
                 nothing = "a OK " if uid and not there else "a NO [EXPUNGEISSUED] "
                 assert lines[-1].startswith((nothing, "a NO [EXPUNGEISSUED] ")), lines[-1]
             session.hear(lines)
@@ -329,13 +390,12 @@ class Machine(RuleBasedStateMachine):
     def _race(self, mailbox: Mailbox, uid: int) -> None:
         sessions = [each for each in self.world.sessions if each.kind != "plain"]
         for session in sessions:
-            if session.idling:
-                session.done()
+            self._end_idle(session)
             if session.mailbox is not mailbox:
                 self._open(session, mailbox)
             session.run("NOOP")
             session.fetch_new()
-        self.world.races += 1
+        self.world.did["race"] += 1
         message = mailbox.messages[uid]
         changes = []
         for number, session in enumerate(sessions):
@@ -370,24 +430,12 @@ class Machine(RuleBasedStateMachine):
 
         self.step(who, act)
 
-    @rule(
-        who=who,
-        where=chosen,
-        uid=st.booleans(),
-        what=st.sampled_from(("(FLAGS)", "(UID FLAGS)", "RFC822.SIZE", "(UID BODY.PEEK[]<0.0>)")),
-    )
-    def fetch(self, who: int, where: tuple[int, int], uid: bool, what: str) -> None:
+    @rule(who=who, where=chosen, what=st.sampled_from(QUESTIONS))
+    def ask(self, who: int, where: tuple[int, int], what: str) -> None:
         def act(session: Session) -> None:
-            numbers, uids = self._named(session, where, uid=uid)
+            numbers, uids = self._named(session, where, uid=what.startswith("UID"))
             if uids:
-                session.run(f"{'UID ' * uid}FETCH {numbers} {what}")
-
-        self.step(who, act)
-
-    @rule(who=who, uid=st.booleans(), key=st.sampled_from(("ALL", "DELETED", "UNSEEN", "1:*")))
-    def search(self, who: int, uid: bool, key: str) -> None:
-        def act(session: Session) -> None:
-            session.run(f"{'UID ' * uid}SEARCH {key}")
+                session.run(what.format(numbers))
 
         self.step(who, act)
 
@@ -419,17 +467,17 @@ class Machine(RuleBasedStateMachine):
 
     # --- coming and going ---------------------------------------------------------------------------------------------
 
-    @rule(who=who, box=box)
-    def select(self, who: int, box: int) -> None:
-        """With QRESYNC or CHANGEDSINCE if the session was there before, also out of the same mailbox."""
-        self.step(who, lambda session: self._open(session, self.boxes[box]), anywhere=True)
+    @rule(who=who, box=box, how=st.sampled_from(("SELECT", "UNSELECT", "CLOSE", "disconnect")))
+    def come_or_go(self, who: int, box: int, how: str) -> None:
+        """SELECT: with QRESYNC or CHANGEDSINCE if it was there before, perhaps just now."""
 
-    @rule(who=who, how=st.sampled_from(("UNSELECT", "CLOSE", "disconnect")))
-    def leave(self, who: int, how: Literal["UNSELECT", "CLOSE", "disconnect"]) -> None:
         def act(session: Session) -> Mailbox:
             mailbox = session.mailbox
             assert mailbox is not None
-            if how == "CLOSE":
+            if how == "SELECT":
+                mailbox = self.boxes[box]
+                self._open(session, mailbox)
+            elif how == "CLOSE":
                 session.run("CLOSE")
                 mailbox.remove(mailbox.with_flag(DELETED))
                 session.left()
@@ -460,8 +508,7 @@ class Machine(RuleBasedStateMachine):
             self.world.close()
             return
         for session in self.world.sessions:
-            if session.idling:
-                session.done()
+            self._end_idle(session)
             if session.mailbox is not None:
                 session.look()
                 session.run("NOOP")

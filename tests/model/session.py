@@ -221,11 +221,11 @@ class Session:
 
     def done(self) -> None:
         """IDLE must tell everything, by and by, whichever process it was done in."""
-        while self._differs():
+        while self.differs():
             try:
                 self.hear([self.wire.line(PATIENCE / 2)])
             except TimeoutError:
-                raise AssertionError(f"IDLE does not tell {self.name}: {self._differs()}") from None
+                raise AssertionError(f"IDLE does not tell {self.name}: {self.differs()}") from None
         self.wire.send("DONE")
         self.hear(self.wire.answer())
         self.idling = False
@@ -328,7 +328,7 @@ class Session:
 
     # --- the truth ----------------------------------------------------------------------------------------------------
 
-    def _differs(self) -> str:
+    def differs(self) -> str:
         """What the client does not know; nothing if it knows everything."""
         assert self.mailbox is not None
         uids = self.mailbox.uids
@@ -349,7 +349,7 @@ class Session:
 
     def check_numbers(self) -> None:
         """After the server has had to tell everything."""
-        assert not (wrong := self._differs()), f"{self.name}: {wrong}"
+        assert not (wrong := self.differs()), f"{self.name}: {wrong}"
 
     def check_flags(self, *, everything: bool = False) -> None:
         """After the server has had to tell all flags; `everything`: the client knows no other messages than those there are."""

@@ -7,8 +7,8 @@ from hypothesis import HealthCheck, Phase, settings
 from tests.model.running import ModelCase
 
 SHORT = settings(
-    max_examples=5,
-    stateful_step_count=60,
+    max_examples=12,
+    stateful_step_count=30,
     derandomize=True,
     deadline=None,
     database=None,
@@ -23,5 +23,5 @@ class ModelTests(ModelCase):
 
     async def test_whatever_six_sessions_do_in_two_processes(self) -> None:
         world = await self.run_machine(SHORT)
-        self.assertEqual(world.steps, 300)
-        self.assertGreater(world.races, 3)
+        self.assertGreaterEqual(world.steps, 300)
+        self.assertEqual([what for what, times in world.did.items() if not times], [])
