@@ -131,7 +131,7 @@ class UserTests(CommandCase):
         self.assertEqual(said.out, "user tim@example.org was made\n")
         await self.duck("user", "add", "ann", "--password", "secret")
         said = await self.duck("user", "list")
-        self.assertEqual(said.out, "ann\tactive\t0 B\ntim@example.org\tactive\t0 B\n")
+        self.assertEqual(said.out, "ann\tactive\t0 B\tnone\ntim@example.org\tactive\t0 B\tnone\n")
         said = await self.duck("user", "show", "TIM@example.org")
         self.assertRegex(
             said.out,
@@ -190,9 +190,9 @@ class UserTests(CommandCase):
     async def test_disable_and_enable(self) -> None:
         await self.duck("user", "add", "tim", "--password", "secret")
         await self.duck("user", "disable", "tim")
-        self.assertEqual((await self.duck("user", "list")).out, "tim\tdisabled\t0 B\n")
+        self.assertEqual((await self.duck("user", "list")).out, "tim\tdisabled\t0 B\tnone\n")
         await self.duck("user", "enable", "tim")
-        self.assertEqual((await self.duck("user", "list")).out, "tim\tactive\t0 B\n")
+        self.assertEqual((await self.duck("user", "list")).out, "tim\tactive\t0 B\tnone\n")
 
     async def test_delete_asks(self) -> None:
         await self.duck("user", "add", "tim", "--password", "secret")
@@ -204,7 +204,7 @@ class UserTests(CommandCase):
                 ).err,
             )
         self.assertIn("--yes", await self.fails("user", "delete", "tim", typed="yes\n"))
-        self.assertEqual((await self.duck("user", "list")).out, "tim\tactive\t0 B\n")
+        self.assertEqual((await self.duck("user", "list")).out, "tim\tactive\t0 B\tnone\n")
         said = await self.duck("user", "delete", "tim", typed="y\n", terminal=True)
         self.assertIn("Delete user tim and all the user's mail? [y/N]", said.err)
         self.assertEqual((await self.duck("user", "list")).out, "")

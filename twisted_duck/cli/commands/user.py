@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 from typing import Any
 
 from twisted_duck.cli.console import OK, ask_password, confirm, count, say, size
@@ -42,7 +43,7 @@ def add_to(commands: Any) -> None:
         "list all users",
         """
         Lists the users by name: a line for each, with tabs between its columns, which are the name, "active" or
-        "disabled", and how much mail the user has.
+        "disabled", how much mail the user has, and how much there may be ("none": no quota).
         """,
         """
         duckmail user list
@@ -66,6 +67,24 @@ def add_to(commands: Any) -> None:
     )
     _name(show)
     _finish(show, _show)
+
+    quota = described(
+        users,
+        "quota",
+        "say how much mail a user may have",
+        """
+        Sets how many bytes the user's mail may take: a number, or one with K, M, G or T behind it for so many KiB, MiB,
+        GiB or TiB; "none" lifts the quota. What is there already stays, even if it is more; from then on nothing is
+        taken that does not fit, and mail by LMTP waits with its sender.
+        """,
+        """
+        duckmail user quota tim@example.org 5G
+        duckmail user quota tim@example.org none
+        """,
+    )
+    _name(quota)
+    quota.add_argument("size", metavar="SIZE", type=_size, help="How much, or none.")
+    _finish(quota, _quota)
 
     passwd = described(
         users,
@@ -149,7 +168,7 @@ async def _add(reactor: Any, arguments: argparse.Namespace) -> int:
 async def _list(reactor: Any, arguments: argparse.Namespace) -> int:
     async with opened(reactor, arguments) as (store, _):
         async for user in store.users.all():
-            say(f"{user.name}\t{_state(user)}\t{size(user.used)}")
+            say(f"{user.name}\t{_state(user)}\t{size(user.used)}\t{_limit(user.quota)}")
     return OK
 
 
@@ -159,17 +178,30 @@ async def _show(reactor: Any, arguments: argparse.Namespace) -> int:
         record = await store.users.find(user.name) if store.users.scram else None
         account = await store.account(user.name)
         names = sorted(info.name for info in await account.mailboxes() if info.selectable)
-        statuses = {name: await account.status(name) for name in names}
+        statuses = await account.statuses(names)
     say(f"name:    {user.name}")
     say(f"state:   {_state(user)}")
     if record is not None:
         say(f"scram:   {'yes' if record.verifiers else 'from the next login by password on'}")
     say(f"created: {user.created:%Y-%m-%d %H:%M:%S} UTC")
     say(f"mail:    {size(user.used)}")
-    say(f"quota:   {'none' if user.quota is None else size(user.quota)}")
+    say(f"quota:   {_limit(user.quota)}")
     say("mailboxes:")
-    for name, status in statuses.items():
-        say(f"  {name}: {count(status.messages, 'message')}, {status.unseen:,} unseen")
+    for name in names:
+        if name in statuses:
+            status = statuses[name]
+            say(f"  {name}: {count(status.messages, 'message')}, {status.unseen:,} unseen")
+    return OK
+
+
+async def _quota(reactor: Any, arguments: argparse.Namespace) -> int:
+    async with opened(reactor, arguments) as (store, _):
+        await store.users.set_quota(arguments.name, arguments.size)
+        user = await store.users.get(arguments.name)
+    if user.quota is None:
+        say(f"user {user.name} has no quota")
+    else:
+        say(f"user {user.name} may have {size(user.quota)} of mail, and has {size(user.used)}")
     return OK
 
 
@@ -209,3 +241,23 @@ async def _delete(reactor: Any, arguments: argparse.Namespace) -> int:
 
 def _state(user: Any) -> str:
     return "disabled" if user.disabled else "active"
+
+
+def _limit(quota: int | None) -> str:
+    return "none" if quota is None else size(quota)
+
+
+_SIZE = re.compile(r"([0-9]{1,19})(?: ?([KMGT])(?:iB)?)?", re.IGNORECASE)
+
+
+def _size(text: str) -> int | None:
+    """What `user quota` is given, in bytes."""
+    if text.lower() == "none":
+        return None
+    found = _SIZE.fullmatch(text)
+    if found is not None:
+        number = int(found[1]) << 10 * " KMGT".index((found[2] or " ").upper())
+        # What MongoDB can count.
+        if number < 2**63:
+            return number
+    raise argparse.ArgumentTypeError(f"{text!r} is no size: give 500M, 5G, 1048576 or none")
