@@ -7,7 +7,7 @@ import quopri
 import time
 from itertools import pairwise
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -43,6 +43,11 @@ class DecodingTests(SynchronousTestCase):
             (b"end=", b"end"),
             (b"end=\r\n", b"end"),
             (b"=3D=\r\n=3D", b"=="),
+            (b"==", b"="),
+            (b"==41=", b"=A"),
+            (b"==\r\n41", b"=41"),
+            (b"=4=\r\n1", b"=41"),
+            (b"=\r", b"=\r"),
             (b"", b""),
         ):
             for cut in range(len(written) + 1):
@@ -77,6 +82,7 @@ class DecodingTests(SynchronousTestCase):
         quoted = quopri.encodestring(text.replace(b"\r\n", b"\n")).replace(b"\n", b"\r\n")
         self.assertEqual(decoded(QuotedPrintable(), quoted, cuts), text)
 
+    @settings(max_examples=1000)
     @given(QUOTED | st.binary(max_size=60), CUTS)
     def test_pieces_make_no_difference(self, data: bytes, cuts: list[int]) -> None:
         for kind in (QuotedPrintable, Base64, LineEnds):

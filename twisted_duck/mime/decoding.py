@@ -15,8 +15,8 @@ from twisted_duck.mime.words import NOT_BASE64, base64_bytes
 
 #: White space at the end of a line, the whole of it: what a relay may have put there (RFC 2045 §6.7, rule 3).
 _TRAILING = re.compile(rb"(?<![ \t])[ \t]++(?=\r?\n)")
-#: `binascii` takes this for a soft line break, and looks for its end in the lines behind.
-_BARE_CR = re.compile(rb"=(?=\r(?!\n))")
+#: An equals sign that neither escapes anything nor breaks the line.
+_LITERAL = re.compile(rb"=(?![0-9A-Fa-f]{2}|\r?\n)")
 _HEXADECIMAL = b"0123456789ABCDEFabcdef"
 #: Octets of white space beyond which nobody waits for a line end behind it.
 _WHITE: Final = 4096
@@ -62,16 +62,16 @@ class QuotedPrintable:
 
     def finish(self) -> bytes:
         held, self._held = self._held, b""
-        return _unquoted(held.rstrip(b" \t"))
+        # What ends here would go on, or ends with the line that has no end.
+        return _unquoted(held.rstrip(b" \t").removesuffix(b"="))
 
 
 def _settled(data: bytes) -> int:
     """Up to where `data` means the same whatever follows it."""
     end = len(data)
     at = end - 1 if data.endswith(b"\r") else end
-    at -= len(data[max(at - _WHITE, 0) : at]) - len(data[max(at - _WHITE, 0) : at].rstrip(b" \t"))
-    if end - at > _WHITE:
-        return end
+    before = data[max(at - _WHITE, 0) : at]
+    at -= len(before) - len(before.rstrip(b" \t"))
     if data[at - 1 : at] == b"=":
         return at - 1
     if at == end and data[at - 2 : at - 1] == b"=" and data[at - 1] in _HEXADECIMAL:
@@ -83,8 +83,9 @@ def _unquoted(data: bytes) -> bytes:
     data = _TRAILING.sub(b"", data)
     if b"=" not in data:
         return data
-    data = data.replace(b"=\r\n", b"").replace(b"=\n", b"")
-    return binascii.a2b_qp(_BARE_CR.sub(b"=3D", data))
+    # Before soft line breaks go: what they join is no escape.
+    data = _LITERAL.sub(b"=3D", data)
+    return binascii.a2b_qp(data.replace(b"=\r\n", b"").replace(b"=\n", b""))
 
 
 class LineEnds:
