@@ -26,6 +26,14 @@ class BenchmarkTests(ServerTestCase):
         self.assertIn("FETCH BODY[] one by one", figures)
         self.assertEqual([step for step, rate in figures.items() if rate <= 0], [])
 
+    async def test_resync(self) -> None:
+        cold = await self.start()
+        sizes = ("--few", "50", "--many", "400", "--times", "3")
+        port = str(cold.ports["imaps"])
+        figures = await self.run_benchmark("resync.py", *sizes, "--cold", port)
+        self.assertEqual(len([each for each in figures if each.endswith("ratio")]), 3)
+        self.assertEqual([each for each, figure in figures.items() if figure <= 0], [])
+
     async def test_a_large_message_is_not_held_in_memory(self) -> None:
         pid = str(self.server.transport.pid)
         figures = await self.run_benchmark("memory.py", "--pid", pid, "--size", str(SIZE))
