@@ -53,7 +53,7 @@ RULES: dict[str, tuple[set[str], set[str]]] = {
     "imap.threads": (GROUND | LANGUAGE, {"attrs"}),
     "spool": (GROUND, {"attrs"}),
     "guard": (GROUND | {"wire", "session", "clock"}, {"attrs", "zope", "twisted"}),
-    "policies": (GROUND | {"session", "clock"}, {"attrs", "zope", "twisted"}),
+    "policies": (GROUND | {"wire", "session", "clock"}, {"attrs", "zope", "twisted"}),
     **{name: (GROUND | SESSION, {"attrs", "zope", "twisted"}) for name in SESSION - {"spool"}},
     **{
         name: (

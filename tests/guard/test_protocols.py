@@ -103,7 +103,8 @@ class OwnTests(OwnCase):
         socket = self.connect(self.guard(self.own(IMAP4Factory, cleartextAuth="always")))
         [session] = self.hooks.connected
         session.data["mine"] = 1
-        self.assertEqual((session.protocol, session.state, session.accepted), ("IMAP", "", False))
+        self.assertEqual((session.protocol, session.accepted), ("IMAP", False))
+        self.assertEqual(session.state, "Not Authenticated")
         waiting.callback(None)
         greeting = socket.heard()
         self.assertIn(session.id.encode(), greeting)

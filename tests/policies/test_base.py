@@ -48,6 +48,9 @@ class Recorder(Policy):
     def onUnauthenticated(self, session: Session) -> Any:
         return self._say("unauthenticated", self.close_answer)
 
+    def onRefused(self, session: Session) -> Any:
+        return self._say("refused", self.close_answer)
+
     def onClose(self, session: Session) -> Any:
         return self._say("close", self.close_answer)
 
@@ -67,24 +70,25 @@ class PoliciesTests(PolicyCase):
         self.close(self.policy, session)
         self.assertEqual(self.calls, ["c close", "b close", "a close"])
 
-    def test_the_first_refusal_wins_and_undoes_what_was_done_at_once(self) -> None:
+    def test_the_first_refusal_wins_and_is_told_at_once(self) -> None:
         for answer in (TooManyConnections("no"), fail(TooManyConnections("no"))):
             self.calls.clear()
             self.b.answer = answer
             session = self.session()
             connected = maybeDeferred(self.policy.onConnect, session)
             self.failureResultOf(connected, TooManyConnections)
-            expected = ["a connect", "b connect", "b close", "a close"]
-            self.assertEqual(self.calls, expected)
-            self.close(self.policy, session)
-            self.assertEqual(self.calls, expected)
+            self.assertEqual(self.calls, ["a connect", "b connect", "b refused", "a refused"])
+            self.calls.clear()
+            for _ in range(2):
+                self.close(self.policy, session)
+            self.assertEqual(self.calls, ["b close", "a close"])
         self.assertEqual(self.policy.refused, 2)
 
-    def test_one_that_breaks_is_no_refusal_but_undone_as_well(self) -> None:
+    def test_one_that_breaks_is_no_refusal_but_told_as_well(self) -> None:
         self.b.answer = ValueError("a bug")
         session = self.session()
         self.failureResultOf(maybeDeferred(self.policy.onConnect, session), ValueError)
-        self.assertEqual(self.calls, ["a connect", "b connect", "b close", "a close"])
+        self.assertEqual(self.calls, ["a connect", "b connect", "b refused", "a refused"])
         self.assertEqual(self.policy.refused, 0)
 
     def test_one_after_the_other(self) -> None:
@@ -152,13 +156,17 @@ class PoliciesTests(PolicyCase):
         self.assertEqual(self.calls, ["a authenticated", "b authenticated", "a unauthenticated"])
 
     def test_of_policies_of_policies(self) -> None:
-        outer = Policies(Policies(self.a, self.b), self.c)
+        """Each is told once, whichever of the combinations has refused."""
         self.c.answer = ConnectionRefused("no")
-        self.refused(outer, kind=ConnectionRefused)
-        self.assertEqual(
-            self.calls,
-            ["a connect", "b connect", "c connect", "c close", "b close", "a close"],
-        )
+        for outer in (
+            Policies(Policies(self.a, self.b), self.c),
+            Policies(self.a, Policies(self.b, self.c)),
+        ):
+            self.calls.clear()
+            self.refused(outer, kind=ConnectionRefused)
+            expected = ["a connect", "b connect", "c connect"]
+            expected += ["c refused", "b refused", "a refused", "c close", "b close", "a close"]
+            self.assertEqual(self.calls, expected)
 
     def test_functions_of_the_applications(self) -> None:
         async def connect(session: Session) -> None:
@@ -383,6 +391,25 @@ class GuardedTests(GuardCase):
         self.successResultOf(done)
         self.assertEqual(len(limit), 0)
         self.assertTrue(len(self.flushLoggedErrors(ValueError)) > 100)
+
+    def test_the_end_of_a_refused_connection_is_told_when_it_has_come(self) -> None:
+        """By then the session says why, and how much there was; what it took was given back before."""
+        limit, told = ConnectionLimit(), []
+
+        def refuse(session: Session) -> None:
+            raise ConnectionRefused("not\r\nyou")
+
+        def close(session: Session) -> None:
+            told.append((session.accepted, session.closeReason, session.bytesOut))
+
+        policy = Policies(Hooks(None, close), limit, Hooks(refuse, close))
+        factory = self.guard(Echo, protocol="IMAP")
+        factory.onConnect, factory.onClose = policy.onConnect, policy.onClose
+        words = self.connect(factory).heard()
+        self.assertEqual(words, b"* BYE [UNAVAILABLE] not you\r\n")
+        self.assertEqual((told, len(limit)), ([], 0))
+        self.clock.advance(0)
+        self.assertEqual(told, [(False, "refused: not you", len(words))] * 2)
 
     def test_what_the_client_is_told(self) -> None:
         policy = Policies(ConnectionLimit((Mask(32, 64, 1),)))

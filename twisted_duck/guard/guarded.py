@@ -26,6 +26,7 @@ from twisted_duck.guard.passage import Passage, PassageFactory, View, cut_off
 from twisted_duck.guard.refusal import REFUSALS, Refusal, protocol_class, protocol_name, silence
 from twisted_duck.limits import Limits
 from twisted_duck.session import ISessionAware, Session
+from twisted_duck.wire.lines import one_line
 
 #: May answer with a coroutine, a Deferred, or anything else, which then is the answer.
 Hook: TypeAlias = Callable[[Session], Any]
@@ -84,7 +85,7 @@ class Guarded(Passage):
     def __init__(self, factory: GuardedFactory) -> None:
         super().__init__(factory.clock, factory.limits.early, half_closeable=factory.half_closeable)
         self.factory = factory
-        self.session = Session(factory.name)
+        self.session = Session(factory.name, state=factory.first_state)
         self._phase = Phase.HANDSHAKE
         self._timer: IDelayedCall | None = None
         self._asked: Deferred[Any] | None = None
@@ -223,7 +224,8 @@ class Guarded(Passage):
         """Tell the client so, if there is anything to tell, and see that it goes."""
         self._enter(Phase.LEAVING)
         session = self.session
-        session.closeReason = reason or f"refused: {error}"
+        # On one line: a hook may have put into its message what came from the client.
+        session.closeReason = reason or f"refused: {one_line(str(error)).decode()}"
         self.log.info(
             "{session.id} {session.protocol} from {session.remoteAddress}: {session.closeReason}",
             session=session,
@@ -346,6 +348,8 @@ class GuardedFactory(PassageFactory):
         self.name = protocol or protocol_name(factory)
         self.refusal = refusal or REFUSALS.get(self.name, silence)
         kind = protocol_class(factory)
+        #: In which state protocols of ours begin, and sessions before them.
+        self.first_state = getattr(kind, "first_state", "")
         self.half_closeable = kind is not None and IHalfCloseableProtocol.implementedBy(kind)
         #: Those that are not over, in the order they came.
         self.connections: dict[Guarded, None] = {}

@@ -12,6 +12,7 @@ from twisted.python.failure import Failure
 
 from twisted_duck.errors import ConnectionRefused, TooManyConnections
 from twisted_duck.session import Session
+from twisted_duck.wire.lines import one_line
 
 
 class Policy:
@@ -36,8 +37,14 @@ class Policy:
     def onUnauthenticated(self, session: Session) -> Any:
         """Take `onAuthenticated` back."""
 
+    def onRefused(self, session: Session) -> Any:
+        """The connection is not let in, by this policy or by one behind it: give back what `onConnect` took.
+
+        Now, for the client may take its time to go; `onClose` is called as well, when it has gone.
+        """
+
     def onClose(self, session: Session) -> Any:
-        """Called in any case."""
+        """The connection is over.  Called in any case."""
 
     def loginFailed(self, session: Session, user: str, password: str | None) -> Any:
         """Told of each wrong password that was looked at; the answer is not waited for."""
@@ -102,7 +109,8 @@ class Hooks(Policy):
         try:
             await maybeDeferred(hook, session)
         except ConnectionRefused as error:
-            self.count(session, str(error))
+            # The client's own words may be in it.
+            self.count(session, one_line(error.message).decode())
             raise
 
     def onClose(self, session: Session) -> Any:
@@ -110,12 +118,12 @@ class Hooks(Policy):
 
 
 class Policies(Policy):
-    """Several as one, asked from left to right; the first refusal wins, and undoes what those before it have done."""
+    """Several as one, asked from left to right; the first refusal wins, and those that were asked are told of it."""
 
     def __init__(self, *policies: Policy, name: str = "policies") -> None:
         super().__init__(name)
         self.policies = policies
-        #: Those that `onConnect` was called for and that are not over.
+        #: Those that `onConnect` was called for, and that are neither refused nor over.
         self._sessions: set[Session] = set()
 
     def replace(self, *policies: Policy) -> None:
@@ -147,8 +155,9 @@ class Policies(Policy):
             raise
         except Exception as error:
             self.refused += isinstance(error, ConnectionRefused)
-            # Now: the client may take its time to go.
-            session.data[self] = self._leave(session)
+            # Nobody that a policy which comes meanwhile should count.
+            self._sessions.discard(session)
+            self._each(asked, "onRefused", session)
             raise
 
     async def onAuthenticated(self, session: Session) -> None:
@@ -169,7 +178,7 @@ class Policies(Policy):
     def _will_be_told(self, policy: Policy, session: Session) -> None:
         """Whoever is asked about the user is told of the end, even if it came after the connection."""
         asked = session.data.get(self)
-        if isinstance(asked, list) and policy not in asked:
+        if asked is not None and policy not in asked:
             asked.append(policy)
 
     def onUnauthenticated(self, session: Session) -> Deferred[None]:
@@ -187,16 +196,17 @@ class Policies(Policy):
         self._sessions.add(session)
         return True
 
-    def onClose(self, session: Session) -> Deferred[None]:
-        return self._leave(session)
+    def onRefused(self, session: Session) -> Any:
+        # Unless it is one of these that has refused.
+        if session in self._sessions:
+            self._sessions.discard(session)
+            return self._each(session.data[self], "onRefused", session)
+        return None
 
-    def _leave(self, session: Session) -> Deferred[None]:
+    def onClose(self, session: Session) -> Deferred[None]:
         """Tell those that were asked, once."""
         self._sessions.discard(session)
-        asked = session.data.pop(self, [])
-        if isinstance(asked, Deferred):
-            return asked
-        return self._each(asked, "onClose", session)
+        return self._each(session.data.pop(self, ()), "onClose", session)
 
     def _each(self, policies: Any, method: str, session: Session) -> Deferred[None]:
         """Call a method of each, from right to left, whether or not the one before it could do it."""

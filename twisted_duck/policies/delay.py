@@ -50,6 +50,9 @@ class Delay(Policy):
     def onUnauthenticated(self, session: Session) -> Any:
         return self._policy.onUnauthenticated(session)
 
+    def onRefused(self, session: Session) -> Any:
+        return self._policy.onRefused(session)
+
     def onClose(self, session: Session) -> Any:
         return self._policy.onClose(session)
 

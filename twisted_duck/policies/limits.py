@@ -64,11 +64,14 @@ class ConnectionLimit(Policy):
         self._open.update(keys)
         session.data[self] = keys
 
-    def onClose(self, session: Session) -> None:
+    def onRefused(self, session: Session) -> None:
         for key in session.data.pop(self, ()):
             self._open[key] -= 1
             if not self._open[key]:
                 del self._open[key]
+
+    def onClose(self, session: Session) -> None:
+        self.onRefused(session)
 
 
 class UserLimit(Policy):

@@ -427,6 +427,9 @@ class Only(Policy):
     def onUnauthenticated(self, session: Session) -> Any:
         return self._policy.onUnauthenticated(session) if self._applies(session) else None
 
+    def onRefused(self, session: Session) -> Any:
+        return self._policy.onRefused(session) if self._applies(session) else None
+
     def onClose(self, session: Session) -> Any:
         return self._policy.onClose(session) if self._applies(session) else None
 
