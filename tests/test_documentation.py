@@ -1,8 +1,9 @@
-"""What docs/connections.md shows runs, and does what it says."""
+"""What docs/connections.md shows runs, and does what it says; docs/protocols.md says what is so."""
 
 from __future__ import annotations
 
 import re
+import runpy
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -33,7 +34,8 @@ from twisted_duck.service.config import load
 from twisted_duck.service.policies import DEFAULT_POLICIES, PolicyParts, make_policies
 from twisted_duck.session import Session, TLSDetails
 
-PAGE = (Path(__file__).parents[1] / "docs" / "connections.md").read_text()
+DOCS = Path(__file__).parents[1] / "docs"
+PAGE = (DOCS / "connections.md").read_text()
 
 
 def blocks(language: str) -> list[str]:
@@ -233,3 +235,11 @@ class ConfigurationTests(PolicyCase):
         self.failureResultOf(maybeDeferred(bans.onConnect, one), ConnectionRefused)
         # `duckmail bans` sees it.
         self.assertEqual(list(store.bans.bans), ["192.0.2.1/32"])
+
+
+class ProtocolsTests(SynchronousTestCase):
+    def test_the_page_is_what_the_tables_say(self) -> None:
+        written = runpy.run_path(str(DOCS / "protocols.py"))["page"]()
+        self.assertEqual(
+            (DOCS / "protocols.md").read_text("utf-8"), written, "run: python docs/protocols.py"
+        )

@@ -1,4 +1,4 @@
-"""What SEARCH returns: RFC 4731, RFC 5182, RFC 9394; RFC 7162 §3.1.10."""
+"""What SEARCH returns: RFC 4731, RFC 5182, RFC 9394; RFC 7162 §3.1.10; OLDER and YOUNGER: RFC 5032."""
 
 from __future__ import annotations
 

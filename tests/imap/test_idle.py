@@ -1,4 +1,4 @@
-"""IDLE."""
+"""IDLE (RFC 2177)."""
 
 from __future__ import annotations
 

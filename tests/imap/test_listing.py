@@ -1,4 +1,4 @@
-"""Mailbox names, LIST and LSUB (RFC 3501 §5.1, §6.3.8, §6.3.9)."""
+"""Mailbox names, LIST and LSUB (RFC 3501 §5.1, §6.3.8, §6.3.9; RFC 3348)."""
 
 from __future__ import annotations
 

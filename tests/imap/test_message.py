@@ -1,4 +1,4 @@
-"""STORE, COPY, MOVE, EXPUNGE, SEARCH."""
+"""STORE, COPY and UID EXPUNGE (RFC 4315), MOVE (RFC 6851), EXPUNGE, SEARCH."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The connection itself: reading, running, ending."""
+"""The connection itself: reading, with literals that nobody asked for (RFC 7888), running, ending."""
 
 from __future__ import annotations
 

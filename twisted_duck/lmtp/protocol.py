@@ -17,6 +17,7 @@ import attrs
 
 from twisted_duck import connection, errors
 from twisted_duck.lmtp import grammar, responses
+from twisted_duck.lmtp.capability import Circumstances, keywords
 from twisted_duck.lmtp.commands import CONNECTED, READY, TABLE, Transaction, is_bad
 from twisted_duck.lmtp.spam import SpamMark
 from twisted_duck.wire.framing import NEED_DATA, Line, LineFramer, TooLong
@@ -59,16 +60,7 @@ class LMTPProtocol(connection.Connection):
 
     def keywords(self) -> list[str]:
         """What LHLO tells (RFC 2033 §4.1)."""
-        return [
-            # RFC 2920, RFC 2034, RFC 6152, RFC 6531, RFC 3030: the first three are what RFC 2033 §5 asks for.
-            "PIPELINING",
-            "ENHANCEDSTATUSCODES",
-            "8BITMIME",
-            "SMTPUTF8",
-            "CHUNKING",
-            f"SIZE {self.limits.message}",
-            *(["STARTTLS"] if self.can_start_tls else []),
-        ]
+        return keywords(Circumstances(self.can_start_tls, self.limits))
 
     def reset(self) -> None:
         """No transaction any more."""
