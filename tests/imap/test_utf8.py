@@ -86,6 +86,13 @@ class NameTests(EnabledCase):
             C: a6 STATUS "Büro/R&D" (MESSAGES)
             S: * STATUS "Büro/R&D" (MESSAGES 0)
             S: a6 OK STATUS completed
+            C: c1 GETQUOTAROOT "Büro/R&D"
+            S: * QUOTAROOT "Büro/R&D"
+            S: c1 OK ...
+            C: c2 LIST "" "Büro/*" RETURN (STATUS (MESSAGES))
+            S: * LIST (\HasNoChildren) "/" "Büro/R&D"
+            S: * STATUS "Büro/R&D" (MESSAGES 0)
+            S: c2 OK ...
             C: a7 RENAME "Büro/R&D" "日本\"語\\"
             S: a7 OK RENAME completed
             C: a8 LIST "" "日*"
@@ -98,6 +105,17 @@ class NameTests(EnabledCase):
             C: b1 APPEND "Büro" {1+}
             C: x
             S: b1 OK [APPENDUID ...
+            C: c3 SELECT "Büro"
+            S: ...
+            S: c3 OK ...
+            C: c4 COPY 1 "日本\"語\\"
+            S: c4 OK [COPYUID ...
+            C: c5 MOVE 1 "日本\"語\\"
+            S: * OK [COPYUID ...
+            S: * 1 EXPUNGE
+            S: c5 OK MOVE completed
+            C: c6 UNSELECT
+            S: c6 OK ...
             C: b2 DELETE "Büro"
             S: b2 OK DELETE completed
         """)
