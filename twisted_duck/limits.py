@@ -99,8 +99,8 @@ class Limits:
     subscriptions: int = 10_000
     #: Bytes of a mailbox name in UTF-8: it is part of an index key.
     mailbox_name: int = 1_000
-    #: Mailbox patterns in one LIST (RFC 5258): every name is compared to each, 5,000 names to 30 in about half a second.
-    list_patterns: int = 30
+    #: Mailbox patterns in one LIST (RFC 5258): all are compared to a name at once, at a cost that grows a little with each.
+    list_patterns: int = 100
     #: Levels of a mailbox name.
     mailbox_depth: int = 32
     #: Flags and keywords of one message.

@@ -113,7 +113,7 @@ class Patterns(SynchronousTestCase):
 
     def test_side_by_side_wildcards_are_one(self) -> None:
         for text, expected in [("*%" * 100, "*"), ("%%%", "%"), ("a%%*b", "a*b"), ("*a%", "*a%")]:
-            self.assertEqual(Pattern("", text).text, expected)
+            self.assertEqual(Pattern("", text).texts, (expected,))
 
     def test_wildcards_do_not_multiply_the_cost(self) -> None:
         """A name costs a step a character, however the pattern could be matched."""
@@ -130,6 +130,13 @@ class Patterns(SynchronousTestCase):
         for _ in range(50):
             self.assertFalse(pattern.matches(Name("a" * 400)))
         self.assertEqual(steps, 50 * 400)
+
+    @given(st.lists(st.text("ab*%/", max_size=6), max_size=4), st.text("ab/", max_size=8))
+    def test_several_match_as_one_of_them_does(self, patterns: list[str], name: str) -> None:
+        self.assertEqual(
+            Pattern("", *patterns).matches(name),
+            any(Pattern("", pattern).matches(name) for pattern in patterns),
+        )
 
     def test_a_pattern_longer_than_a_name_costs_nothing(self) -> None:
         self.assertFalse(Pattern("", "a*" * 30_000).matches("a" * 100))

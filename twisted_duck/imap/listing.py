@@ -40,31 +40,37 @@ class Listed:
 
 
 class Pattern:
-    """A reference and a mailbox name with wildcards (RFC 3501 §6.3.8).
+    """A reference and mailbox names with wildcards, one of which has to match (RFC 3501 §6.3.8, RFC 5258 §3).
 
-    `*` stands for anything, `%` for anything but the delimiter. All ways to match are followed at
-    once, as bits of a number, so that the cost is that of the name's length however many wildcards
-    there are.
+    `*` stands for anything, `%` for anything but the delimiter. All patterns, and all ways to match
+    them, are followed at once, as bits of a number, so that the cost is that of the name's length
+    however many of them there are.
     """
 
-    def __init__(self, reference: str, pattern: str) -> None:
-        self.text = _without_doubles(reference + pattern)
-        self._literals = sum(character not in "*%" for character in self.text)
+    def __init__(self, reference: str, *patterns: str, longest: int | None = None) -> None:
+        """@param longest: characters of the longest name it will be compared to"""
+        texts = dict.fromkeys(_without_doubles(reference + pattern) for pattern in patterns)
+        literals = {text: sum(character not in "*%" for character in text) for text in texts}
+        self.texts = tuple(text for text in texts if longest is None or literals[text] <= longest)
+        self._least = min((literals[text] for text in self.texts), default=None)
 
     @property
     def names_levels(self) -> bool:
         """Whether it ends in `%`, and so names the levels above what it would find deeper."""
-        return self.text.endswith("%")
+        return any(text.endswith("%") for text in self.texts)
 
     def matches(self, name: str) -> bool:
         """Whether it names `name`. The letters of INBOX match in either case (RFC 3501 §5.1)."""
-        if self._literals > len(name):
+        if self._least is None or self._least > len(name):
             # Also keeps a pattern longer than all names from ever being compiled.
             return False
+        if "*" in self.texts:
+            return True
         places = self._places
         wild = places.anything | places.level
-        # Bit n: the first n characters of the pattern stand for what was read of the name.
-        states = 1 | (1 & wild) << 1
+        # Each pattern has a bit for its beginning, and one behind each of its characters: it is set
+        # where what is before it stands for what was read of the name.
+        states = places.starts | (places.starts & wild) << 1
         folded = len(INBOX) if canonical(name).partition(DELIMITER)[0] == INBOX else 0
         for at, character in enumerate(name):
             where = places.folded if at < folded else places.exact
@@ -73,22 +79,31 @@ class Pattern:
             states |= (states & wild) << 1
             if not states:
                 return False
-        return bool(states >> len(self.text))
+        return bool(states & places.ends)
 
     @cached_property
     def _places(self) -> _Places:
         exact: dict[str, int] = {"*": 0, "%": 0}
         folded: dict[str, int] = {}
-        for at, character in enumerate(self.text):
-            exact[character] = exact.get(character, 0) | 1 << at
-            folded[character.upper()] = folded.get(character.upper(), 0) | 1 << at
-        return _Places(exact.pop("*"), exact.pop("%"), exact, folded)
+        starts = ends = at = 0
+        for text in self.texts:
+            starts |= 1 << at
+            for character in text:
+                exact[character] = exact.get(character, 0) | 1 << at
+                upper = character.upper()
+                folded[upper] = folded.get(upper, 0) | 1 << at
+                at += 1
+            ends |= 1 << at
+            at += 1
+        return _Places(starts, ends, exact.pop("*"), exact.pop("%"), exact, folded)
 
 
 @frozen
 class _Places:
-    """Where in a pattern something stands: bit n for its n-th character."""
+    """Where in the patterns something stands: a bit for each of their characters, and one for the end of each."""
 
+    starts: int
+    ends: int
     anything: int
     level: int
     exact: dict[str, int]
@@ -189,18 +204,17 @@ def list_extended(
     children and what a mailbox is for is always told; all mailboxes are here, none is `\\Remote`.
     """
     names = Names(mailboxes, subscribed)
-    compiled = [Pattern(reference, pattern) for pattern in patterns if pattern]
     chosen = names.chosen(select)
-    found = {name for name in chosen if any(pattern.matches(name) for pattern in compiled)}
+    longest = max(map(len, chosen), default=0)
+    compiled = Pattern(reference, *filter(None, patterns), longest=longest)
+    found = set(filter(compiled.matches, chosen))
     above: set[str] = set()
     reported = found
     if ListSelect.RECURSIVEMATCH in select:
         above = levels(chosen)
         # §3.3: what is beneath it must be of interest, and not be in the answer itself.
         hidden = levels(chosen - found) - found
-        reported = found | {
-            name for name in hidden if any(pattern.matches(name) for pattern in compiled)
-        }
+        reported = found.union(filter(compiled.matches, hidden))
     tell = ListSelect.SUBSCRIBED in select or ListReturn.SUBSCRIBED in give
     criteria = tuple(option.value for option in ListSelect if option in select & CRITERIA)
     return [

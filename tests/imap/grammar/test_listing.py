@@ -112,7 +112,7 @@ class Listing(GrammarCase):
 
     def test_patterns_are_bounded(self) -> None:
         most = self.limits.list_patterns
-        self.assertEqual(most, 30)
+        self.assertEqual(most, 100)
         wire = f'a LIST "" ({" ".join(["x"] * most)})'
         self.assertIsInstance(self.parse(wire).value, List)
         self.assertRaises(TooMany, self.parse, wire[:-1] + " x)")
