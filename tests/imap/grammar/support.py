@@ -115,10 +115,25 @@ def arguments(value: object) -> list[bytes]:
     match value:
         case grammar.Login(user, password):
             return [astring(user), astring(password)]
-        case grammar.Select(name) | grammar.Create(name) | grammar.Delete(name):
+        case grammar.Select(name) | grammar.Delete(name) | grammar.GetQuotaRoot(name):
             return [mailbox(name)]
+        case grammar.Create(name, uses):
+            return [mailbox(name), b"(USE %b)" % flag_list(uses)]
+        case grammar.SetQuota(root, limits):
+            pairs = [b"%b %d" % (resource.encode(), limit) for resource, limit in limits]
+            return [astring(root), group(pairs)]
         case grammar.Rename(source, target):
             return [mailbox(source), mailbox(target)]
+        case grammar.List(reference, patterns, True, select, give, status):
+            options = [option.value.encode() for option in give]
+            if status:
+                options.append(b"STATUS " + group(item.value.encode() for item in status))
+            return [
+                group(option.value.encode() for option in select),
+                mailbox(reference),
+                group(string(utf7.encode(pattern)) for pattern in patterns),
+                b"RETURN " + group(options),
+            ]
         case grammar.List(reference, (pattern,)) | grammar.Lsub(reference, pattern):
             return [mailbox(reference), string(utf7.encode(pattern))]
         case grammar.Status(name, items):

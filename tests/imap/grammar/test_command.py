@@ -225,6 +225,32 @@ values = st.one_of(
     st.builds(grammar.Rename, mailboxes, mailboxes).map(lambda value: ("RENAME", value)),
     st.builds(grammar.Lsub, texts, texts).map(lambda value: ("LSUB", value)),
     st.builds(
+        grammar.List,
+        texts,
+        st.lists(texts, min_size=1, max_size=5).map(tuple),
+        st.just(True),
+        st.frozensets(st.sampled_from(grammar.ListSelect)).filter(
+            lambda chosen: (
+                chosen != {grammar.ListSelect.RECURSIVEMATCH}
+                and chosen != {grammar.ListSelect.RECURSIVEMATCH, grammar.ListSelect.REMOTE}
+            )
+        ),
+        st.frozensets(st.sampled_from(grammar.ListReturn)),
+        st.lists(st.sampled_from(grammar.StatusItem), unique=True).map(tuple),
+    ).map(lambda value: ("LIST", value)),
+    st.builds(
+        grammar.Create,
+        mailboxes.filter(lambda name: not name.endswith("/")),
+        st.lists(atoms.map(lambda use: "\\" + use)).map(tuple),
+    ).map(lambda value: ("CREATE", value)),
+    st.builds(
+        grammar.SetQuota,
+        octets,
+        st.lists(st.tuples(st.sampled_from(["STORAGE", "MESSAGE"]), st.integers(0, 2**63 - 1))).map(
+            tuple
+        ),
+    ).map(lambda value: ("SETQUOTA", value)),
+    st.builds(
         grammar.Status,
         mailboxes,
         st.lists(st.sampled_from(grammar.StatusItem), min_size=1, unique=True).map(tuple),
