@@ -5,12 +5,16 @@ from __future__ import annotations
 from itertools import product
 from typing import Any, ClassVar
 
+from attrs import evolve
 from zope.interface import implementer
 
 from tests.imap.transcript import IMAPCase
 from tests.transcript import Client
+from twisted_duck.errors import Unavailable
 from twisted_duck.imap.capability import Circumstances, capabilities
 from twisted_duck.interfaces import IAccount, IMoveAccount, ISizeAccount, IUIDPlusAccount
+from twisted_duck.limits import Limits
+from twisted_duck.memory.account import MemoryAccount
 
 PLAIN = b"Subject: tea\r\n\r\nat five\r\n"
 FORWARDED = b"""\
@@ -158,6 +162,27 @@ class SelectTests(Rev2Case):
             S: a4 NO [NONEXISTENT] ...
         """)
 
+    def test_what_fails_leaves_nothing_selected(self) -> None:
+        self.transcript("""
+            C: a1 SELECT INBOX
+            S: ...
+            S: a1 OK ...
+        """)
+        restore = self.break_(MemoryAccount, "mailboxes", Unavailable("away"))
+        self.transcript("""
+            C: a2 SELECT Sent
+            S: * OK [CLOSED] ...
+            S: a2 NO [UNAVAILABLE] away
+            C: a3 CHECK
+            S: a3 BAD ...
+        """)
+        restore()
+        self.transcript("""
+            C: a4 SELECT Sent
+            S: ...
+            S: a4 OK ...
+        """)
+
     def test_recent_is_told_to_who_asks_for_it(self) -> None:
         self.deliver("INBOX", PLAIN, PLAIN)
         # This session does not show them, and is the first to hear of them none the less (RFC 3501 §2.3.2).
@@ -242,6 +267,28 @@ class NewsTests(Rev2Case):
             another.say("b3 EXPUNGE")
             gone = f"* VANISHED {number + 1}" if "QRESYNC" in name else "* 1 EXPUNGE"
             self.assertEqual(client.say("a4 NOOP")[0], gone, name)
+
+
+class KeywordTests(Rev2Case):
+    """RFC 9051 §7.1, PERMANENTFLAGS."""
+
+    limits = evolve(Limits(), keywords_per_mailbox=2)
+    selected = "INBOX"
+
+    def test_where_no_more_can_be_made_the_client_is_told(self) -> None:
+        self.deliver("INBOX", PLAIN)
+        self.transcript(r"""
+            C: a1 STORE 1 +FLAGS.SILENT ($MDNSent)
+            S: * FLAGS (\Answered \Flagged \Deleted \Seen \Draft $MDNSent)
+            S: * OK [PERMANENTFLAGS (\Answered \Flagged \Deleted \Seen \Draft $MDNSent \*)] ...
+            S: a1 OK ...
+            C: a2 STORE 1 +FLAGS.SILENT ($Phishing)
+            S: * FLAGS (\Answered \Flagged \Deleted \Seen \Draft $MDNSent $Phishing)
+            S: * OK [PERMANENTFLAGS (\Answered \Flagged \Deleted \Seen \Draft $MDNSent $Phishing)] ...
+            S: a2 OK ...
+            C: a3 STORE 1 +FLAGS.SILENT ($NonJunk)
+            S: a3 NO [LIMIT] ...
+        """)
 
 
 class SearchTests(Rev2Case):

@@ -46,8 +46,6 @@ BATCH = 100
 class MemoryMailbox:
     """A session that has a mailbox open."""
 
-    new_keywords = True
-
     def __init__(self, user: User, mailbox: Mailbox, readonly: bool) -> None:
         self._user = user
         self._mailbox = mailbox
@@ -57,6 +55,10 @@ class MemoryMailbox:
     @property
     def name(self) -> str:
         return self._mailbox.name
+
+    @property
+    def new_keywords(self) -> bool:
+        return len(self.index.keywords()) < self._user.limits.keywords_per_mailbox
 
     @property
     def mailbox_id(self) -> str:
