@@ -251,6 +251,10 @@ class FileTests(Case):
             ("[proxy]\nimap = ['tcp:1']", "proxy.networks is not set: say where the proxies are"),
             ("[proxy]\nnetworks = ['192.0.2.1']", "nothing listens to proxies: give endpoints"),
             (
+                "[listen]\nlmtp = ['tcp:25:interface=127.0.0.1']",
+                "--lmtp tcp:25:interface=127.0.0.1: ",
+            ),
+            (
                 "[[policy]]\nkind = 'bans'\ndelay = 10",
                 "policy 1 (bans): delay must be less than limits.on_connect and"
                 " limits.on_authenticated, 10 seconds",

@@ -5,6 +5,7 @@ A policy has the two methods that a guard calls, and some for protocols that tel
     onConnect(session)          fails with ConnectionRefused, or answers, now or later: then the client may come in
     onAuthenticated(session)    likewise, when the credentials were found good and before the client is told
     onUnauthenticated(session)  that login did not come about after all
+    onRefused(session)          that connection is not let in, by this policy or another: give back what it took, now
     onClose(session)            it is over; called for whoever `onConnect` was called for, refused or not
     loginFailed(session, user, password)    that password was wrong
     adopt(session)              that connection was there before the policy was, which counts it all the same
@@ -13,7 +14,7 @@ A policy has the two methods that a guard calls, and some for protocols that tel
     GuardedFactory(factory, policy.onConnect, policy.onClose)
 
 `Policies` asks them from left to right.  The first one that refuses decides; the ones to the left of it, which had let the
-client in, are told at once that it is over, so that a connection that was refused takes nothing from anybody.
+client in, are told at once by `onRefused`, so that a connection that was refused takes nothing from anybody.
 
 **What a policy remembers is bounded**, however many addresses come:
 
@@ -41,6 +42,7 @@ from twisted_duck.policies.delay import Delay
 from twisted_duck.policies.limits import ConnectionLimit, UserLimit
 from twisted_duck.policies.masks import Mask
 from twisted_duck.policies.networks import Networks
+from twisted_duck.policies.only import Only
 from twisted_duck.policies.rate import ConnectionRate
 from twisted_duck.policies.shared import SharedBans, SharedRate
 from twisted_duck.values import Ban
@@ -54,6 +56,7 @@ __all__ = [
     "Hooks",
     "Mask",
     "Networks",
+    "Only",
     "Policies",
     "Policy",
     "SharedBans",

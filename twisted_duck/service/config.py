@@ -7,6 +7,7 @@ Every mistake ends with a `ConfigError`: one line that names the file or the opt
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from ipaddress import IPv4Network, IPv6Network
@@ -270,6 +271,9 @@ def _read(setting: Setting, value: object, base: Path, where: str) -> Any:
         raise ConfigError(f"{where} {error}") from None
 
 
+_SMTP_PORT = re.compile(r"tcp6?:(?:port=)?25(?::|$)")
+
+
 def _settings(values: dict[str, Any]) -> Settings:
     listeners = [
         Listener(protocol, endpoint, tls, proxied)
@@ -278,6 +282,12 @@ def _settings(values: dict[str, Any]) -> Settings:
         for tls in (False, True)
         for endpoint in values.get(_listener_key(protocol, tls, proxied), ())
     ]
+    for each in listeners:
+        if each.protocol.name == "lmtp" and _SMTP_PORT.match(each.endpoint):
+            raise ConfigError(
+                f"{each.option} {each.endpoint}: port 25 is SMTP's, and LMTP is never to be there"
+                " (RFC 2033): take another, as 24"
+            )
     proxied, networks = any(each.proxied for each in listeners), values.get("proxy.networks")
     if proxied and not networks:
         raise ConfigError("proxy.networks is not set: say where the proxies are")

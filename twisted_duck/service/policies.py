@@ -17,10 +17,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import attrs
-from twisted.internet.defer import maybeDeferred
 from twisted.internet.interfaces import IReactorTime
 
-from twisted_duck.errors import ConnectionRefused
 from twisted_duck.limits import Limits
 from twisted_duck.policies import (
     Bans,
@@ -30,6 +28,7 @@ from twisted_duck.policies import (
     Hooks,
     Mask,
     Networks,
+    Only,
     Policy,
     SharedBans,
     SharedRate,
@@ -39,7 +38,6 @@ from twisted_duck.service import reading
 from twisted_duck.service.fault import Fault
 from twisted_duck.service.protocols import PROTOCOLS
 from twisted_duck.service.reading import Read
-from twisted_duck.session import Session
 
 
 class Shared(Protocol):
@@ -394,49 +392,3 @@ def _make(table: PolicyTable, parts: PolicyParts) -> Policy:
     if table.delay is not None:
         policy = Delay(policy, table.delay, clock=parts.clock)
     return policy
-
-
-class Only(Policy):
-    """A policy for some protocols; the others do not know of it.
-
-    @param protocols: as sessions name them
-    """
-
-    def __init__(self, policy: Policy, protocols: frozenset[str]) -> None:
-        super().__init__(policy.name)
-        self._policy = policy
-        self._protocols = protocols
-
-    def _applies(self, session: Session) -> bool:
-        return session.protocol in self._protocols
-
-    async def onConnect(self, session: Session) -> None:
-        await self._ask(self._policy.onConnect, session)
-
-    async def onAuthenticated(self, session: Session) -> None:
-        await self._ask(self._policy.onAuthenticated, session)
-
-    async def _ask(self, hook: Callable[[Session], Any], session: Session) -> None:
-        if self._applies(session):
-            try:
-                await maybeDeferred(hook, session)
-            except ConnectionRefused:
-                self.refused += 1
-                raise
-
-    def onUnauthenticated(self, session: Session) -> Any:
-        return self._policy.onUnauthenticated(session) if self._applies(session) else None
-
-    def onRefused(self, session: Session) -> Any:
-        return self._policy.onRefused(session) if self._applies(session) else None
-
-    def onClose(self, session: Session) -> Any:
-        return self._policy.onClose(session) if self._applies(session) else None
-
-    def loginFailed(self, session: Session, user: str, password: str | None) -> Any:
-        if self._applies(session):
-            return self._policy.loginFailed(session, user, password)
-        return None
-
-    def adopt(self, session: Session) -> bool:
-        return self._applies(session) and self._policy.adopt(session)
