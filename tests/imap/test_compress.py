@@ -333,6 +333,12 @@ class SocketTests(TestCase):
         port = reactor.listenTCP(0, served, interface="127.0.0.1")  # type: ignore[attr-defined]
         self.addCleanup(port.stopListening)
         await deferToThread(self._session, port.getHost().port)
+        # The client is gone; that it was here is told a moment later.
+        await factory.shutDown()
+        [session] = self.sessions
+        size = sum(map(len, self.messages))
+        self.assertLess(session.bytesIn, size / 20)
+        self.assertLess(session.bytesOut, size / 20)
 
     def _session(self, port: int) -> None:
         context = ssl.create_default_context()
@@ -347,7 +353,3 @@ class SocketTests(TestCase):
         _, found = client.fetch("1:*", "(BODY.PEEK[])")
         self.assertEqual([each[1] for each in found if isinstance(each, tuple)], self.messages)
         client.logout()
-        [session] = self.sessions
-        size = sum(map(len, self.messages))
-        self.assertLess(session.bytesIn, size / 20)
-        self.assertLess(session.bytesOut, size / 20)
