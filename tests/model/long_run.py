@@ -12,6 +12,8 @@ from math import ceil
 
 from hypothesis import HealthCheck, Phase, settings
 
+from twisted.internet.task import LoopingCall
+
 from tests.model.running import ModelCase
 
 STEPS = int(os.environ.get("DUCKMAIL_TEST_STEPS", "10000"))
@@ -34,6 +36,9 @@ class LongRun(ModelCase):
             suppress_health_check=list(HealthCheck),
         )
         began = time.monotonic()
+        progress = LoopingCall(lambda: print(f"{self.world.steps} steps"))
+        progress.start(60, now=False)
+        self.addCleanup(progress.stop)
         world = await self.run_machine(how, number)
         print(f"{world.steps} steps in {time.monotonic() - began:.0f} s: {dict(world.did)}")
         self.assertGreaterEqual(world.steps, STEPS)

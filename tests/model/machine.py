@@ -11,7 +11,7 @@ A step is one command of one session, but for races.  After each step
 from __future__ import annotations
 
 import re
-from collections import Counter, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Sequence
 from itertools import count
 from typing import ClassVar
@@ -29,6 +29,7 @@ KINDS: tuple[Kind, ...] = ("QRESYNC", "CONDSTORE", "plain")
 FULL = 30
 _ITEMS: dict[FlagMode, str] = {"add": "+FLAGS", "remove": "-FLAGS", "replace": "FLAGS"}
 
+_DELETE = FlagChange("add", frozenset({DELETED}))
 QUESTIONS = (
     "FETCH {} FLAGS",
     "FETCH {} RFC822.SIZE",
@@ -65,6 +66,8 @@ class World:
         #: What was done with an effect, and how often.
         self.did: Counter[str] = Counter()
         self.steps = 0
+        #: What was said up to a failure.
+        self.failed: list[str] = []
         self._numbers = count()
 
     @property
@@ -97,6 +100,10 @@ class Machine(RuleBasedStateMachine):
         self.boxes = self.world.make_mailboxes()
         self._size = count(100)
         self._turn = 0
+        #: What clients of a kind knew of a mailbox lately: any of them may have been cut off then.
+        self._kept: defaultdict[tuple[str, Kind], deque[Cache]] = defaultdict(
+            lambda: deque(maxlen=20)
+        )
         #: Whether a step has begun and not ended well.
         self._broken = False
         for session in self.world.everybody:
@@ -139,12 +146,14 @@ class Machine(RuleBasedStateMachine):
             session.check_flags()
 
     def _audit(self, session: Session, mailbox: Mailbox) -> None:
-        nothing = Cache(0, 1, {})
         kind: Kind = "CONDSTORE"
+        cache = session.caches.get(mailbox.name, Cache(0, 1, {}))
         if session.mailbox is mailbox and session.kind != "plain":
             cache = session.cache()
-        else:
-            cache = session.caches.get(mailbox.name, nothing)
+            kept = self._kept[mailbox.name, session.kind]
+            kept.append(cache)
+            if self._turn % 2:
+                cache = kept[self._turn * 5 % len(kept)]
         if session.kind == "QRESYNC" and self._turn % 3:
             kind = "QRESYNC"
         auditor = self.world.auditors[self._turn // 2 % 2, kind]
@@ -250,8 +259,7 @@ class Machine(RuleBasedStateMachine):
 
     @rule(who=who, where=chosen, uid=st.booleans(), silent=st.booleans())
     def delete(self, who: int, where: tuple[int, int], uid: bool, silent: bool) -> None:
-        change = FlagChange("add", frozenset({DELETED}))
-        self.step(who, lambda session: self._store(session, where, change, uid, silent))
+        self.step(who, lambda session: self._store(session, where, _DELETE, uid, silent))
 
     def _store(
         self, session: Session, where: tuple[int, int], change: FlagChange, uid: bool, silent: bool
@@ -304,76 +312,123 @@ class Machine(RuleBasedStateMachine):
 
     @rule(who=who)
     def expunge(self, who: int) -> None:
-        self._expunge(who, None)
+        self.step(who, lambda session: self._expunge(session, None))
 
     @rule(who=who, where=chosen)
     def uid_expunge(self, who: int, where: tuple[int, int]) -> None:
-        self._expunge(who, where)
+        self.step(who, lambda session: self._expunge(session, where))
 
-    def _expunge(self, who: int, where: tuple[int, int] | None) -> None:
-
-        def act(session: Session) -> None:
-            mailbox = session.mailbox
-            assert mailbox is not None
-            if where is None:
-                session.send("EXPUNGE")
-                gone = mailbox.with_flag(DELETED)
-            else:
-                numbers, uids = self._named(session, where, uid=True)
-                session.send(f"UID EXPUNGE {numbers or '1'}")
-                gone = [uid for uid in mailbox.with_flag(DELETED) if uid in uids]
-            lines = session.wire.answer()
-            assert lines[-1].startswith("a OK "), lines[-1]
-            mailbox.remove(gone)
-            self.world.did["expunge"] += bool(gone)
-            session.hear(lines)
-            if gone and session.kind != "plain":
-                assert code(lines[-1], "HIGHESTMODSEQ") == [str(mailbox.modseq)], lines[-1]
-            session.check_numbers()
-            session.check_flags()
-
-        self.step(who, act)
+    def _expunge(self, session: Session, where: tuple[int, int] | None) -> None:
+        mailbox = session.mailbox
+        assert mailbox is not None
+        if where is None:
+            session.send("EXPUNGE")
+            gone = mailbox.with_flag(DELETED)
+        else:
+            numbers, uids = self._named(session, where, uid=True)
+            session.send(f"UID EXPUNGE {numbers or '1'}")
+            gone = [uid for uid in mailbox.with_flag(DELETED) if uid in uids]
+        lines = session.wire.answer()
+        assert lines[-1].startswith("a OK "), lines[-1]
+        mailbox.remove(gone)
+        self.world.did["expunge"] += bool(gone)
+        session.hear(lines)
+        if gone and session.kind != "plain":
+            assert code(lines[-1], "HIGHESTMODSEQ") == [str(mailbox.modseq)], lines[-1]
+        session.check_numbers()
+        session.check_flags()
 
     @rule(who=who, where=chosen, uid=st.booleans(), box=box)
     def copy(self, who: int, where: tuple[int, int], uid: bool, box: int) -> None:
-        self._copy(who, where, uid, box, move=False)
+        self.step(who, lambda session: self._copy(session, where, uid, box, move=False))
 
     @rule(who=who, where=chosen, uid=st.booleans(), box=box)
     def move(self, who: int, where: tuple[int, int], uid: bool, box: int) -> None:
-        self._copy(who, where, uid, box, move=True)
+        self.step(who, lambda session: self._copy(session, where, uid, box, move=True))
 
-    def _copy(self, who: int, where: tuple[int, int], uid: bool, box: int, *, move: bool) -> None:
-        def act(session: Session) -> Mailbox | None:
-            mailbox, target = session.mailbox, self.boxes[box]
-            assert mailbox is not None
-            numbers, uids = self._named(session, where, uid=uid)
-            if not uids or len(target.uids) >= FULL:
-                return None
-            command = f"{'MOVE' if move else 'COPY'} {numbers} {target.name}"
-            session.send(f"UID {command}" if uid else command)
-            lines = session.wire.answer()
-            there = [each for each in uids if each in mailbox.messages]
-            copied = [line for line in lines if "[COPYUID " in line]
-            if copied:
-                # All or none, where they were named by numbers.
-                assert there == uids or uid, f"{uids}, of which {there} live"
-                new = copy(mailbox, there, target, move=move)
-                self.world.did["move" if move else "copy"] += 1
-                expected = [str(target.uidvalidity), str(UIDSet.of(there)), str(UIDSet.of(new))]
-                assert code(copied[0], "COPYUID") == expected, expected
-                assert lines[-1].startswith("a OK "), lines[-1]
-            else:
-                assert len(there) < len(uids), lines[-1]
-                self.world.did["copy of what is gone"] += 1
-                nothing = "a OK " if uid and not there else "a NO [EXPUNGEISSUED] "
-                assert lines[-1].startswith((nothing, "a NO [EXPUNGEISSUED] ")), lines[-1]
-            session.hear(lines)
-            if copied:
-                session.check_numbers()
-                session.check_flags()
-            return target if self._turn % 2 else None
+    def _copy(
+        self, session: Session, where: tuple[int, int], uid: bool, box: int, *, move: bool
+    ) -> Mailbox | None:
+        mailbox, target = session.mailbox, self.boxes[box]
+        assert mailbox is not None
+        numbers, uids = self._named(session, where, uid=uid)
+        if not uids or len(target.uids) >= FULL:
+            return None
+        command = f"{'MOVE' if move else 'COPY'} {numbers} {target.name}"
+        session.send(f"UID {command}" if uid else command)
+        lines = session.wire.answer()
+        there = [each for each in uids if each in mailbox.messages]
+        copied = [line for line in lines if "[COPYUID " in line]
+        if copied:
+            # All or none, where they were named by numbers.
+            assert there == uids or uid, f"{uids}, of which {there} live"
+            new = copy(mailbox, there, target, move=move)
+            self.world.did["move" if move else "copy"] += 1
+            expected = [str(target.uidvalidity), str(UIDSet.of(there)), str(UIDSet.of(new))]
+            assert code(copied[0], "COPYUID") == expected, expected
+            assert lines[-1].startswith("a OK "), lines[-1]
+        else:
+            assert len(there) < len(uids), lines[-1]
+            self.world.did["copy of what is gone"] += 1
+            nothing = "a OK " if uid and not there else "a NO [EXPUNGEISSUED] "
+            assert lines[-1].startswith((nothing, "a NO [EXPUNGEISSUED] ")), lines[-1]
+        session.hear(lines)
+        if copied:
+            session.check_numbers()
+            session.check_flags()
+        return target if self._turn % 2 else None
 
-        self.step(who, act)
+    @rule(
+        one=who,
+        other=who,
+        first=st.sampled_from(("store", "delete", "expunge", "move")),
+        second=st.sampled_from(("store", "expunge", "copy", "move", "ask", "idle")),
+        where=chosen,
+        uid=st.booleans(),
+        silent=st.booleans(),
+        change=changes,
+    )
+    def hurry(
+        self,
+        one: int,
+        other: int,
+        first: str,
+        second: str,
+        where: tuple[int, int],
+        uid: bool,
+        silent: bool,
+        change: FlagChange,
+    ) -> None:
+        """Two commands with nothing between them: the other process may not have heard of the first one yet."""
+
+        def act(session: Session, what: str) -> Mailbox | None:
+            match what:
+                case "store":
+                    self._store(session, where, change, uid, silent)
+                case "delete":
+                    self._store(session, where, _DELETE, uid, silent)
+                case "expunge":
+                    self._store(session, where, _DELETE, uid, silent)
+                    self._expunge(session, where if uid else None)
+                case "ask":
+                    session.run("UID FETCH 1:* FLAGS" if uid else "FETCH 1:* (UID)")
+                case "idle":
+                    # It heard everything; that was seen when its IDLE ended.
+                    pass
+                case _:
+                    return self._copy(session, where, uid, 0, move=what == "move")
+            return None
+
+        self._broken = True
+        sessions = self.world.sessions[one], self.world.sessions[other]
+        for session in sessions:
+            self._end_idle(session)
+            if session.mailbox is None:
+                self._open(session, self.boxes[0])
+        if second == "idle" and one != other:
+            sessions[1].idle()
+        act(sessions[0], first)
+        self.step(other, lambda session: act(session, second))
 
     @rule(where=chosen, box=box)
     def race(self, where: tuple[int, int], box: int) -> None:
@@ -505,6 +560,7 @@ class Machine(RuleBasedStateMachine):
     def teardown(self) -> None:
         """In the end everybody knows the truth."""
         if self._broken:
+            self.world.failed = list(self.world.transcript)
             self.world.close()
             return
         for session in self.world.sessions:

@@ -13,14 +13,16 @@ class ModelCase(ServerTestCase):
     async def run_machine(self, how: settings, number: int | None = None) -> World:
         """With `number` as the seed, if there is one."""
         other = await self.start()
-        world = World([self.server.ports["imaps"], other.ports["imaps"]])
+        world = self.world = World([self.server.ports["imaps"], other.ports["imaps"]])
         machine = type("BoundMachine", (Machine,), {"world": world})
         if number is not None:
             machine = seed(number)(machine)
         try:
             await self.blocking(lambda: run_state_machine_as_test(machine, settings=how))
-        except AssertionError as error:
-            error.add_note("The last that was said:\n" + "\n".join(world.transcript))
+        except Exception as error:
+            # What depends on which process was quicker may not happen again: then Hypothesis speaks of a flaky test.
+            inner = "\n".join(map(repr, getattr(error, "exceptions", ())))
+            error.add_note("\n".join((inner, "What was said before:", *world.failed)))
             raise
         finally:
             world.close()

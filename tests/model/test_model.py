@@ -19,7 +19,7 @@ SHORT = settings(
 
 
 class ModelTests(ModelCase):
-    timeout = 120
+    timeout = 300
 
     async def test_whatever_six_sessions_do_in_two_processes(self) -> None:
         world = await self.run_machine(SHORT)
