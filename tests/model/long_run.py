@@ -11,7 +11,6 @@ import time
 from math import ceil
 
 from hypothesis import HealthCheck, Phase, settings
-
 from twisted.internet.task import LoopingCall
 
 from tests.model.running import ModelCase
