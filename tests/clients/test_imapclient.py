@@ -33,6 +33,11 @@ class IMAPClientTests(ServerTestCase):
         client.rename_folder("Почта", "Mail & Post")
         self.assertTrue(client.folder_exists("Mail & Post/Входящие 日本"))
         self.assertEqual(client.namespace().personal, (("", "/"),))
+        legacy = {name: flags for flags, _, name in client.xlist_folders()}
+        self.assertIn(b"\\Spam", legacy["Junk"])
+        self.assertEqual(client.folder_status("INBOX", ["SIZE", "DELETED"])[b"SIZE"], 0)
+        # Without a quota there is no root that could have one.
+        self.assertEqual(client.get_quota_root("INBOX")[1], [])
         client.logout()
 
     async def test_several_messages_in_one_append(self) -> None:
