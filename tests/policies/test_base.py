@@ -17,6 +17,7 @@ from twisted_duck.policies import (
     Hooks,
     Mask,
     Networks,
+    Only,
     Policies,
     Policy,
     UserLimit,
@@ -168,6 +169,23 @@ class PoliciesTests(PolicyCase):
             expected += ["c refused", "b refused", "a refused", "c close", "b close", "a close"]
             self.assertEqual(self.calls, expected)
 
+    def test_a_refusal_is_told_through_policies_around_policies(self) -> None:
+        limit = ConnectionLimit()
+        self.b.answer = ConnectionRefused("no")
+        for around in (Delay(limit, 1, clock=self.clock), Only(limit, frozenset({"IMAP"}))):
+            policy, session = Policies(around, self.b), self.session()
+            self.failureResultOf(maybeDeferred(policy.onConnect, session), ConnectionRefused)
+            self.assertEqual(len(limit), 0)
+            self.close(policy, session)
+
+    def test_who_is_refused_is_not_counted_by_policies_that_come(self) -> None:
+        self.b.answer = ConnectionRefused("no")
+        session, limit = self.session(), ConnectionLimit()
+        self.failureResultOf(maybeDeferred(self.policy.onConnect, session), ConnectionRefused)
+        self.policy.replace(limit)
+        self.assertEqual(len(limit), 0)
+        self.close(self.policy, session)
+
     def test_functions_of_the_applications(self) -> None:
         async def connect(session: Session) -> None:
             self.calls.append("connect")
@@ -183,7 +201,7 @@ class PoliciesTests(PolicyCase):
 
     def test_a_refusal_by_a_function_is_counted_and_logged(self) -> None:
         def refuse(session: Session) -> None:
-            raise ConnectionRefused("not on Sundays")
+            raise ConnectionRefused("not on\r\nSundays")
 
         policy = Hooks(refuse, name="calendar")
         with self.log() as lines:
