@@ -386,7 +386,8 @@ class Machine(RuleBasedStateMachine):
         where=chosen,
         uid=st.booleans(),
         silent=st.booleans(),
-        change=changes,
+        one_change=changes,
+        other_change=changes,
     )
     def hurry(
         self,
@@ -397,11 +398,12 @@ class Machine(RuleBasedStateMachine):
         where: tuple[int, int],
         uid: bool,
         silent: bool,
-        change: FlagChange,
+        one_change: FlagChange,
+        other_change: FlagChange,
     ) -> None:
         """Two commands with nothing between them: the other process may not have heard of the first one yet."""
 
-        def act(session: Session, what: str) -> Mailbox | None:
+        def act(session: Session, what: str, change: FlagChange) -> Mailbox | None:
             match what:
                 case "store":
                     self._store(session, where, change, uid, silent)
@@ -427,8 +429,8 @@ class Machine(RuleBasedStateMachine):
                 self._open(session, self.boxes[0])
         if second == "idle" and one != other:
             sessions[1].idle()
-        act(sessions[0], first)
-        self.step(other, lambda session: act(session, second))
+        act(sessions[0], first, one_change)
+        self.step(other, lambda session: act(session, second, other_change))
 
     @rule(where=chosen, box=box)
     def race(self, where: tuple[int, int], box: int) -> None:
