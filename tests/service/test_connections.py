@@ -365,6 +365,8 @@ class StopTests(ConnectionsCase):
     async def test_a_command_that_does_not_end(self) -> None:
         """It is given up when `limits.shut_down` and `limits.on_close` are over, without a traceback."""
         asked: Deferred[None] = Deferred()
+        # With somebody who holds it: who waits for what can never come is collected, and has come to an end then.
+        never: Deferred[None] = Deferred()
         server = await self.serving(
             RefusalTests.LISTEN
             + '[auth]\ncleartext = "always"\n[limits]\nshut_down = 1\non_close = 1\n'
@@ -372,7 +374,7 @@ class StopTests(ConnectionsCase):
 
         async def find(name: str) -> None:
             asked.callback(None)
-            await Deferred()
+            await never
 
         # The portal has the store for its directory.
         self.store.find = find  # type: ignore[method-assign,assignment]
