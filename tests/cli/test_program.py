@@ -88,7 +88,7 @@ class ProgramTests(TestCase):
         added = await self.duck("user", "add", "tim", *words, typed=b"secret\n")
         self.assertEqual(added, Ended(0, "user tim was made\n", ""))
         self.assertEqual(
-            await self.duck("user", "list", *words), Ended(0, "tim\tactive\t0 B\n", "")
+            await self.duck("user", "list", *words), Ended(0, "tim\tactive\t0 B\tnone\n", "")
         )
 
     async def test_an_import_on_a_terminal_and_its_interruption(self) -> None:
