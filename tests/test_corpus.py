@@ -8,7 +8,8 @@ from typing import Any
 
 from twisted.cred.portal import Portal
 from twisted.internet import reactor
-from twisted.internet.threads import deferToThread
+from twisted.internet.defer import ensureDeferred
+from twisted.internet.threads import blockingCallFromThread, deferToThread
 from twisted.trial.unittest import TestCase
 
 from tests import mongo
@@ -18,8 +19,10 @@ from tests.mime.test_corpus import listed, report
 from tests.mime.wire import check_body, check_envelope, parse
 from twisted_duck.auth.portal import make_portal
 from twisted_duck.imap.factory import IMAP4Factory
+from twisted_duck.spool import Spool
 from twisted_duck.store.checker import Finding, check
 from twisted_duck.store.store import MailStore
+from twisted_duck.values import AppendMessage
 
 USER, PASSWORD = "corpus", "835 messages"
 
@@ -78,12 +81,23 @@ class CorpusTests(TestCase):
         self.addCleanup(factory.shutDown)
         self.port = port.getHost().port
 
+    async def put_empty(self) -> None:
+        account = await self.store.account(USER)
+        await account.append("INBOX", [AppendMessage(Spool.of(b""))])
+
     async def put_and_compare(self, title: str, corpus: Corpus, known: int) -> set[Any]:
         def work() -> set[Any]:
             client = Client(self.port, USER, PASSWORD)
             try:
                 for message in corpus.messages.values():
-                    client.append("INBOX", message)
+                    if message:
+                        client.append("INBOX", message)
+                    else:
+                        # By IMAP an empty message cancels its APPEND (RFC 3502 §6.3.11); mail may come in other ways.
+                        blockingCallFromThread(
+                            reactor,
+                            lambda: ensureDeferred(self.put_empty()),
+                        )
                 client.command(b"SELECT INBOX")
                 whole = {
                     number: string(items[b"BODY[]"])

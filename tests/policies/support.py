@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Sequence
+import gc
+import tracemalloc
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -124,3 +126,18 @@ class MemoryRates(Database):
         await self.ask()
         self.left.update({each: self.left.get(each, each.size) - 1 for each in buckets})
         return self.empty
+
+
+def octets(make: Callable[[], Policy]) -> int:
+    """How much memory goes when the policy goes: what somebody else has kept meanwhile (a log) does not count."""
+    tracemalloc.start()
+    try:
+        policy: Policy | None = make()
+        gc.collect()
+        held, _ = tracemalloc.get_traced_memory()
+        policy = None  # noqa: F841 - it goes here
+        gc.collect()
+        left, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    return held - left
