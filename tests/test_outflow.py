@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
-from twisted.internet.defer import Deferred
-from twisted.internet.testing import StringTransport
-from twisted.trial.unittest import SynchronousTestCase
+import socket
+import ssl
 
+from twisted.internet import reactor
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IHandshakeListener
+from twisted.internet.protocol import Factory, Protocol, connectionDone
+from twisted.internet.task import deferLater
+from twisted.internet.testing import StringTransport
+from twisted.internet.threads import deferToThread
+from twisted.protocols.tls import TLSMemoryBIOFactory
+from twisted.python.failure import Failure
+from twisted.trial.unittest import SynchronousTestCase, TestCase
+from zope.interface import implementer
+
+from tests.guard.support import server_tls
 from twisted_duck.outflow import ConnectionOver, Outflow
 
 
@@ -67,3 +79,88 @@ class OutflowTests(SynchronousTestCase):
         self.out.write(b"bye")
         self.out.stopProducing()
         self.assertEqual((self.transport.value(), self.out.written), (b"", 0))
+
+
+@implementer(IHandshakeListener)
+class Talker(Protocol):
+    """Says more than sockets hold."""
+
+    def __init__(self) -> None:
+        self.lost: Deferred[None] = Deferred()
+        self.answered: Deferred[None] = Deferred()
+
+    def connectionMade(self) -> None:
+        self.out = Outflow(self.transport)
+
+    def handshakeCompleted(self) -> None:
+        self.answered = Deferred.fromCoroutine(self.answer())
+
+    async def answer(self) -> None:
+        for _ in range(512):
+            self.out.write(b"x" * Outflow.PIECE)
+            await self.out.drain()
+
+    async def stuck(self) -> None:
+        """Comes back when the client has taken nothing for a while."""
+        before = -1
+        while self.out.written != before or not self.out.blocked:
+            before = self.out.written
+            await deferLater(reactor, 0.1)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        self.out.end(lost=True)
+        self.lost.callback(None)
+
+
+class GoodbyeTests(TestCase):
+    """A client of TLS that says goodbye in the middle of an answer, as one does whose user has seen enough."""
+
+    timeout = 20
+
+    async def test_the_connection_ends(self) -> None:
+        talker = Talker()
+        factory = Factory.forProtocol(lambda: talker)  # type: ignore[arg-type]
+        tls = TLSMemoryBIOFactory(server_tls(), False, factory)
+        port = reactor.listenTCP(0, tls, interface="127.0.0.1")  # type: ignore[attr-defined]
+        self.addCleanup(port.stopListening)
+        client = Client(port.getHost().port)
+        self.addCleanup(client.close)
+        await deferToThread(client.shake_hands)
+        await talker.stuck()
+        await deferToThread(client.say_goodbye)
+        await talker.lost
+        await self.assertFailure(talker.answered, ConnectionOver)
+
+
+class Client:
+    """A socket that blocks, and a TLS that can say goodbye without hearing anything."""
+
+    def __init__(self, port: int) -> None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+        self._in, self._out = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self._tls = context.wrap_bio(self._in, self._out)
+        self._socket = socket.create_connection(("127.0.0.1", port), 10)
+        self.close = self._socket.close
+
+    def shake_hands(self) -> None:
+        while True:
+            try:
+                self._tls.do_handshake()
+                break
+            except ssl.SSLWantReadError:
+                self._socket.sendall(self._out.read())
+                self._in.write(self._socket.recv(2**16))
+        self._socket.sendall(self._out.read())
+
+    def say_goodbye(self) -> None:
+        """And take what there is, up to the end."""
+        try:
+            self._tls.unwrap()
+        except ssl.SSLError:
+            # What has not been read is not what it wants to hear.
+            pass
+        self._socket.sendall(self._out.read())
+        while self._socket.recv(2**16):
+            pass

@@ -93,6 +93,11 @@ class Outflow:
 
     def resumeProducing(self) -> None:
         self._full = False
+        # Twisted's TLS does not tell a producer that the client has said goodbye, nor a transport that waits for one that
+        # there will be nothing more: it would take all that is to come, and the connection would stay.  Who registers is
+        # told, by `stopProducing`.
+        self._transport.unregisterProducer()  # type: ignore[attr-defined]
+        self._transport.registerProducer(self, True)  # type: ignore[attr-defined]
         waiting, self._waiting = self._waiting, None
         if waiting is not None:
             waiting.callback(None)
