@@ -90,6 +90,7 @@ class IMAP4Protocol(login.LoginConnection):
             self.session.commands += 1
             done: Done = await self.run_command(command.value, command.name)
             self.succeeded()
+            self._settle()
             self.send(responses.tagged(command.tag, b"OK", done.text, done.code))
         except errors.DuckError as error:
             self._failed(getattr(error, "tag", None) or self._reader.tag or b"*", error)
@@ -106,11 +107,14 @@ class IMAP4Protocol(login.LoginConnection):
         if isinstance(error, errors.MailboxGone):
             self.goodbye("the selected mailbox was deleted")
             return
-        if self.selection is not None:
-            self.selection.settle()
+        self._settle()
         self.send(responses.failure(tag, error))
         if reason is not None:
             self.goodbye(reason)
+
+    def _settle(self) -> None:
+        if self.selection is not None:
+            self.selection.settle()
 
     # --- what commands use --------------------------------------------------------------------------------------------
 

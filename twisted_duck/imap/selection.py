@@ -102,7 +102,6 @@ class Selection:
                 self._send(self._say(each))
                 if not count % BATCH:
                     await self._breathe()
-        self.settle()
 
     async def _claim_recent(self) -> None:
         try:

@@ -231,7 +231,6 @@ async def resynchronise(connection: Connection, selection: Selection, known: gra
         selection.view, selection.mailbox.index, numbers, known.modseq, uid=True
     )
     await _from_index(connection, selection, changed, Plan.of(flags, selection))
-    selection.settle()
 
 
 async def _tell_vanished(
