@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tests.clients.server import PASSWORD, USER, ServerTestCase
 
-#: It and what it needs are given with their exact versions in its package; this one works with Node.js 18, as Debian has it.
+#: The newest one whose dependencies ask for no newer Node.js than 20.
 IMAPFLOW = "imapflow@1.7.8"
 SCRIPT = Path(__file__).with_name("imapflow_session.cjs")
 
