@@ -92,6 +92,19 @@ class PoliciesTests(PolicyCase):
         self.assertEqual(self.calls, ["a connect", "b connect", "b refused", "a refused"])
         self.assertEqual(self.policy.refused, 0)
 
+    def test_one_that_cannot_adopt_keeps_none_of_the_others_from_it(self) -> None:
+        session = self.admitted(self.policy)
+        limit = ConnectionLimit()
+        broken = Recorder("d", self.calls)
+        self.patch(broken, "adopt", lambda session: 1 / 0)
+        self.policy.replace(broken, limit)
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+        self.assertEqual(len(limit), 3)
+        self.calls.clear()
+        self.close(self.policy, session)
+        self.assertEqual(self.calls, ["d close", "c close", "b close", "a close"])
+        self.assertEqual(len(limit), 0)
+
     def test_one_after_the_other(self) -> None:
         self.a.answer = waiting = Deferred()
         session = self.session()

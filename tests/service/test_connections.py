@@ -288,6 +288,39 @@ class ReloadTests(ConnectionsCase):
             self.assertNotIn("\n", line)
             self.logs.clear()
 
+    async def test_code_that_wants_to_exit_is_a_mistake_like_others(self) -> None:
+        server = await self.serving(self.LISTEN)
+        made = server._made
+        for text in ("call = 'tests.service.exits:name'", "call = 'sys:exit'\narguments = {}"):
+            self.file.write_text(self.LISTEN + "[[policy]]\n" + text)
+            await self.hang_up()
+            [line] = self.said("nothing was reloaded")
+            self.assertIn("SystemExit", line)
+            self.logs.clear()
+        self.assertIs(server._made, made)
+
+    async def test_a_fault_of_ours_is_not_the_last_that_is_heard(self) -> None:
+        server = await self.serving(self.LISTEN)
+        self.patch(server, "_use", lambda made: 1 / 0)
+        await self.hang_up()
+        self.assertEqual(len(self.said("not everything was reloaded")), 1)
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+        del server._use
+        await self.hang_up()
+        self.assertEqual(len(self.said("reloaded: certificate")), 1)
+
+    async def test_a_file_without_the_proxies_that_are_listened_to(self) -> None:
+        """One that was cut off while it was written, say: nobody could come in any more."""
+        text = '[proxy]\nimap = ["tcp:0:interface=127.0.0.1"]\nnetworks = ["127.0.0.1"]\n'
+        server = await self.serving(text)
+        for rest in ("", self.LISTEN):
+            self.file.write_text(rest)
+            await self.hang_up()
+            [line] = self.said("nothing was reloaded")
+            self.assertIn("proxy.networks is not set", line)
+            self.logs.clear()
+        self.assertTrue(all(proxy._networks for proxy in server._proxies))
+
     async def test_another_data_directory_is_not_touched(self) -> None:
         server = await self.serving(self.LISTEN)
         other = self.data_dir.parent / "other"

@@ -136,7 +136,7 @@ class Policies(Policy):
         self.policies = policies
         for session in self._sessions:
             asked = session.data[self]
-            asked += [policy for policy in new if policy not in asked and policy.adopt(session)]
+            asked += [each for each in new if each not in asked and self._adopted(each, session)]
 
     async def onConnect(self, session: Session) -> None:
         asked: list[Policy] = []
@@ -191,10 +191,18 @@ class Policies(Policy):
             )
 
     def adopt(self, session: Session) -> bool:
-        asked = [policy for policy in self.policies if policy.adopt(session)]
+        asked = [policy for policy in self.policies if self._adopted(policy, session)]
         session.data[self] = asked
         self._sessions.add(session)
         return True
+
+    def _adopted(self, policy: Policy, session: Session) -> bool:
+        try:
+            return policy.adopt(session)
+        except Exception:  # noqa: BLE001 - the application's bug, and the others must count
+            self._failed(Failure(), policy, "adopt", session)
+            # For what it may have taken before it failed.
+            return True
 
     def onRefused(self, session: Session) -> Any:
         # Unless it is one of these that has refused.

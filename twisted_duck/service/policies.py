@@ -137,7 +137,7 @@ def _imported(value: object, base: Path) -> Any:
         found: Any = import_module(module)
         for part in name.split("."):
             found = getattr(found, part)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         # Importing runs whatever there is.
         said = str(error).partition("\n")[0]
         raise ValueError(f"{value} cannot be imported: {type(error).__name__}: {said}") from error
@@ -382,7 +382,7 @@ def _make(table: PolicyTable, parts: PolicyParts) -> Policy:
         raise Fault(f"{table.place}: {said}") from error
     except ValueError as error:
         raise Fault(f"{table.place}: {error}") from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         if kind is not _OWN_CODE:
             raise
         said = str(error).partition("\n")[0]

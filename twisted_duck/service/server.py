@@ -270,6 +270,10 @@ class Server(Service):
         assert self._starting is not None
         # While it starts, the file may have been read already.
         self._starting.addCallback(lambda _: self.reload())
+        # Whatever comes of this one, the next one is heard.
+        self._starting.addErrback(
+            lambda failure: log.failure("not everything was reloaded: a fault of ours", failure)
+        )
 
     def reload(self) -> None:
         """Read the configuration again, and do what has changed as far as that can be done now."""
@@ -277,6 +281,8 @@ class Server(Service):
             return
         try:
             settings = self._reread()
+            if self._proxies and not settings.proxy_networks:
+                raise Fault("proxy.networks is not set, and there are endpoints for proxies")
             certificate = self._read_certificate(settings)
             made = make_policies(settings.policies, self._parts, self._made)
         except Fault as fault:
