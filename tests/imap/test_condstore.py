@@ -103,6 +103,20 @@ class EnablingTests(CondstoreCase):
             S: a2 OK FETCH completed
         """)
 
+    def test_who_has_enabled_it_is_not_told_again(self) -> None:
+        self.transcript("""
+            C: a1 ENABLE CONDSTORE
+            S: * ENABLED CONDSTORE
+            S: * OK [HIGHESTMODSEQ 5] highest modseq
+            S: a1 OK ENABLE completed
+            C: a2 ENABLE CONDSTORE QRESYNC
+            S: * ENABLED CONDSTORE QRESYNC
+            S: a2 OK ENABLE completed
+            C: a3 STATUS INBOX (HIGHESTMODSEQ)
+            S: * STATUS INBOX (HIGHESTMODSEQ 5)
+            S: a3 OK STATUS completed
+        """)
+
     def test_from_then_on_every_fetch_has_modseq_also_in_the_next_mailbox(self) -> None:
         self.transcript(r"""
             C: a1 ENABLE CONDSTORE

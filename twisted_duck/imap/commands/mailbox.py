@@ -45,7 +45,7 @@ async def select(connection: Connection, command: grammar.Select) -> Done:
     if mailbox.mailbox_id is not None:
         code = responses.mailbox_id(mailbox.mailbox_id)
         connection.send(responses.status(b"OK", "identity of the mailbox", code))
-    if known is not None and selection.has_modseqs and known.uidvalidity == index.uidvalidity:
+    if known is not None and known.uidvalidity == index.uidvalidity:
         await resynchronise(connection, selection, known)
     if mailbox.readonly:
         return Done("EXAMINE completed" if command.readonly else "SELECT completed", b"READ-ONLY")
