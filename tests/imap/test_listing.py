@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Coroutine
 from typing import Any
 
 from hypothesis import given
@@ -10,18 +11,42 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from twisted_duck.errors import Cannot
+from twisted_duck.imap import listing
 from twisted_duck.imap.listing import (
     Listed,
     Pattern,
     ancestors,
     canonical,
     check_name,
-    list_extended,
-    list_mailboxes,
-    list_subscriptions,
 )
 from twisted_duck.limits import Limits
 from twisted_duck.values import MailboxInfo
+
+
+async def no_pause() -> None:
+    pass
+
+
+def result(work: Coroutine[Any, Any, list[Listed]]) -> list[Listed]:
+    """Of what does not wait."""
+    try:
+        work.send(None)
+    except StopIteration as stop:
+        return list(stop.value)
+    raise AssertionError("it waits")
+
+
+def list_mailboxes(*arguments: Any) -> list[Listed]:
+    return result(listing.list_mailboxes(*arguments, no_pause))
+
+
+def list_extended(*arguments: Any) -> list[Listed]:
+    return result(listing.list_extended(*arguments, no_pause))
+
+
+def list_subscriptions(*arguments: Any) -> list[Listed]:
+    return result(listing.list_subscriptions(*arguments, no_pause))
+
 
 LIMITS = Limits(mailbox_name=40, mailbox_depth=4)
 
@@ -137,6 +162,23 @@ class Patterns(SynchronousTestCase):
             Pattern("", *patterns).matches(name),
             any(Pattern("", pattern).matches(name) for pattern in patterns),
         )
+
+    def test_others_have_their_turn_however_long_it_takes(self) -> None:
+        """Between two pauses there are less than two names of the longest kind, or one with a hundred patterns."""
+        names = ["x" * 900 + str(number) for number in range(100)]
+        for count, least in ((1, 80), (100, 1_000)):
+            pauses = 0
+
+            async def pause() -> None:
+                nonlocal pauses
+                pauses += 1
+
+            patterns = ["*x" * (400 - at) + "y" for at in range(count)]
+            chosen = Pattern("", *patterns).choose(names, pause)
+            with self.assertRaises(StopIteration) as stopped:
+                chosen.send(None)
+            self.assertEqual(stopped.exception.value, set())
+            self.assertGreater(pauses, least)
 
     def test_a_pattern_longer_than_a_name_costs_nothing(self) -> None:
         self.assertFalse(Pattern("", "a*" * 30_000).matches("a" * 100))

@@ -1,11 +1,12 @@
 """Which mailbox names a LIST or LSUB pattern names, and what is said of them.
 
-Pure functions over small values. Names are decoded `str`s with `/` between their levels.
+Pure functions over small values. Names are decoded `str`s with `/` between their levels. Thousands of long names
+compared to long patterns take seconds, so each function is given a `pause` to let others have their turn.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from functools import cached_property
 
 from attrs import frozen
@@ -20,7 +21,13 @@ from twisted_duck.values import DELIMITER, MailboxInfo
 NOSELECT, NONEXISTENT = "\\Noselect", "\\NonExistent"
 HAS_CHILDREN, HAS_NO_CHILDREN = "\\HasChildren", "\\HasNoChildren"
 SUBSCRIBED = "\\Subscribed"
+#: Steps of a comparison between two pauses: less than a millisecond.
+_TURN = 1_000
+#: Bits of all patterns together that a step takes as much longer for as it takes in any case.
+_STEP_BITS = 3_000
 _LEGACY = {"\\All": "\\AllMail", "\\Flagged": "\\Starred", "\\Junk": "\\Spam"}
+
+Pause = Callable[[], Awaitable[None]]
 
 
 @frozen
@@ -80,6 +87,20 @@ class Pattern:
             if not states:
                 return False
         return bool(states & places.ends)
+
+    async def choose(self, names: Iterable[str], pause: Pause) -> set[str]:
+        """Those that it names."""
+        found: set[str] = set()
+        step = 1 + sum(map(len, self.texts)) // _STEP_BITS
+        passed = 0
+        for name in names:
+            passed += step * (1 + len(name))
+            while passed > _TURN:
+                passed -= _TURN
+                await pause()
+            if self.matches(name):
+                found.add(name)
+        return found
 
     @cached_property
     def _places(self) -> _Places:
@@ -173,7 +194,9 @@ def levels(names: Iterable[str]) -> set[str]:
     return {above for name in names for above in ancestors(name)}
 
 
-def list_mailboxes(mailboxes: Iterable[MailboxInfo], reference: str, pattern: str) -> list[Listed]:
+async def list_mailboxes(
+    mailboxes: Iterable[MailboxInfo], reference: str, pattern: str, pause: Pause
+) -> list[Listed]:
     """What LIST answers: INBOX first, then by name.
 
     A name that is missing between existing ones is a level of the hierarchy too, and is listed as
@@ -182,21 +205,18 @@ def list_mailboxes(mailboxes: Iterable[MailboxInfo], reference: str, pattern: st
     if not pattern:
         return [Listed("", (NOSELECT,))]
     names = Names(mailboxes)
-    compiled = Pattern(reference, pattern)
-    return [
-        names.listed(name, NOSELECT)
-        for name in _in_order(names.known.keys() | names.parents)
-        if compiled.matches(name)
-    ]
+    found = await Pattern(reference, pattern).choose(names.known.keys() | names.parents, pause)
+    return [names.listed(name, NOSELECT) for name in _in_order(found)]
 
 
-def list_extended(
+async def list_extended(
     mailboxes: Iterable[MailboxInfo],
     subscribed: Collection[str],
     reference: str,
     patterns: Sequence[str],
     select: frozenset[ListSelect],
     give: frozenset[ListReturn],
+    pause: Pause,
 ) -> list[Listed]:
     """What a LIST of RFC 5258 answers: INBOX first, then by name, each name once.
 
@@ -207,14 +227,14 @@ def list_extended(
     chosen = names.chosen(select)
     longest = max(map(len, chosen), default=0)
     compiled = Pattern(reference, *filter(None, patterns), longest=longest)
-    found = set(filter(compiled.matches, chosen))
+    found = await compiled.choose(chosen, pause)
     above: set[str] = set()
     reported = found
     if ListSelect.RECURSIVEMATCH in select:
         above = levels(chosen)
         # §3.3: what is beneath it must be of interest, and not be in the answer itself.
         hidden = levels(chosen - found) - found
-        reported = found.union(filter(compiled.matches, hidden))
+        reported = found | await compiled.choose(hidden, pause)
     tell = ListSelect.SUBSCRIBED in select or ListReturn.SUBSCRIBED in give
     criteria = tuple(option.value for option in ListSelect if option in select & CRITERIA)
     return [
@@ -229,7 +249,9 @@ def list_extended(
     ]
 
 
-def list_legacy(mailboxes: Iterable[MailboxInfo], reference: str, pattern: str) -> list[Listed]:
+async def list_legacy(
+    mailboxes: Iterable[MailboxInfo], reference: str, pattern: str, pause: Pause
+) -> list[Listed]:
     """What XLIST answers: like LIST, with the names that Gmail gave to special uses, and one for INBOX."""
     return [
         Listed(
@@ -239,11 +261,13 @@ def list_legacy(mailboxes: Iterable[MailboxInfo], reference: str, pattern: str) 
                 *(("\\Inbox",) if each.name == INBOX else ()),
             ),
         )
-        for each in list_mailboxes(mailboxes, reference, pattern)
+        for each in await list_mailboxes(mailboxes, reference, pattern, pause)
     ]
 
 
-def list_subscriptions(names: Iterable[str], reference: str, pattern: str) -> list[Listed]:
+async def list_subscriptions(
+    names: Iterable[str], reference: str, pattern: str, pause: Pause
+) -> list[Listed]:
     """What LSUB answers for the names subscribed to, whether they exist or not.
 
     A pattern that ends in `%` names a level above a subscribed name also where that level itself is
@@ -254,11 +278,9 @@ def list_subscriptions(names: Iterable[str], reference: str, pattern: str) -> li
     compiled = Pattern(reference, pattern)
     subscribed = set(names)
     above = levels(subscribed) - subscribed
-    return [
-        Listed(name, (NOSELECT,) if name in above else ())
-        for name in _in_order(subscribed | above if compiled.names_levels else subscribed)
-        if compiled.matches(name)
-    ]
+    possible = subscribed | above if compiled.names_levels else subscribed
+    found = await compiled.choose(possible, pause)
+    return [Listed(name, (NOSELECT,) if name in above else ()) for name in _in_order(found)]
 
 
 def _in_order(names: Iterable[str]) -> list[str]:

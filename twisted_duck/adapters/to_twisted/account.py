@@ -34,6 +34,10 @@ class ListedMailbox:
         return DELIMITER
 
 
+async def _no_pause() -> None:
+    """The answer is had at once where the account's is: some callers do not wait."""
+
+
 @implementer(IAccountIMAP, INamespacePresenter)
 class TwistedAccount:
     """One user's mail as `IMAP4Server` wants it.
@@ -117,7 +121,8 @@ class TwistedAccount:
     def listMailboxes(self, ref: str, wildcard: str) -> Any:
         async def work() -> list[tuple[str, ListedMailbox]]:
             self._subscribed = await self._account.subscriptions()
-            listed = list_mailboxes(await self._account.mailboxes(), ref, wildcard)
+            mailboxes = await self._account.mailboxes()
+            listed = await list_mailboxes(mailboxes, ref, wildcard, _no_pause)
             return [(each.name, ListedMailbox(each.attributes)) for each in listed]
 
         return self._call(work)

@@ -34,16 +34,19 @@ async def list_(connection: Connection, command: grammar.List) -> Done:
     mailboxes = await account.mailboxes()
     if not command.extended:
         [pattern] = command.patterns
-        found = listing.list_mailboxes(mailboxes, command.reference, pattern)
+        found = await listing.list_mailboxes(
+            mailboxes, command.reference, pattern, connection.breathe
+        )
     else:
         asked = ListSelect.SUBSCRIBED in command.select or ListReturn.SUBSCRIBED in command.give
-        found = listing.list_extended(
+        found = await listing.list_extended(
             mailboxes,
             await account.subscriptions() if asked else frozenset(),
             command.reference,
             command.patterns,
             command.select,
             command.give,
+            connection.breathe,
         )
     statuses: dict[str, MailboxStatus] = {}
     if command.status:
@@ -58,7 +61,9 @@ async def list_(connection: Connection, command: grammar.List) -> Done:
 async def lsub(connection: Connection, command: grammar.Lsub) -> Done:
     """RFC 3501 §6.3.9."""
     names = await connection.account.subscriptions()
-    found = listing.list_subscriptions(names, command.reference, command.pattern)
+    found = await listing.list_subscriptions(
+        names, command.reference, command.pattern, connection.breathe
+    )
     await _say_listed(connection, b"LSUB", found)
     return Done("LSUB completed")
 
@@ -66,7 +71,9 @@ async def lsub(connection: Connection, command: grammar.Lsub) -> Done:
 async def xlist(connection: Connection, command: grammar.XList) -> Done:
     """What clients ask for that are older than RFC 6154."""
     mailboxes = await connection.account.mailboxes()
-    found = listing.list_legacy(mailboxes, command.reference, command.pattern)
+    found = await listing.list_legacy(
+        mailboxes, command.reference, command.pattern, connection.breathe
+    )
     await _say_listed(connection, b"XLIST", found)
     return Done("XLIST completed")
 
