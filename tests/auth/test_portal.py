@@ -24,6 +24,7 @@ from twisted_duck.auth.checker import LoginThrottled, UserDisabled, WrongPasswor
 from twisted_duck.auth.passwords import Argon2Parameters
 from twisted_duck.interfaces import IAccount
 from twisted_duck.limits import Limits
+from twisted_duck.outflow import ConnectionOver
 from twisted_duck.sasl import Credentials
 from twisted_duck.session import Session
 
@@ -145,6 +146,23 @@ class ThrottleTests(PortalCase):
             self.threads.run(1)
         kinds = [self.failureResultOf(login).type for login in logins]
         self.assertEqual(kinds, [WrongPassword] * 4 + [LoginThrottled] * 2)
+
+    def test_who_has_gone_while_waiting_in_the_queue_is_not_hashed(self) -> None:
+        self.threads.at_once = False
+        sessions = [Session("IMAP", remoteAddress=f"192.0.2.{number}") for number in range(5)]
+        logins = [
+            Deferred.fromCoroutine(
+                log_in(self.portal, Credentials("tim", "secret"), session, IAccount)
+            )
+            for session in sessions
+        ]
+        for session in sessions[:4]:
+            session.closeReason = "the client closed it"
+        self.threads.run(1)
+        for login in logins[2:4]:
+            self.failureResultOf(login, ConnectionOver)
+        self.threads.run()
+        self.successResultOf(logins[4])
 
     def test_a_window_later_the_door_is_open(self) -> None:
         for _ in range(3):

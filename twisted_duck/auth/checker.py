@@ -25,6 +25,7 @@ from twisted_duck.auth.interfaces import (
 from twisted_duck.auth.passwords import PasswordHasher
 from twisted_duck.auth.throttle import LoginThrottle
 from twisted_duck.auth.verifiers import are_current, find_verifier
+from twisted_duck.outflow import ConnectionOver
 from twisted_duck.sasl import Credentials, Verifier
 from twisted_duck.session import Session
 
@@ -168,7 +169,10 @@ class _Attempt:
         return self.record.name if self.record else self.given
 
     def admit(self) -> None:
-        """Fails with LoginThrottled."""
+        """Fails with LoginThrottled, and with ConnectionOver where nobody waits for the answer any more."""
+        if self.session.closeReason is not None:
+            # Whoever fills the queue and goes keeps nobody waiting.
+            raise ConnectionOver
         if self.checker.throttle.is_closed(self.name, self.session.remoteAddress):
             self._refused("too many failures")
             raise LoginThrottled("too many failed logins; try again later")
