@@ -248,8 +248,23 @@ class StoreTests(CondstoreCase):
             C: a2 STORE 2 (UNCHANGEDSINCE 6) +FLAGS (\Seen)
             S: * 2 FETCH (UID 2 FLAGS (\Flagged \Seen) MODSEQ (8))
             S: a2 OK STORE completed
-            C: a3 STORE 1:* (UNCHANGEDSINCE 0) +FLAGS (\Draft)
-            S: a3 OK [MODIFIED 1:4] ...
+        """)
+
+    def test_why_messages_failed_is_told(self) -> None:
+        """Also where that was so before the mailbox was selected, and with .SILENT: nobody has to ask."""
+        self.client("2").say(r"b1 STORE 2 +FLAGS (\Flagged)")
+        self.transcript(r"""
+            C: a1 SELECT INBOX
+            S: ...
+            S: a1 OK ...
+            C: a2 STORE 1:2 (UNCHANGEDSINCE 5) +FLAGS.SILENT (\Seen)
+            S: * 1 FETCH (UID 1 MODSEQ (7))
+            S: * 2 FETCH (UID 2 FLAGS (\Flagged) MODSEQ (6))
+            S: a2 OK [MODIFIED 2] ...
+            C: a3 UID STORE 1:2 (UNCHANGEDSINCE 0) +FLAGS (\Draft)
+            S: * 1 FETCH (UID 1 FLAGS (\Seen) MODSEQ (7))
+            S: * 2 FETCH (UID 2 FLAGS (\Flagged) MODSEQ (6))
+            S: a3 OK [MODIFIED 1:2] ...
         """)
 
     def test_by_uid_what_failed_is_told_by_uid(self) -> None:

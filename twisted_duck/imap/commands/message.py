@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from twisted_duck.errors import BadSyntax, ExpungeIssued, Modified
 from twisted_duck.imap import grammar, responses
 from twisted_duck.imap.commands.base import (
@@ -43,12 +45,13 @@ def highest_modseq(selection: Selection) -> bytes | None:
 async def store(connection: Connection, command: grammar.Store) -> Done:
     """RFC 3501 §6.4.6; UNCHANGEDSINCE: RFC 7162 §3.1.3.
 
-    A message that has the flags already keeps its modseq, and is among those that are told.
+    A message that has the flags already keeps its modseq, and is among those that are told; so is one that failed.
     """
     selection = writable(connection)
     if command.unchanged_since is not None:
         use_modseqs(connection, selection)
     uids = choose(selection.view, command.set, uid=command.uid)
+    known = selection.view.flags_at
     # What others changed is told first: a .SILENT change must not hide it.
     await connection.tell(expunges=False)
     change = FlagChange(command.mode, command.flags, command.unchanged_since)
@@ -57,6 +60,10 @@ async def store(connection: Connection, command: grammar.Store) -> Done:
         selection.view.knows(result.modseq)
     selection.tell_keywords()
     await _tell_stored(connection, selection, command, result)
+    # Why messages failed, so that nobody has to ask; what has changed since is told as news.
+    rows = selection.mailbox.index.rows(sorted(result.modified))
+    old = [each for each, modseq, _ in rows if modseq <= known]
+    await _tell(connection, selection, old, silent=False, uid=command.uid)
     failed = UIDSet.of(
         result.modified
         if command.uid
@@ -77,24 +84,30 @@ async def _tell_stored(
     connection: Connection, selection: Selection, command: grammar.Store, result: StoreResult
 ) -> None:
     """The flags that messages have now, if they were asked for, and their modseqs, whether or not (RFC 7162 §3.1.3)."""
-    view, index = selection.view, selection.mailbox.index
     if not command.silent or command.unchanged_since is not None:
         uids = sorted((*result.changed, *result.unchanged))
     elif selection.tells_modseqs:
         uids = list(result.changed)
     else:
         return
+    await _tell(connection, selection, uids, silent=command.silent, uid=command.uid)
+
+
+async def _tell(
+    connection: Connection, selection: Selection, uids: Sequence[int], *, silent: bool, uid: bool
+) -> None:
+    """Messages as they are now, those that are there; `silent`: without their flags."""
+    view, index = selection.view, selection.mailbox.index
     for start in range(0, len(uids), BATCH):
         for each, modseq, flags in index.rows(uids[start : start + BATCH]):
             number = view.number(each)
             assert number is not None  # `uids` came from this view
             items = (
                 ()
-                if command.silent
+                if silent
                 else (b"FLAGS " + responses.flags_of(flags, selection.is_recent(each)),)
             )
-            said = selection.say_fetch(number, each, modseq, *items, with_uid=command.uid)
-            connection.send(said)
+            connection.send(selection.say_fetch(number, each, modseq, *items, with_uid=uid))
         await connection.breathe()
 
 
