@@ -104,7 +104,7 @@ class BanTests(CommandCase):
     async def test_lifted(self) -> None:
         await self.ban("192.0.2.1/32", "192.0.2.2/32", "198.51.100.7/32", "2001:db8::/64")
         for given, lifted in [
-            ("198.51.100.7", ["198.51.100.7/32"]),
+            ("::ffff:198.51.100.7", ["198.51.100.7/32"]),
             ("2001:db8::ffff", ["2001:db8::/64"]),
             # The host's address in place of the network's.
             ("192.0.2.9/24", ["192.0.2.1/32", "192.0.2.2/32"]),

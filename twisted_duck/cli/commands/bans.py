@@ -10,6 +10,7 @@ from typing import Any
 from twisted_duck.cli.console import OK, CommandError, say
 from twisted_duck.cli.parser import add_store_options, described, group
 from twisted_duck.cli.stores import opened
+from twisted_duck.session import plainAddress
 
 
 def add_to(commands: Any) -> None:
@@ -68,7 +69,8 @@ async def _list(reactor: Any, arguments: argparse.Namespace) -> int:
 
 async def _lift(reactor: Any, arguments: argparse.Namespace) -> int:
     try:
-        network = ip_network(arguments.network, strict=False)
+        # As sessions have it: IPv4 within IPv6 is IPv4.
+        network = ip_network(plainAddress(arguments.network), strict=False)
     except ValueError:
         raise CommandError(f"{arguments.network!r} is no address and no network") from None
     async with opened(reactor, arguments) as (store, _):
