@@ -43,7 +43,8 @@ them, and is not told of what it cannot do.
   `NO [MODIFIED ...]`, as RFC 7162 §3.1.3 has it. COPY and MOVE by numbers are all or nothing, and answer `NO
   [EXPUNGEISSUED]`; of UIDs, and of what a search has saved, those that are gone are left out.
 * **A STORE that changes nothing** of a message leaves its modseq as it is, succeeds, and is told. Of a message that fails
-  UNCHANGEDSINCE the flags and the modseq are told, `.SILENT` or not.
+  UNCHANGEDSINCE the flags and the modseq are told, `.SILENT` or not: there is one modseq, so any flag may have been the
+  reason.
 * **Numbers beyond the last message** are an error (BAD), except in an empty mailbox, where clients ask for `1:*` before they
   look.
 * **8-bit headers** go out as they came. They are literals in ENVELOPE and BODYSTRUCTURE, which every client can read. A

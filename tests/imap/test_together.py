@@ -18,7 +18,7 @@ from tests.imap.transcript import IMAPCase
 MESSAGE: Final = (
     b"From: Eve <eve@x>\r\nSubject: =?utf-8?q?=C3=84pfel?=\r\nMessage-ID: <%d@x>\r\n\r\nA pear\r\n"
 )
-FLAGGED: Final = r"\Flagged"
+FLAGGED, DELETED = r"\Flagged", r"\Deleted"
 
 
 def lines(*said: str) -> str:
@@ -93,6 +93,13 @@ class Told:
     def arrived(self, exists: int, recent: int) -> str:
         return lines(f"* {exists} EXISTS", *([] if self.rev2 else [f"* {recent} RECENT"]))
 
+    @property
+    def about_mailbox(self) -> str:
+        """What SELECT tells of INBOX besides."""
+        if self.rev2:
+            return r'S: * LIST (\HasNoChildren) "/" INBOX'
+        return "S: " + lines("* 0 RECENT", "* OK [UNSEEN 1] ...")
+
     def found(self, tag: str, numbers: str, ranges: str, *, uid: bool = False) -> str:
         """By a SEARCH that says nothing of RETURN."""
         if self.rev2:
@@ -133,6 +140,52 @@ class TogetherTests(IMAPCase):
                 self.transcript("\n".join(map(str.strip, script(told).splitlines())))
                 for each in self.clients.values():
                     each.disconnect()
+
+    # --- the selected mailbox -----------------------------------------------------------------------------------------
+
+    def test_select(self) -> None:
+        """Selected again, INBOX has nothing that is news."""
+        self.with_each(
+            lambda told: (
+                rf"""
+            C: a1 EXAMINE INBOX
+            S: * OK [CLOSED] ...
+            S: * FLAGS (...)
+            S: * OK [PERMANENTFLAGS ()] ...
+            S: * 3 EXISTS
+            {told.about_mailbox}
+            S: * OK [UIDVALIDITY ...
+            S: * OK [UIDNEXT 5] ...
+            S: * OK [HIGHESTMODSEQ 8] ...
+            S: * OK [MAILBOXID (F...)] ...
+            S: a1 OK [READ-ONLY] EXAMINE completed
+            C: a2 FETCH 2:3 FLAGS
+            S: {told.fetched(2, 3, "FLAGS ()", 4)}
+            S: {told.fetched(3, 4, f"FLAGS ({FLAGGED})", 6)}
+            S: a2 OK FETCH completed
+            """
+            )
+        )
+
+    def test_idle(self) -> None:
+        self.with_each(
+            lambda told: (
+                rf"""
+            C: a1 IDLE
+            S: + idling
+            S: {told.flagged_and_gone}
+            C2: b1 STORE 1 +FLAGS.SILENT (\Deleted)
+            S2: b1 OK ...
+            S: {told.changed(1, 1, DELETED, 9)}
+            C2: b2 EXPUNGE
+            S2: * 1 EXPUNGE
+            S2: b2 OK ...
+            S: {told.gone(1, 1)}
+            C: DONE
+            S: a1 OK IDLE completed
+            """
+            )
+        )
 
     # --- FETCH --------------------------------------------------------------------------------------------------------
 
