@@ -13,16 +13,17 @@ from twisted.internet import reactor
 from twisted.internet.defer import DeferredList, gatherResults
 from twisted.internet.task import LoopingCall
 
-from tests.store.base import LIMITS, StoreTestCase, simple, together
+from tests.store.base import LIMITS, StoreTestCase, add, simple, together
 from tests.store.recorder import Recorder
 from tests.store.test_rope import attachment, cut_base64
 from twisted_duck import errors, search
 from twisted_duck.limits import Limits
 from twisted_duck.spool import Spool
-from twisted_duck.store import searching
-from twisted_duck.store.changes import uid_filters
+from twisted_duck.store import changes, searching
+from twisted_duck.store.changes import in_parts, uid_filters
+from twisted_duck.store.checker import Finding, check
 from twisted_duck.store.store import MailStore, open_store
-from twisted_duck.values import AppendMessage, FetchWant, MessageData
+from twisted_duck.values import DELETED, AppendMessage, FetchWant, MessageData
 
 
 class MessagesTestCase(StoreTestCase):
@@ -318,6 +319,45 @@ class FilterTests(StoreTestCase):
             self.assertEqual(sorted(matched), uids)
         everything = array("I", range(1, 1_000, 7))
         self.assertEqual(len(uid_filters(everything, list(everything))), 1)
+
+    def test_parts_are_of_so_many_messages_and_together_of_all(self) -> None:
+        chance = random.Random(4)
+        for _ in range(100):
+            living = array("I", sorted(chance.sample(range(1, 200), 120)))
+            groups = {key: sorted(chance.sample(living, chance.randint(0, 50))) for key in "abc"}
+            matched: dict[str, list[int]] = {key: [] for key in "abc"}
+            for part in in_parts(living, groups.items(), 8):
+                found = [
+                    (key, uid)
+                    for key, filter in part
+                    for uid in living
+                    if uid in filter["uid"].get("$in", ())
+                    or filter["uid"].get("$gte", 999) <= uid <= filter["uid"].get("$lte", 0)
+                ]
+                self.assertLessEqual(len(found), 8)
+                for key, uid in found:
+                    matched[key].append(uid)
+            self.assertEqual({key: sorted(uids) for key, uids in matched.items()}, groups)
+
+
+class LargeChangeTests(MessagesTestCase):
+    """However many messages a change is of, no command of it is of more than some: each has to be done in seconds."""
+
+    async def test_store_move_and_expunge(self) -> None:
+        self.patch(changes, "_AT_ONCE", 10)
+        await self.put(self.account, "INBOX", *map(simple, range(35)))
+        mailbox = await self.account.select("INBOX", False)
+        self.recorder.clear()
+        await mailbox.store(list(mailbox.index.uids), add(DELETED))
+        self.assertEqual(self.count("update messages"), 4)
+        await mailbox.move(list(mailbox.index.uids[:15]), "Trash")
+        self.assertEqual(self.count("delete messages"), 2)
+        await mailbox.expunge(None)
+        self.assertEqual(self.count("delete messages"), 4)
+        self.assertEqual(len(mailbox.index), 0)
+        self.assertEqual((await self.account.status("Trash")).deleted, 15)
+        findings = [f async for f in check(self.store.mongo) if isinstance(f, Finding)]
+        self.assertEqual([f for f in findings if not f.garbage], [])
 
 
 class OpenTests(StoreTestCase):

@@ -14,9 +14,9 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 import attrs
 from bson.objectid import ObjectId
@@ -31,6 +31,8 @@ from twisted_duck.store.driver import Document
 from twisted_duck.store.schema import BODIES, IMPORTS, MAILBOXES, MESSAGES, TOMBSTONES, USERS
 from twisted_duck.values import DELETED, SEEN, Change, Changes, Expunged, Flags, UIDSet
 
+K = TypeVar("K")
+
 #: Of a mailbox's document, what its index needs to know.
 LOG_FIELDS = dict.fromkeys(
     ("path", "uidvalidity", "uidnext", "modseq", "recent", "box", "floor", "created"), 1
@@ -38,6 +40,9 @@ LOG_FIELDS = dict.fromkeys(
 
 #: Messages that a COPY reads and writes at a time.
 _COPIED_AT_ONCE = 500
+#: Messages that one command changes or removes, of as many as there may be in a change: so many take a second where the
+#: database is slow, and a command has ten.
+_AT_ONCE = 2_000
 #: Ranges of UIDs in one tombstone: about 1 MiB.
 _TOMBSTONE_RANGES = 25_000
 #: Consecutive messages from which a range is better than naming each.
@@ -113,6 +118,26 @@ def uid_filters(living: array[int], uids: Sequence[int]) -> list[Document]:
     return filters
 
 
+def in_parts(
+    living: array[int], groups: Iterable[tuple[K, Sequence[int]]], most: int
+) -> Iterator[list[tuple[K, Document]]]:
+    """`uid_filters` of each group of UIDs, a command's worth at a time: those of `most` messages."""
+    part: list[tuple[K, Document]] = []
+    room = most
+    for key, uids in groups:
+        at = 0
+        while at < len(uids):
+            some = uids[at : at + room]
+            part.extend((key, filter) for filter in uid_filters(living, some))
+            at += len(some)
+            room -= len(some)
+            if not room:
+                yield part
+                part, room = [], most
+    if part:
+        yield part
+
+
 def one_of(filters: Sequence[Document]) -> Document:
     return dict(filters[0]) if len(filters) == 1 else {"$or": list(filters)}
 
@@ -181,10 +206,13 @@ async def bury(transaction: Transaction, place: Place, modseq: int, uids: UIDSet
 
 
 async def _remove(
-    transaction: Transaction, place: Place, filters: Sequence[Document], count: int
+    transaction: Transaction, place: Place, living: array[int], uids: Sequence[int]
 ) -> None:
     within = {"user": place.user, "box": place.box}
-    if await transaction.delete(MESSAGES, [{**within, **each} for each in filters]) != count:
+    removed = 0
+    for part in in_parts(living, [(None, uids)], _AT_ONCE):
+        removed += await transaction.delete(MESSAGES, [{**within, **each} for _, each in part])
+    if removed != len(uids):
         raise errors.Corruption("messages of the mailbox are missing in the store")
 
 
@@ -284,7 +312,7 @@ async def replace(
         source = await _leave(transaction, place, target, -old)
         await charge(transaction, place.user, new.bytes - old.bytes)
         arrived = await _arrive(transaction, place.user, target, [arrival])
-        await _remove(transaction, place, filters, 1)
+        await _remove(transaction, place, array("I", [uid]), [uid])
         await bury(transaction, place, source["modseq"], gone)
         if target["_id"] == place.mailbox:
             return None, Done(target, arrived, gone)
@@ -326,16 +354,18 @@ async def store(
         mailbox = await _take(transaction, {**place.filter, "modseq": place.modseq}, sums)
         if mailbox is None:
             raise Moved
-        updates = [
-            {
-                "q": {"user": place.user, "box": place.box, **filter},
-                "u": {"$set": {"flags": sorted(flags), "modseq": modseq}},
-                "multi": True,
-            }
-            for flags, uids in groups.items()
-            for filter in uid_filters(living, uids)
-        ]
-        if await transaction.update(MESSAGES, updates) != sum(map(len, groups.values())):
+        matched = 0
+        for part in in_parts(living, groups.items(), _AT_ONCE):
+            updates = [
+                {
+                    "q": {"user": place.user, "box": place.box, **filter},
+                    "u": {"$set": {"flags": sorted(flags), "modseq": modseq}},
+                    "multi": True,
+                }
+                for flags, filter in part
+            ]
+            matched += await transaction.update(MESSAGES, updates)
+        if matched != sum(map(len, groups.values())):
             raise errors.Corruption("messages of the mailbox are missing in the store")
         changed = [Change(uid, modseq, flags) for flags, uids in groups.items() for uid in uids]
         return Done(mailbox, changed)
@@ -370,7 +400,7 @@ async def expunge(
         mailbox = await _take(transaction, {**place.filter, "modseq": place.modseq}, sums)
         if mailbox is None:
             raise Moved
-        await _remove(transaction, place, filters, len(uids))
+        await _remove(transaction, place, living, uids)
         await bury(transaction, place, mailbox["modseq"], gone)
         await charge(transaction, place.user, sums.bytes)
         return Done(mailbox, (), gone)
@@ -417,7 +447,7 @@ async def copy(
         new = await _copy_rows(transaction, place, uids, target)
         if source is None:
             return None, Done(target, new)
-        await _remove(transaction, place, filters, len(uids))
+        await _remove(transaction, place, living, uids)
         await bury(transaction, place, source["modseq"], gone)
         if target["_id"] == place.mailbox:
             return None, Done(target, new, gone)
