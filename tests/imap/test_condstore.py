@@ -267,6 +267,22 @@ class StoreTests(CondstoreCase):
             S: a3 OK [MODIFIED 1:2] ...
         """)
 
+    def test_what_changes_at_the_last_moment_is_told_once(self) -> None:
+        original = MemoryMailbox.store
+
+        async def store(mailbox: MemoryMailbox, *arguments: Any) -> Any:
+            MemoryMailbox.store = original  # type: ignore[method-assign]
+            self.client("2").say(r"b1 STORE 2 +FLAGS (\Flagged)")
+            return await original(mailbox, *arguments)
+
+        self.patch(MemoryMailbox, "store", store)
+        self.transcript(r"""
+            C: a1 STORE 1:2 (UNCHANGEDSINCE 5) +FLAGS.SILENT (\Seen)
+            S: * 1 FETCH (UID 1 MODSEQ (7))
+            S: * 2 FETCH (UID 2 FLAGS (\Flagged) MODSEQ (6))
+            S: a1 OK [MODIFIED 2] ...
+        """)
+
     def test_by_uid_what_failed_is_told_by_uid(self) -> None:
         self.client("2").say(r"b1 STORE 1 +FLAGS (\Deleted)")
         self.client("2").say("b2 EXPUNGE")
