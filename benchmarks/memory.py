@@ -1,6 +1,6 @@
 """How much memory a server takes for one large message, in and out.
 
-    python benchmarks/memory.py HOST PORT USER PASSWORD --pid PID [--tls | --starttls] [--size 50]
+    python -m benchmarks.memory HOST PORT USER PASSWORD --pid PID [--tls | --starttls] [--size 50]
 
 PID is the server's process, on this machine (Linux; its owner or root may ask).  The message is one attachment in base64
 that nobody has seen before.  What is printed is by how many MiB the process's resident memory grew at its peak
@@ -12,10 +12,11 @@ from __future__ import annotations
 import argparse
 import base64
 import os
-from pathlib import Path
 
-from client import Client, table
-from imap import MAILBOX, arguments, check, connect
+from benchmarks import processes
+from benchmarks.arguments import arguments, connect
+from benchmarks.client import Imap, check, table
+from benchmarks.subject import MAILBOX
 
 MIB = 1 << 20
 
@@ -30,23 +31,20 @@ class Memory:
     """The memory of a process."""
 
     def __init__(self, pid: int) -> None:
-        self._of = Path("/proc", str(pid))
+        self._pid = pid
         self._before = 0.0
 
     def begin(self) -> None:
-        # 5: the peak is what it is now (proc_pid_clear_refs(5)).
-        (self._of / "clear_refs").write_text("5")
-        self._before = self._read("VmRSS")
+        processes.forget_peak_of_one(self._pid)
+        # The peak is now what it takes.
+        self._before = self._peak()
 
     def grown(self) -> float:
         """MiB, at the peak since `begin`."""
-        return self._read("VmHWM") - self._before
+        return self._peak() - self._before
 
-    def _read(self, name: str) -> float:
-        for line in (self._of / "status").read_text().splitlines():
-            if line.startswith(name + ":"):
-                return int(line.split()[1]) / 1024
-        raise SystemExit(f"{self._of} does not say {name}")
+    def _peak(self) -> float:
+        return processes.peak_of_one(self._pid)
 
 
 def large(size: int) -> bytes:
@@ -54,7 +52,7 @@ def large(size: int) -> bytes:
     return _HEAD + content.replace(b"\n", b"\r\n") + b"--b--\r\n"
 
 
-def measure(client: Client, memory: Memory, message: bytes) -> dict[str, float]:
+def measure(client: Imap, memory: Memory, message: bytes) -> dict[str, float]:
     """Step -> MiB."""
     grown = {}
     client.command(b"CREATE " + MAILBOX)

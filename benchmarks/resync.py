@@ -1,6 +1,6 @@
 """How long a client that comes back waits, in a small mailbox and in a large one, in which ten messages were changed.
 
-    python benchmarks/resync.py HOST PORT USER PASSWORD [--tls | --starttls] [--few 1000] [--many 100000] [--times 30] [--cold PORT]
+    python -m benchmarks.resync HOST PORT USER PASSWORD [--tls | --starttls] [--few 1000] [--many 100000] [--times 30] [--cold PORT]
 
 For any IMAP server with CONDSTORE, QRESYNC (RFC 7162) and UIDPLUS.  Five messages get a flag and five are expunged, evenly
 through the mailbox; the client has to be told of these ten and of nothing else, which is checked.  What is printed is the
@@ -18,8 +18,10 @@ import statistics
 import time
 from collections.abc import Iterator
 
-from client import Client, message, table
-from imap import MAILBOX, arguments, check, connect
+from benchmarks.arguments import arguments, connect
+from benchmarks.client import Imap, check, table
+from benchmarks.mail import message
+from benchmarks.subject import MAILBOX
 
 #: Messages that are changed, half of them expunged.
 CHANGED = 10
@@ -36,19 +38,10 @@ class Mailbox:
         self.size = size
         self.uidvalidity = self.modseq = 0
 
-    def fill(self, client: Client) -> None:
-        """A few messages, again and again."""
-        client.command(b"CREATE " + self.name)
-        there = min(self.size, _APPENDED)
-        for number in range(there):
-            client.command(b"APPEND " + self.name + b" ", message(number, 500))
-        client.command(b"SELECT " + self.name)
-        while there < self.size:
-            some = min(there, self.size - there, _COPIED)
-            client.command(b"COPY 1:%d %b" % (some, self.name))
-            there += some
+    def fill(self, client: Imap) -> None:
+        fill(client, self.name, self.size)
 
-    def change(self, client: Client) -> None:
+    def change(self, client: Imap) -> None:
         lines, _ = client.command(b"SELECT " + self.name)
         values = {name: int(value) for name, value in _VALUES.findall(b"".join(lines))}
         check(b"* %d EXISTS\r\n" % self.size in lines, "COPY")
@@ -71,7 +64,7 @@ class Mailbox:
         modifier = b"(CHANGEDSINCE %d VANISHED)" % self.modseq
         yield "UID FETCH (CHANGEDSINCE VANISHED)", b"UID FETCH 1:* (FLAGS) " + modifier, select
 
-    def ask(self, client: Client, command: bytes, before: bytes) -> float:
+    def ask(self, client: Imap, command: bytes, before: bytes) -> float:
         """Seconds."""
         if before:
             client.command(before)
@@ -86,16 +79,29 @@ class Mailbox:
         return took
 
 
+def fill(client: Imap, name: bytes, size: int) -> None:
+    """A new mailbox with a few messages, again and again."""
+    client.command(b"CREATE " + name)
+    there = min(size, _APPENDED)
+    for number in range(there):
+        client.command(b"APPEND " + name + b" ", message(number, 500))
+    client.command(b"SELECT " + name)
+    while there < size:
+        some = min(there, size - there, _COPIED)
+        client.command(b"COPY 1:%d %b" % (some, name))
+        there += some
+
+
 def _set(uids: list[int]) -> bytes:
     return b",".join(b"%d" % uid for uid in uids)
 
 
-def coming_back(client: Client) -> Client:
+def coming_back(client: Imap) -> Imap:
     client.command(b"ENABLE QRESYNC")
     return client
 
 
-def measure(client: Client, mailboxes: list[Mailbox], times: int) -> Iterator[tuple[str, str]]:
+def measure(client: Imap, mailboxes: list[Mailbox], times: int) -> Iterator[tuple[str, str]]:
     """Rows of the table; small and large take turns, so that what else the machine does meets both."""
     for ways in zip(*(mailbox.ways() for mailbox in mailboxes), strict=True):
         taken: list[list[float]] = [[] for _ in mailboxes]

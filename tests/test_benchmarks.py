@@ -5,37 +5,159 @@ from __future__ import annotations
 import re
 import sys
 
-from tests.clients.server import PASSWORD, ROOT, USER, ServerTestCase
+from twisted.trial.unittest import SynchronousTestCase
+
+from benchmarks.chart import parts
+from benchmarks.compare import TARGETS, rows
+from benchmarks.mail import KEYS, mailbox
+from benchmarks.measuring import Measurement, Report, Result, Work, alternate
+from benchmarks.steps import STEPS
+from tests.clients.server import PASSWORD, USER, ServerTestCase
 
 #: MiB.  What is allowed for is the message once, as the file that it is received into, and what else there is to do.
 SIZE, MOST = 50, 75
 
 
 class BenchmarkTests(ServerTestCase):
+    timeout = 120
+    options = (
+        *("--pop3", "tcp:0:interface=127.0.0.1", "--lmtp", "tcp:0:interface=127.0.0.1"),
+        "--allow-cleartext-auth",
+    )
+
     async def run_benchmark(self, name: str, *more: str) -> dict[str, float]:
-        done = await self.run_program(
-            *(sys.executable, str(ROOT / "benchmarks" / name)),
-            *("127.0.0.1", str(self.server.ports["imaps"]), USER, PASSWORD, "--tls", *more),
-        )
-        rows = re.findall(r"^(\S.*?)  +([\d.,]+)$", done.stdout, re.MULTILINE)
+        """The last column of the rows with two."""
+        port = str(self.server.ports["imaps"])
+        said = await self.said(name, "127.0.0.1", port, USER, PASSWORD, "--tls", *more)
+        rows = re.findall(r"^(\S.*?)  +([\d.,]+)$", said, re.MULTILINE)
         return {step: float(figure.replace(",", "")) for step, figure in rows}
 
-    async def test_imap(self) -> None:
-        figures = await self.run_benchmark("imap.py", "--messages", "20", "--size", "500")
-        self.assertIn("APPEND", figures)
-        self.assertIn("FETCH BODY[] one by one", figures)
-        self.assertEqual([step for step, rate in figures.items() if rate <= 0], [])
+    async def said(self, name: str, *arguments: str) -> str:
+        program = (sys.executable, "-m", "benchmarks." + name, *arguments)
+        return (await self.run_program(*program)).stdout
+
+    async def run_steps(self, *more: str) -> Report:
+        """`benchmarks.run`, a little of everything; what it has written."""
+        file = self.directory / "report.json"
+        arguments = ("127.0.0.1", USER, PASSWORD, "--quick", "--json", str(file), *more)
+        table = await self.said("run", *arguments)
+        report = Report.load(file)
+        for result in report.results:
+            self.assertIn(result.title, table)
+        return report
+
+    def ports(self, *names: str) -> list[str]:
+        return [word for name in names for word in (f"--{name}", str(self.server.ports[name]))]
+
+    async def test_every_step_of_every_protocol(self) -> None:
+        await self.duckmail("address", "add", USER, "alice@example.org")
+        ports = self.ports("imap", "imaps", "pop3", "lmtp")
+        pid = f"duckmail={self.server.transport.pid}"
+        report = await self.run_steps(*ports, "--address", "alice@example.org", "--pid", pid)
+        # A cold mailbox takes a process that nobody here starts.
+        done = [each.step for each in report.results]
+        self.assertEqual(done, [name for name in STEPS if name != "select-cold"])
+        for result in report.results:
+            self.assertGreater(min(result.times), 0)
+            self.assertEqual([*result.cpu], ["duckmail"])
+            self.assertGreater(result.peak["duckmail"], 10)
+        units = {each.step: each.unit for each in report.results if each.unit != "/s"}
+        self.assertEqual(units, {"idle": "KiB", "idle-tls": "KiB"})
+
+    async def test_steps_and_sizes_are_chosen_and_nothing_is_left(self) -> None:
+        steps = ("--steps", "noop,append", "--messages", "7", "--noops", "5")
+        report = await self.run_steps(*self.ports("imaps"), *steps)
+        self.assertEqual(
+            [(each.step, each.items) for each in report.results], [("append", 7), ("noop", 5)]
+        )
+        again = await self.run_steps(*self.ports("imaps"), *steps)
+        self.assertEqual(len(again.results), 2)
+
+    async def test_steps_of_protocols_that_the_server_lacks_are_left_out(self) -> None:
+        report = await self.run_steps(*self.ports("pop3"))
+        self.assertEqual({each.step.partition("-")[0] for each in report.results}, {"pop3"})
+
+    async def test_growth(self) -> None:
+        port = str(self.server.ports["imap"])
+        place = ("127.0.0.1", port, USER, PASSWORD)
+        said = await self.said("growth", *place, "--sizes", "20,60", "--times", "2")
+        head, *rows = [re.split(r"  +", line) for line in said.splitlines()]
+        self.assertEqual(head, ["step", "20, ms", "60, ms", "ratio", "flat"])
+        self.assertEqual(len(rows), 7)
+        for _, few, many, ratio, flat in rows:
+            self.assertAlmostEqual(float(many) / float(few), float(ratio), delta=0.1 * float(ratio))
+            self.assertEqual(flat, "yes" if float(ratio) <= 1.5 else "NO")
 
     async def test_resync(self) -> None:
         cold = await self.start()
         sizes = ("--few", "50", "--many", "400", "--times", "3")
         port = str(cold.ports["imaps"])
-        figures = await self.run_benchmark("resync.py", *sizes, "--cold", port)
+        figures = await self.run_benchmark("resync", *sizes, "--cold", port)
         self.assertEqual(len([each for each in figures if each.endswith("ratio")]), 3)
         self.assertEqual([each for each, figure in figures.items() if figure <= 0], [])
 
     async def test_a_large_message_is_not_held_in_memory(self) -> None:
         pid = str(self.server.transport.pid)
-        figures = await self.run_benchmark("memory.py", "--pid", pid, "--size", str(SIZE))
+        figures = await self.run_benchmark("memory", "--pid", pid, "--size", str(SIZE))
         self.assertEqual(sorted(figures), ["APPEND", "FETCH BODY[]"])
         self.assertEqual([step for step, grown in figures.items() if grown > MOST], [], figures)
+
+
+def result(step: str, value: float, unit: str = "/s") -> Result:
+    return Result(step, STEPS[step].title, 1, [1.0], value, unit)
+
+
+class ComparisonTests(SynchronousTestCase):
+    def verdict(self, ours: list[Result], theirs: list[Result]) -> dict[str, str]:
+        found = rows({each.step: each for each in ours}, {each.step: each for each in theirs})
+        names = {STEPS[name].title: name for name in STEPS}
+        return {names[row[0]]: row[-1] for row in found[1:]}
+
+    def test_at_least(self) -> None:
+        theirs = [result("noop", 100), result("select", 100)]
+        ours = [result("noop", 149), result("select", 15)]
+        self.assertEqual(self.verdict(ours, theirs), {"noop": "NO", "select": "yes"})
+
+    def test_arrival_is_held_to_one_by_one(self) -> None:
+        theirs = [result("append", 100), result("lmtp", 9000)]
+        ours = [result("append", 39), result("lmtp", 101)]
+        self.assertEqual(self.verdict(ours, theirs), {"append": "NO", "lmtp": "yes"})
+
+    def test_memory(self) -> None:
+        theirs = [result("idle", 547, "KiB")]
+        ours = [result("idle", 28, "KiB"), result("idle-tls", 56, "KiB")]
+        self.assertEqual(self.verdict(ours, theirs), {"idle": "NO", "idle-tls": "yes"})
+
+    def test_targets_are_of_steps(self) -> None:
+        self.assertEqual(set(TARGETS) - set(STEPS), set())
+        self.assertEqual({each.of for each in TARGETS.values()} - {None} - set(STEPS), set())
+
+    def test_a_chart_has_what_all_have_done(self) -> None:
+        first = Report("a", {}, [result("noop", 100), result("store", 5), result("idle", 8, "KiB")])
+        second = Report("b", {}, [result("idle", 4, "KiB"), result("noop", 50)])
+        speed, memory = parts([first, second])
+        self.assertEqual((speed.steps, speed.ratios), ([STEPS["noop"].title], [[1], [0.5]]))
+        self.assertEqual((memory.steps, memory.ratios), ([STEPS["idle"].title], [[1], [0.5]]))
+
+    def test_servers_take_turns(self) -> None:
+        order: list[str] = []
+        works = [Work(1, lambda name=name: order.append(name)) for name in "ab"]
+        alternate([Measurement("noop", "", work, {}, 3, 0) for work in works])
+        self.assertEqual("".join(order), "ababab")
+
+    def test_a_wrong_answer_ends_it(self) -> None:
+        work = Work(1, lambda: 1, right=lambda answer: answer == 2)
+        self.assertRaises(SystemExit, Measurement("noop", "", work, {}, 1, 0).once)
+
+    def test_messages_are_of_the_size_and_are_found(self) -> None:
+        mail = mailbox(200, 3800)
+        self.assertTrue(all(3000 < len(each.data) < 4400 for each in mail))
+        self.assertEqual(
+            [each for each in mail if each.data.count(b"\n") != each.data.count(b"\r\n")], []
+        )
+        for name in ("from", "subject", "body"):
+            key, has = KEYS[name]
+            word = key.split()[1]
+            # A subject in base64 has no word of itself in it.
+            plain = [each for each in mail if each.number % 10]
+            self.assertEqual([word in each.data for each in plain], [has(each) for each in plain])

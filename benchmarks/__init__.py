@@ -1,0 +1,1 @@
+"""Benchmarks of any IMAP, POP3 or LMTP server: see README.md."""

@@ -1,0 +1,133 @@
+"""What costs the same in a large mailbox as in a small one, and whether it does.
+
+    python -m benchmarks.growth HOST PORT USER PASSWORD [--tls | --starttls] [--sizes 1000,10000,100000] [--times 50]
+
+For any IMAP server with UIDPLUS and IDLE.  Prints the median milliseconds of each thing for each size, and how many times
+longer the largest mailbox takes than the smallest: at most 1.5 times is flat.  The sizes take turns.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+from collections.abc import Callable
+
+from benchmarks.arguments import arguments, connect
+from benchmarks.client import Imap, check, table
+from benchmarks.mail import message
+from benchmarks.resync import fill
+from benchmarks.subject import MAILBOX
+
+FLAT = 1.5
+
+
+class Growing:
+    """A mailbox of one size, and what is done in it."""
+
+    def __init__(self, client: Imap, idler: Imap, size: int) -> None:
+        self._client, self._idler = client, idler
+        self.size = size
+        self.name = MAILBOX + b"-%d" % size
+        self._flag = b"-"
+
+    def fill(self) -> None:
+        fill(self._client, self.name, self.size)
+        said = self._client.run(b"STATUS %b (MESSAGES)" % self.name)
+        check(b"MESSAGES %d" % self.size in said, "COPY")
+
+    @property
+    def ways(self) -> dict[str, Callable[[], float]]:
+        """Each gives the seconds that it took."""
+        middle = self.size // 2 + 1
+        return {
+            "SELECT, warm": lambda: self._timed(b"SELECT " + self.name),
+            "STATUS": lambda: self._timed(
+                b"STATUS %b (MESSAGES UIDNEXT UNSEEN)" % self.name, self._select, b"UNSELECT"
+            ),
+            "NOOP": lambda: self._timed(b"NOOP", self._select),
+            "APPEND": self._append,
+            "FETCH one": lambda: self._timed(b"FETCH %d BODY.PEEK[]" % middle, self._select),
+            "STORE one": lambda: self._store(middle),
+            "IDLE tells": self._idle,
+        }
+
+    @property
+    def _select(self) -> bytes:
+        return b"SELECT " + self.name
+
+    def _timed(self, command: bytes, *before: bytes) -> float:
+        for each in before:
+            self._client.run(each)
+        began = time.perf_counter()
+        self._client.run(command)
+        return time.perf_counter() - began
+
+    def _store(self, number: int) -> float:
+        # What is there already is not stored.
+        self._flag = b"+" if self._flag == b"-" else b"-"
+        return self._timed(b"STORE %d %bFLAGS (\\Flagged)" % (number, self._flag), self._select)
+
+    def _append(self) -> float:
+        began = time.perf_counter()
+        self._client.command(b"APPEND %b " % self.name, message(0, 500))
+        return time.perf_counter() - began
+
+    def _idle(self) -> float:
+        """From the client's APPEND to the other one's EXISTS."""
+        self._idler.run(self._select)
+        self._idler.send(b"i IDLE\r\n")
+        while not self._idler.line().startswith(b"+"):
+            pass
+        began = time.perf_counter()
+        self._client.command(b"APPEND %b " % self.name, message(0, 500))
+        while b" EXISTS" not in self._idler.line():
+            pass
+        took = time.perf_counter() - began
+        self._idler.send(b"DONE\r\n")
+        while not self._idler.line().startswith(b"i OK"):
+            pass
+        self._idler.run(b"UNSELECT")
+        return took
+
+
+def rows(mailboxes: list[Growing], times: int) -> list[tuple[str, ...]]:
+    sizes = [f"{each.size:,}, ms" for each in mailboxes]
+    found: list[tuple[str, ...]] = [("step", *sizes, "ratio", "flat")]
+    ways = [mailbox.ways for mailbox in mailboxes]
+    for name in ways[0]:
+        taken: list[list[float]] = [[] for _ in mailboxes]
+        for _ in range(times):
+            for way, each in zip(ways, taken, strict=True):
+                each.append(way[name]())
+        medians = [statistics.median(each) for each in taken]
+        ratio = medians[-1] / medians[0]
+        shown = [f"{1000 * each:.3f}" for each in medians]
+        found.append((name, *shown, f"{ratio:.2f}", "yes" if ratio <= FLAT else "NO"))
+    return found
+
+
+def main() -> None:
+    def describe(parser: argparse.ArgumentParser) -> None:
+        parser.description = "What costs the same in a large mailbox as in a small one."
+        parser.add_argument("--sizes", default="1000,10000,100000", metavar="N,...")
+        parser.add_argument("--times", type=int, default=50, metavar="N", help="(50)")
+
+    given = arguments(describe)
+    client, idler = connect(given), connect(given)
+    sizes = sorted(int(each) for each in given.sizes.split(","))
+    mailboxes = [Growing(client, idler, size) for size in sizes]
+    try:
+        for mailbox in mailboxes:
+            mailbox.fill()
+        print(table(rows(mailboxes, given.times)))
+        idler.logout()
+    finally:
+        client.run(b"SELECT INBOX")
+        for mailbox in mailboxes:
+            client.run(b"DELETE " + mailbox.name)
+    client.logout()
+
+
+if __name__ == "__main__":
+    main()
