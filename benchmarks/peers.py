@@ -245,10 +245,10 @@ class Dovecot:
             os.kill(pid, signal.SIGTERM)
             _wait("Dovecot did not stop", lambda: _gone(pid))
 
-    def restart(self) -> int:
+    def restart(self) -> Server:
         self.stop()
         self.start()
-        return self._ports["imap"]
+        return self.server()
 
     def server(self) -> Server:
         return Server(HOST, USER, self._password, **self._ports, pids=self.pids, fresh=self.restart)
@@ -347,7 +347,7 @@ class Duckmail:
             check=True,
         )
 
-    def fresh(self) -> int:
+    def fresh(self) -> Server:
         """Another process on the same database."""
         from twisted_duck.service.embedded import embedded_uri
 
@@ -356,8 +356,10 @@ class Duckmail:
         for each in self._running[1:]:
             each.stop()
         more = ("--mongo", uri, "--data-dir", str(self._directory / "fresh"))
-        self._running[1:] = [_Twistd(self._directory / "fresh.log", ("imap",), *more)]
-        return self._running[-1].ports["imap"]
+        self._running[1:] = [_Twistd(self._directory / "fresh.log", ("imap", "imaps"), *more)]
+        fresh = self._running[-1]
+        pids = {"duckmail": fresh.process.pid}
+        return Server(HOST, USER, self._password, **fresh.ports, pids=pids)
 
     def stop(self) -> None:
         for each in reversed(self._running):

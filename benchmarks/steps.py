@@ -19,7 +19,7 @@ from benchmarks import processes
 from benchmarks.client import Connection, taken_apart, unstuffed
 from benchmarks.mail import KEYS, Mail
 from benchmarks.measuring import Work
-from benchmarks.subject import BATCH, MAILBOX, Subject
+from benchmarks.subject import BATCH, MAILBOX, Server, Subject
 
 Prepare = Callable[[Subject], Work | None]
 
@@ -145,7 +145,7 @@ def _select_cold(at: Subject) -> Work | None:
     def before() -> None:
         # A server that is started again takes its connections with it.
         at.disconnect()
-        clients.append(at.server.imap_client(port=fresh()))
+        clients.append(fresh().imap_client())
 
     return Work(
         1,
@@ -159,6 +159,7 @@ def _select_cold(at: Subject) -> Work | None:
 @step("select", "SELECT, warm")
 def _select(at: Subject) -> Work:
     name, exists = at.filled, b"* %d EXISTS\r\n" % len(at.mail)
+    at.select(name)
 
     def do() -> bytes:
         for _ in range(at.sizes.selects):
@@ -429,32 +430,37 @@ def _idle_tls(at: Subject) -> Work | None:
 
 
 def _memory(at: Subject, *, tls: bool) -> Work | None:
-    pids = at.server.pids
-    if not pids:
+    if not at.server.pids:
         return None
     name, many = at.filled, at.sizes.idle
-    server = next(iter(pids))
+    server = at.server
+    if server.fresh is not None:
+        # What other steps have left free in the process would be used up before it grows.
+        at.disconnect()
+        server = server.fresh()
+    pids = server.pids
+    first = next(iter(pids))
     _let_open(many)
 
     def grown() -> float:
         """KiB of the first process that has a name: others, a database say, have their own ups and downs."""
-        with _idling(at, name, _WARM, tls=tls):
+        with _idling(server, name, _WARM, tls=tls):
             time.sleep(_SETTLE)
         time.sleep(_SETTLE)
-        before = processes.memory(pids)[server]
-        with _idling(at, name, many, tls=tls):
+        before = processes.memory(pids)[first]
+        with _idling(server, name, many, tls=tls):
             time.sleep(_SETTLE)
-            return (processes.memory(pids)[server] - before) * 1024 / many
+            return (processes.memory(pids)[first] - before) * 1024 / many
 
     return Work(many, grown, tells=True)
 
 
 @contextmanager
-def _idling(at: Subject, name: bytes, many: int, *, tls: bool) -> Iterator[None]:
+def _idling(server: Server, name: bytes, many: int, *, tls: bool) -> Iterator[None]:
     clients = []
     try:
         for _ in range(many):
-            client = at.server.imap_client(tls=tls)
+            client = server.imap_client(tls=tls)
             clients.append(client)
             client.run(b"SELECT " + name)
             client.send(b"i IDLE\r\n")

@@ -25,7 +25,7 @@ class Server:
 
     @ivar address: whom LMTP brings mail to
     @ivar pids: its processes, by names (see `processes`)
-    @ivar fresh: gets a process up that has not seen the mailbox, and says its IMAP port
+    @ivar fresh: gets a process up that nobody has used yet; connections may be lost by it
     """
 
     host: str
@@ -37,12 +37,12 @@ class Server:
     lmtp: int | None = None
     address: str = ""
     pids: Mapping[str, int] = field(default_factory=dict)
-    fresh: Callable[[], int] | None = None
+    fresh: Callable[[], Server] | None = None
 
-    def imap_client(self, *, tls: bool | None = None, port: int | None = None) -> Imap:
+    def imap_client(self, *, tls: bool | None = None) -> Imap:
         """Logged in; with TLS if so wanted, or if there is nothing else."""
         secure = self.imap is None if tls is None else tls
-        found = port or (self.imaps if secure else self.imap)
+        found = self.imaps if secure else self.imap
         assert found is not None
         client = Imap(self.host, found, tls=secure)
         client.login(self.user, self.password)
