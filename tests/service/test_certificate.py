@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -51,6 +52,23 @@ class SelfSignedTests(SynchronousTestCase):
         self.assertEqual(stat.S_IMODE(self.file.parent.stat().st_mode), 0o700)
         self_signed(self.data)
         self.assertEqual(self.file.read_bytes(), first)
+
+    def test_made_by_two_processes_at_once(self) -> None:
+        """The second one begins, and ends, while the first one writes."""
+        fsync, pid = os.fsync, os.getpid()
+
+        def meanwhile(file: int) -> None:
+            self.patch(os, "fsync", fsync)
+            self.patch(os, "getpid", lambda: pid + 1)
+            self_signed(self.data)
+            self.patch(os, "getpid", lambda: pid)
+            fsync(file)
+
+        self.patch(os, "fsync", meanwhile)
+        self_signed(self.data)
+        self.assertEqual(
+            [each.name for each in (self.data.path / "tls").iterdir()], ["self-signed.pem"]
+        )
 
     def test_made_again(self) -> None:
         """Before it expires, and when it cannot be read."""

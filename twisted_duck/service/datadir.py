@@ -78,7 +78,8 @@ class DataDir:
     def write(self, name: str, data: bytes) -> Path:
         """Write a file that nobody else can read: the whole of it or, if we are cut off, nothing."""
         file = self.path / name
-        fresh = file.with_name(file.name + ".new")
+        # Of its own: another process may be writing the same file.
+        fresh = file.with_name(f"{file.name}.{os.getpid()}.new")
         try:
             fresh.unlink(missing_ok=True)
             with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as out:
