@@ -3,8 +3,8 @@
     pip install '.[benchmark]'
     python -m benchmarks.chart FILE.svg FIRST.json SECOND.json ...
 
-The files are those that `--json` writes.  Bars are relative to the first file's, on a logarithmic scale: further to the
-right is faster or, in the second part, takes more memory.
+The files are those that `--json` writes.  Bars are relative to the first file, on a logarithmic scale: to the right of the
+line is faster than that or, in the second part, takes more memory.
 """
 
 from __future__ import annotations
@@ -47,30 +47,35 @@ def parts(reports: Sequence[Report]) -> list[Part]:
 
 
 def draw(reports: Sequence[Report], file: Path) -> None:
-    """@raise SystemExit: they have no step in common"""
+    """@raise SystemExit: there is only one, or they have no step in common"""
     from matplotlib import rcParams
     from matplotlib.figure import Figure
 
     # Words stay words, which can be searched for and read aloud.
     rcParams["svg.fonttype"] = "none"
+    if len(reports) < 2:
+        raise SystemExit("it takes two files to compare")
     if not (found := parts(reports)):
         raise SystemExit("these files have no step in common")
-    many = len(reports)
+    many = len(reports) - 1
     heights = [len(part.steps) * many + 1 for part in found]
     figure = Figure(figsize=(9, 1 + sum(heights) * 0.17), layout="constrained")
     axes = figure.subplots(len(found), squeeze=False, height_ratios=heights)[:, 0]
     for axis, part in zip(axes, found, strict=True):
         thick = 0.8 / many
-        for number, (report, ratios) in enumerate(zip(reports, part.ratios, strict=True)):
+        for number, ratios in enumerate(part.ratios[1:]):
             places = [row + (number - (many - 1) / 2) * thick for row in range(len(ratios))]
-            axis.barh(places, ratios, thick, label=report.label)
+            # From 1 on: a bar is as long as the difference.
+            widths = [ratio - 1 for ratio in ratios]
+            label = reports[number + 1].label if axis is axes[0] else None
+            axis.barh(places, widths, thick, left=1, label=label)
         axis.set_xscale("log")
         axis.axvline(1, color="black", linewidth=0.8)
         axis.set_yticks(range(len(part.steps)), part.steps)
-        axis.invert_yaxis()
+        axis.set_ylim(len(part.steps) - 0.5, -0.5)
         axis.set_xlabel(f"{part.name}, relative to {reports[0].label}")
         axis.grid(axis="x", alpha=0.3)
-    axes[0].legend(loc="best")
+    figure.legend(loc="outside upper right")
     figure.savefig(file)
 
 

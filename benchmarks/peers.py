@@ -10,8 +10,8 @@ with a configuration of our own.  Root or not: mail belongs to nobody, or to who
 from __future__ import annotations
 
 import argparse
-import getpass
 import os
+import pwd
 import re
 import resource
 import secrets
@@ -25,6 +25,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 from benchmarks.subject import Server
 
@@ -63,7 +64,7 @@ def _gone(pid: int) -> bool:
     return False
 
 
-def _free_ports(names: tuple[str, ...]) -> dict[str, int]:
+def _free_ports(names: tuple[str, ...]) -> dict[str, Any]:
     with ExitStack() as held:
         probes = [held.enter_context(socket.create_server((HOST, 0))) for _ in names]
         return {name: probe.getsockname()[1] for name, probe in zip(names, probes, strict=True)}
@@ -185,7 +186,7 @@ class Dovecot:
 
     def _write(self) -> None:
         directory, root = self._directory, os.geteuid() == 0
-        mail = "nobody" if root else getpass.getuser()
+        mail = "nobody" if root else pwd.getpwuid(os.geteuid()).pw_name
         group = subprocess.run(
             ["id", "-gn", mail], capture_output=True, text=True, check=True
         ).stdout.strip()
@@ -295,7 +296,7 @@ class _Twistd:
                 stdout=output,
                 stderr=subprocess.STDOUT,
             )
-        self.ports: dict[str, int] = {}
+        self.ports: dict[str, Any] = {}
         _wait(f"Twisted Duck did not start: {log}", lambda: self._listens(len(listen)))
 
     def _listens(self, many: int) -> bool:
@@ -321,7 +322,7 @@ class Duckmail:
         self._password = secrets.token_hex(8)
         self._running: list[_Twistd] = []
         self.pids: dict[str, int] = {}
-        self._ports: dict[str, int] = {}
+        self._ports: dict[str, Any] = {}
 
     @property
     def _data(self) -> Path:

@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from functools import cached_property
+from typing import Any
 
 from benchmarks.client import Imap, Lmtp, Pop3, check, stuffed
 from benchmarks.mail import Mail, mailbox
@@ -59,7 +60,7 @@ class Server:
         return Lmtp(self.host, self.lmtp)
 
 
-def _of(value: float, text: str) -> float:
+def _of(value: Any, text: str) -> Any:
     return field(default=value, metadata={"help": text})
 
 
