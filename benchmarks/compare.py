@@ -109,6 +109,7 @@ def _row(name: str, ours: Results, theirs: Results) -> tuple[str, ...]:
 
 
 def main() -> None:
+    peers.end_cleanly()
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--mongo", metavar="URI", help="another MongoDB than the embedded one")
     parser.add_argument("--json", type=Path, metavar="DIRECTORY", help="where the figures go, too")

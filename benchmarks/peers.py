@@ -76,6 +76,12 @@ def _let_open() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
+def end_cleanly() -> None:
+    """However this process is told to end, the servers end before it."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.default_int_handler)
+
+
 @contextmanager
 def _directory() -> Iterator[Path]:
     path = Path(tempfile.mkdtemp(prefix="duckmail-benchmark-"))
@@ -395,6 +401,7 @@ def duckmail(mongo: str | None = None) -> Iterator[Server]:
 
 
 def main() -> None:
+    end_cleanly()
     parser = argparse.ArgumentParser(description="Runs a server for the benchmarks until Ctrl-C.")
     parser.add_argument("name", choices=["dovecot", "duckmail"])
     with {"dovecot": dovecot, "duckmail": duckmail}[parser.parse_args().name]() as server:
