@@ -12,6 +12,7 @@ from twisted_duck.policies import Policies
 
 if TYPE_CHECKING:
     from twisted_duck.addresses import AddressRules
+    from twisted_duck.factory import LoginOptions
     from twisted_duck.service.config import Settings
 
 
@@ -30,19 +31,26 @@ class Parts:
     policies: Policies
 
 
+def _login_options(parts: Parts) -> LoginOptions:
+    """What the factories have in common whose clients log in."""
+    return {
+        "tls": parts.tls,
+        "limits": parts.settings.limits,
+        "clock": parts.clock,
+        "cleartextAuth": parts.settings.cleartext_auth,
+        "onConnect": parts.policies.onConnect,
+        "onClose": parts.policies.onClose,
+        "onDeadline": parts.settings.on_deadline,
+        "onAuthenticated": parts.policies.onAuthenticated,
+    }
+
+
 def _imap(parts: Parts) -> Any:
     from twisted_duck.imap.factory import IMAP4Factory
 
     return IMAP4Factory(
         parts.portal,
-        tls=parts.tls,
-        limits=parts.settings.limits,
-        clock=parts.clock,
-        cleartextAuth=parts.settings.cleartext_auth,
-        onConnect=parts.policies.onConnect,
-        onClose=parts.policies.onClose,
-        onDeadline=parts.settings.on_deadline,
-        onAuthenticated=parts.policies.onAuthenticated,
+        **_login_options(parts),
         utf8=parts.settings.imap_utf8,
     )
 
@@ -52,14 +60,7 @@ def _pop3(parts: Parts) -> Any:
 
     return POP3Factory(
         parts.portal,
-        tls=parts.tls,
-        limits=parts.settings.limits,
-        clock=parts.clock,
-        cleartextAuth=parts.settings.cleartext_auth,
-        onConnect=parts.policies.onConnect,
-        onClose=parts.policies.onClose,
-        onDeadline=parts.settings.on_deadline,
-        onAuthenticated=parts.policies.onAuthenticated,
+        **_login_options(parts),
         deleteAction=parts.settings.pop3_delete,
         retrSetsSeen=parts.settings.pop3_retr_sets_seen,
     )
