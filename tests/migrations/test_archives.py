@@ -1,0 +1,23 @@
+"""What earlier states wrote, opened by this one."""
+
+from __future__ import annotations
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.migrations import claims
+
+
+class FirstTests(claims.ArchiveTests):
+    """Before there were SORT, THREAD and previews, and verifiers for SCRAM."""
+
+    archive = "1-first"
+
+
+class ThreadsTests(claims.ArchiveTests):
+    archive = "1-threads"
+
+
+class CompletenessTests(SynchronousTestCase):
+    def test_no_archive_is_left_out(self) -> None:
+        there = {path.name.split(".")[0] for path in claims.ARCHIVES.glob("*.bson.gz")}
+        self.assertEqual(there, {FirstTests.archive, ThreadsTests.archive})
