@@ -178,8 +178,11 @@ class Limits:
     idle_keepalive: int = 120
     #: Passwords that are checked at once: each takes a core for 50 ms and 19 MiB.
     hashing_threads: int = 2
-    #: Logins that may wait for their turn to be checked: the last one waits about three seconds.
-    hashing_queue: int = 100
+    #: Logins that may wait for their turn to be checked: two hundred clients come back at once where a server was started
+    #: again, and the last one waits about six seconds.
+    hashing_queue: int = 250
+    #: Users whose passwords were good within the last minute, and are not hashed again for it: 400 bytes each.
+    verified_passwords: int = 20_000
     #: Wrong passwords for one user from one address, within `throttle_window`, before no more are looked at.
     throttle_failures: int = 10
     #: Seconds from the first wrong password until they are all forgotten.

@@ -153,5 +153,5 @@ class ThreadTests(TestCase):
             with lock:
                 running -= 1
 
-        await gatherResults([Deferred.fromCoroutine(hasher._run(None, work)) for _ in range(8)])
+        await gatherResults([Deferred.fromCoroutine(hasher._run(work)) for _ in range(8)])
         self.assertEqual(most, 2)

@@ -51,6 +51,7 @@ class FileTests(Case):
             [auth]
             cleartext = "loopback"
             scram = false
+            cache = 0
             [imap]
             utf8 = true
             [pop3]
@@ -80,6 +81,7 @@ class FileTests(Case):
         self.assertEqual(settings.key, Path("/etc/key.pem"))
         self.assertEqual(settings.cleartext_auth, "loopback")
         self.assertFalse(settings.scram)
+        self.assertEqual(settings.auth_cache, 0)
         self.assertTrue(settings.imap_utf8)
         self.assertEqual((settings.pop3_delete, settings.pop3_retr_sets_seen), ("trash", True))
         self.assertEqual(
@@ -105,6 +107,7 @@ class FileTests(Case):
         self.assertIsNone(settings.mongo_uri)
         self.assertEqual(settings.cleartext_auth, "never")
         self.assertTrue(settings.scram)
+        self.assertEqual(settings.auth_cache, 60)
         self.assertFalse(settings.imap_utf8)
         self.assertEqual(settings.limits, Limits())
 

@@ -19,6 +19,7 @@ from twisted_duck.auth.interfaces import (
 )
 from twisted_duck.auth.login import log_in
 from twisted_duck.auth.portal import make_portal
+from twisted_duck.auth.verified import VerifiedPasswords
 
 __all__ = [
     "IPasswordUpgrades",
@@ -28,6 +29,7 @@ __all__ = [
     "PasswordCredentials",
     "ScramCredentials",
     "UserRecord",
+    "VerifiedPasswords",
     "log_in",
     "make_portal",
 ]

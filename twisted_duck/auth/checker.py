@@ -24,6 +24,7 @@ from twisted_duck.auth.interfaces import (
 )
 from twisted_duck.auth.passwords import PasswordHasher
 from twisted_duck.auth.throttle import LoginThrottle
+from twisted_duck.auth.verified import VerifiedPasswords
 from twisted_duck.auth.verifiers import are_current, find_verifier
 from twisted_duck.outflow import ConnectionOver
 from twisted_duck.sasl import Credentials, Verifier
@@ -69,6 +70,9 @@ class DirectoryChecker:
     `login_failed` is told of each password that was looked at and was wrong, before the client is; what it does, or that it
     fails, changes nothing.  Passwords that were not looked at are not told, for one of them may be the right one.  Of SCRAM
     it is told None, for two wrong proofs may come from one wrong password.
+
+    With `verified`, a password that was good a moment ago is not hashed again, but for a user who is disabled: that takes as
+    long as a wrong one.  It counts, and is refused, as any other.
     """
 
     log: ClassVar[Logger] = Logger()
@@ -78,6 +82,7 @@ class DirectoryChecker:
     throttle: LoginThrottle
     login_failed: LoginFailed | None = None
     scram: Mapping[str, int] | None = None
+    verified: VerifiedPasswords | None = None
 
     @property
     def credentialInterfaces(self) -> tuple[type[Interface], ...]:
@@ -101,13 +106,23 @@ class DirectoryChecker:
             raise WrongPassword(error.message) from None
         record = await self.directory.find(given.name)
         attempt = _Attempt(self, session, given.name, record)
-        attempt.admit()
-        # And again when its turn to be hashed has come: the ones in front may have used up what was left.
+
+        def is_known() -> bool:
+            attempt.admit()
+            return attempt.is_verified(given.password)
+
+        if is_known():
+            return attempt.settle(True, given.password).name.encode()
+        # And again when its turn to be hashed has come: the ones in front may have used up what was left, or have been the
+        # same user with the same password.
         good = await self.hasher.verify(
-            given.password, record.password_hash if record else None, first=attempt.admit
+            given.password, record.password_hash if record else None, first=is_known
         )
         user = attempt.settle(good, given.password)
-        await self._upgrade(user, given.password, session)
+        if not attempt.is_verified(given.password):
+            if self.verified is not None:
+                self.verified.keep(user, given.password)
+            await self._upgrade(user, given.password, session)
         return user.name.encode()
 
     async def _check_scram(self, credentials: IScramCredentials) -> bytes:
@@ -176,6 +191,13 @@ class _Attempt:
         if self.checker.throttle.is_closed(self.name, self.session.remoteAddress):
             self._refused("too many failures")
             raise LoginThrottled("too many failed logins; try again later")
+
+    def is_verified(self, password: str) -> bool:
+        """Whether the password was good a moment ago."""
+        verified, record = self.checker.verified, self.record
+        if verified is None or record is None or record.disabled:
+            return False
+        return verified.holds(record, password)
 
     def settle(self, good: bool, password: str | None) -> UserRecord:
         """What follows from a password, or None for a proof, that was looked at.  Fails with WrongPassword, UserDisabled."""

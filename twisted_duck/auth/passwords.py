@@ -11,11 +11,12 @@ from typing import ParamSpec, TypeVar
 from attrs import field, frozen
 from cryptography.exceptions import InvalidKey
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
-from twisted.internet.defer import Deferred, DeferredSemaphore
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorThreads
 from twisted.python.failure import Failure
 from twisted.python.threadpool import ThreadPool
 
+from twisted_duck.auth.turns import Turns
 from twisted_duck.auth.verifiers import make_verifiers
 from twisted_duck.errors import Corruption, Unavailable
 from twisted_duck.limits import Limits
@@ -92,52 +93,58 @@ class PasswordHasher:
     _threads: ThreadPool | None = field(default=None, repr=False)
     #: What unknown users are checked against, so that they take as long as known ones.
     _nobody: str = field(init=False, repr=False)
-    _turns: DeferredSemaphore = field(init=False, repr=False)
+    _turns: Turns = field(init=False, repr=False)
 
     @_nobody.default
     def _hash_of_nobody(self) -> str:
         return hash_password(os.urandom(16).hex(), self.parameters)
 
     @_turns.default
-    def _as_many_turns_as_threads(self) -> DeferredSemaphore:
-        return DeferredSemaphore(self.limits.hashing_threads)
+    def _as_many_turns_as_threads(self) -> Turns:
+        return Turns(self.reactor, self.limits.hashing_threads)
 
     async def hash(self, password: str) -> str:
-        return await self._run(None, hash_password, password, self.parameters)
+        return await self._run(hash_password, password, self.parameters)
 
     async def verifiers(self, password: str, iterations: Mapping[str, int]) -> tuple[str, ...]:
         """What SCRAM needs of a password (`make_verifiers`)."""
-        return await self._run(None, make_verifiers, password, iterations)
+        return await self._run(make_verifiers, password, iterations)
 
     async def verify(
-        self, password: str, encoded: str | None, first: Callable[[], None] | None = None
+        self, password: str, encoded: str | None, first: Callable[[], bool] | None = None
     ) -> bool:
         """Whether `encoded` is a hash of `password`; for None it takes as long, and is False.
 
-        `first` is called when the turn has come; what it raises is raised, and nothing is hashed.
+        `first` is called when the turn has come: if it is known by then that the password is good, nothing is hashed; what it
+        raises is raised, and nothing is hashed either.
         """
-        good = await self._run(first, verify_password, password, encoded or self._nobody)
+        await self._turn()
+        if first is not None:
+            try:
+                known = first()
+            except BaseException:
+                self._turns.give_back()
+                raise
+            if known:
+                self._turns.give_back()
+                return True
+        good = await self._in_thread(verify_password, password, encoded or self._nobody)
         return good and encoded is not None
 
     def needs_rehash(self, encoded: str) -> bool:
         return needs_rehash(encoded, self.parameters)
 
-    async def _run(
-        self,
-        first: Callable[[], None] | None,
-        function: Callable[P, T],
-        *args: P.args,
-        **kwargs: P.kwargs,
-    ) -> T:
-        if len(self._turns.waiting) >= self.limits.hashing_queue:
+    async def _turn(self) -> None:
+        if len(self._turns) >= self.limits.hashing_queue:
             raise Unavailable("too many logins at once; try again in a moment")
-        await self._turns.acquire()
-        if first is not None:
-            try:
-                first()
-            except BaseException:
-                self._turns.release()
-                raise
+        await self._turns.take()
+
+    async def _run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        await self._turn()
+        return await self._in_thread(function, *args, **kwargs)
+
+    async def _in_thread(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """In a thread; the turn ends when that is done."""
         result: Deferred[T] = Deferred()
 
         def done(success: bool, value: T | Failure) -> None:
@@ -146,7 +153,7 @@ class PasswordHasher:
                 if not result.called:
                     result.callback(value)
             finally:
-                self._turns.release()
+                self._turns.give_back()
 
         pool = self._threads or self.reactor.getThreadPool()
         pool.callInThreadWithCallback(

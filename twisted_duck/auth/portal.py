@@ -12,6 +12,7 @@ from twisted_duck.auth.interfaces import IUserDirectory
 from twisted_duck.auth.passwords import DEFAULT, Argon2Parameters, PasswordHasher
 from twisted_duck.auth.realm import AccountRealm
 from twisted_duck.auth.throttle import LoginThrottle
+from twisted_duck.auth.verified import VerifiedPasswords
 from twisted_duck.interfaces import IAccount
 from twisted_duck.limits import Limits
 
@@ -24,13 +25,15 @@ def make_portal(
     parameters: Argon2Parameters = DEFAULT,
     login_failed: LoginFailed | None = None,
     scram: Mapping[str, int] | None = None,
+    verified: VerifiedPasswords | None = None,
 ) -> Portal:
     """A portal that logs in the users of `directory`; one for all protocols, so that they share a throttle.
 
     `account_for(name)` opens the account of a user (awaitable of L{IAccount}, fails with NonExistent);
     `login_failed(session, name, password)` is told of each wrong password, see L{DirectoryChecker}.  With `scram`
     (`verifiers.ITERATIONS`) and an L{IScramDirectory}, users whose verifiers are stored can log in by SCRAM, and those of
-    the others are stored when they log in by password.
+    the others are stored when they log in by password.  With `verified`, passwords that were good a moment ago are not hashed
+    again; it has a timer, which `verified.clear()` ends.
     """
     limits = limits or Limits()
     checker = DirectoryChecker(
@@ -39,5 +42,6 @@ def make_portal(
         LoginThrottle(reactor, limits),
         login_failed,
         scram,
+        verified,
     )
     return Portal(AccountRealm(account_for), [checker])

@@ -16,6 +16,7 @@ from typing import Any, Literal
 
 import attrs
 
+from twisted_duck.auth.verified import LIFE
 from twisted_duck.guard.guarded import OnDeadline
 from twisted_duck.limits import Limits
 from twisted_duck.service import reading
@@ -68,6 +69,8 @@ class Settings:
     cleartext_auth: CleartextAuth = "never"
     #: Whether users can log in by SCRAM, and verifiers are kept for that.
     scram: bool = True
+    #: Seconds in which a password that was good is not hashed again; 0: each is hashed.
+    auth_cache: float = LIFE
     #: Whether IMAP offers UTF8=ACCEPT.
     imap_utf8: bool = False
     #: PEM files; None for a certificate of our own making.
@@ -185,6 +188,7 @@ SETTINGS: tuple[Setting, ...] = (
         flag="always",
     ),
     Setting("auth.scram", reading.flag),
+    Setting("auth.cache", reading.seconds_or_none),
     Setting("imap.utf8", reading.flag),
     Setting("pop3.delete", reading.one_of(DeleteAction)),
     Setting("pop3.retr_sets_seen", reading.flag),
@@ -327,6 +331,7 @@ def _settings(values: dict[str, Any]) -> Settings:
         listeners=tuple(listeners),
         cleartext_auth=values.get("auth.cleartext", "never"),
         scram=values.get("auth.scram", True),
+        auth_cache=values.get("auth.cache", LIFE),
         imap_utf8=values.get("imap.utf8", False),
         certificate=certificate,
         key=key or certificate,

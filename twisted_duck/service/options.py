@@ -33,6 +33,7 @@ Configuration file (TOML; what is given on the command line wins; file names are
     [auth]
     cleartext = "never"      # without TLS: "never", "loopback" (from this machine), "always"
     scram = true             # whether users can log in by SCRAM, too; keeps what that takes beside the hash
+    cache = 60               # seconds in which a password that was good is not hashed again; 0: each is hashed
     [imap]
     utf8 = false             # whether UTF8=ACCEPT is offered; then older clients can't store 8-bit headers
     [pop3]

@@ -106,6 +106,10 @@ def seconds(value: object, base: Path) -> float:
     raise ValueError("must be a number of seconds above 0")
 
 
+def seconds_or_none(value: object, base: Path) -> float:
+    return 0 if value == 0 and not isinstance(value, bool) else seconds(value, base)
+
+
 def networks(value: object, base: Path) -> tuple[IPv4Network | IPv6Network, ...]:
     """Addresses, networks, and names of `_NAMED`."""
     if not isinstance(value, list) or not all(isinstance(each, str) for each in value):

@@ -225,6 +225,7 @@ class Server(Service):
             settings.limits,
             login_failed=self._policies.loginFailed,
             scram=ITERATIONS if settings.scram else None,
+            verified=self._verified(),
         )
         parts = Parts(portal, store.delivery, tls, self._reactor, settings, self._policies)
         factories: dict[str, Any] = {}
@@ -246,6 +247,16 @@ class Server(Service):
                 proxied=" behind a proxy" if listener.proxied else "",
                 address=address(port.getHost()),
             )
+
+    def _verified(self) -> Any:
+        settings = self._settings
+        if not settings.auth_cache:
+            return None
+        from twisted_duck.auth.verified import VerifiedPasswords
+
+        verified = VerifiedPasswords(self._reactor, settings.auth_cache, settings.limits)
+        self._undo.callback(verified.clear)
+        return verified
 
     def _stacked(self, listener: Listener, factory: Any, tls: ServerCertificate) -> Any:
         """In the order in which the bytes are read: the proxy's header, TLS, the guard that the factory has inside."""
