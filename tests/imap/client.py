@@ -17,11 +17,14 @@ class Client:
     """Commands go out with a tag of their own; what comes back is whole responses, literals included."""
 
     def __init__(self, port: int, user: str, password: str) -> None:
-        self._socket = socket.create_connection(("127.0.0.1", port), timeout=120)
+        self._socket = self._connect(port)
         self._file = self._socket.makefile("rb")
         self._tags = 0
         assert self._response().startswith(b"* OK ")
         self.command(f'LOGIN {user} "{password}"'.encode())
+
+    def _connect(self, port: int) -> socket.socket:
+        return socket.create_connection(("127.0.0.1", port), timeout=120)
 
     def close(self) -> None:
         self._file.close()

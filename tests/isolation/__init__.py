@@ -1,0 +1,1 @@
+"""One account cannot reach another's data, nor find out that there is any."""
