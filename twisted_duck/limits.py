@@ -154,6 +154,8 @@ class Limits:
     pop3_header: int = 64 * KIB
     #: Messages of INBOX that a POP3 client is shown, the newest ones: their sizes are read at every login.
     pop3_messages: int = 100_000
+    #: Bytes of messages that are read ahead for a POP3 client that takes one after the other, and held until it has them.
+    pop3_ahead: int = 256 * KIB
     #: Seconds without a command or mail data in LMTP (RFC 5321 §4.5.3.2.7: at least 5 minutes).
     lmtp_idle: int = 5 * 60
     #: Octets of an LMTP command without its line end: 512 (RFC 5321 §4.5.3.1.4), and long paths in UTF-8.

@@ -239,19 +239,24 @@ class _Answer:
         """
         if only is not None and only.done:
             return
+        at_hand = inbox.at_hand(content, start, stop)
+        if at_hand is not None and (self._connection.utf8 or at_hand.isascii()):
+            self._say(at_hand, only)
+            return
         downgrader = None
         if not self._connection.utf8:
             limit = self._connection.limits.pop3_header
             downgrader = Downgrader(content.tree, start, limit)
         async with aclosing(inbox.pieces(content, start, stop)) as pieces:
             async for piece in pieces:
-                self._begin()
-                if downgrader is not None:
-                    piece = downgrader.feed(piece)
-                self._connection.send(self._stuffer.feed(only.feed(piece) if only else piece))
+                self._say(piece if downgrader is None else downgrader.feed(piece), only)
                 await self._connection.breathe()
                 if only is not None and only.done:
                     return
+
+    def _say(self, piece: bytes, only: FirstLines | None) -> None:
+        self._begin()
+        self._connection.send(self._stuffer.feed(only.feed(piece) if only else piece))
 
     def finish(self) -> None:
         self._begin()

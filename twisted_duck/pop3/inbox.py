@@ -30,25 +30,39 @@ _ATTEMPTS = 5
 
 @implementer(IMaildrop)
 class Inbox:
-    """INBOX as it was when it was opened.  Twelve bytes a message."""
+    """INBOX as it was when it was opened.  Twelve bytes a message.
 
-    def __init__(self, account: Any, mailbox: Any, action: DeleteAction) -> None:
+    Messages are read several at a time for a client that takes them in order: one, then two, four and so on, so that nothing
+    is read for who wants only one.
+    """
+
+    def __init__(self, account: Any, mailbox: Any, action: DeleteAction, ahead: int = 0) -> None:
         self._account = account
         self._mailbox = mailbox
         self._action = action
+        self._ahead = ahead
         self._uids = array("I")
         self.sizes = array("Q")
+        #: What was read ahead, by UID; the place behind it, and how many were read at once.
+        self._read: dict[int, MessageData] = {}
+        self._next = 0
+        self._many = 0
 
     @classmethod
     async def open(
-        cls, account: Any, limit: int | None = None, action: DeleteAction = "delete"
+        cls,
+        account: Any,
+        limit: int | None = None,
+        action: DeleteAction = "delete",
+        ahead: int = 0,
     ) -> Inbox:
         """
         @param account: provides IAccount
         @param limit: the newest messages, as many as are shown; None for all
+        @param ahead: bytes of messages that may be read before they are asked for
         """
         mailbox = await account.select(INBOX, False)
-        inbox = cls(account, mailbox, action)
+        inbox = cls(account, mailbox, action, ahead)
         try:
             uids = list(mailbox.index.uids if limit is None else mailbox.index.uids[-limit:])
             async for batch in mailbox.fetch(uids, frozenset({"size"})):
@@ -65,12 +79,26 @@ class Inbox:
         return f"{self._mailbox.index.uidvalidity}.{self._uids[place]}"
 
     async def content(self, place: int) -> Any:
-        found: list[MessageData] = []
-        async for batch in self._mailbox.fetch([self._uids[place]], frozenset({"content"})):
-            found += batch
-        if not found:
+        uid = self._uids[place]
+        if uid not in self._read:
+            await self._read_from(place)
+        found = self._read.pop(uid, None)
+        # It may have gone since it was read.
+        if found is None or not living(self._mailbox.index, [uid]):
             raise errors.NonExistent("another session has deleted that message")
-        return found[0].content
+        return found.content
+
+    async def _read_from(self, place: int) -> None:
+        self._many = 2 * self._many if place == self._next else 1
+        stop, left = place + 1, self._ahead - self.sizes[place]
+        while stop < min(place + self._many, len(self._uids)) and left >= self.sizes[stop]:
+            left -= self.sizes[stop]
+            stop += 1
+        self._many, self._next = stop - place, stop
+        self._read.clear()
+        uids = list(self._uids[place:stop])
+        async for batch in self._mailbox.fetch(uids, frozenset({"content"})):
+            self._read.update((data.uid, data) for data in batch)
 
     async def set_seen(self, place: int) -> None:
         uid, mailbox = self._uids[place], self._mailbox
@@ -88,11 +116,17 @@ class Inbox:
         await self._mailbox.close()
 
 
+def at_hand(message: Any, start: int, stop: int) -> bytes | None:
+    """The bytes of an IContent from `start` to `stop`, if nobody has to wait for them and they are not too many."""
+    found: bytes | None = message.peek(start, stop) if stop - start <= PIECE else None
+    return found
+
+
 async def pieces(message: Any, start: int, stop: int) -> AsyncGenerator[bytes, None]:
     """The bytes of an IContent from `start` to `stop`."""
-    at_hand = message.peek(start, stop) if stop - start <= PIECE else None
-    if at_hand is not None:
-        yield at_hand
+    whole = at_hand(message, start, stop)
+    if whole is not None:
+        yield whole
         return
     async for chunk in message.chunks(start, stop):
         yield chunk

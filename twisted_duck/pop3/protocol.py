@@ -77,7 +77,9 @@ class POP3Protocol(login.LoginConnection):
         if IMaildropAccount.providedBy(account):
             self.source = await account.open(limit)
         else:
-            self.source = await Inbox.open(account, limit, self.settings.delete_action)
+            self.source = await Inbox.open(
+                account, limit, self.settings.delete_action, self.limits.pop3_ahead
+            )
         self._maildrop = Maildrop(self.source.sizes)
         self.session.state = TRANSACTION
 
