@@ -197,7 +197,7 @@ class TranscriptCase(SynchronousTestCase):
     def break_(self, owner: type, method: str, error: Exception) -> Callable[[], None]:
         """From now on every call of a store's method fails; what is answered mends it."""
 
-        async def fail(*arguments: Any) -> Any:
+        async def fail(*arguments: Any, **options: Any) -> Any:
             raise error
 
         return self.patch(owner, method, fail).restore

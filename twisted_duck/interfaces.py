@@ -59,10 +59,11 @@ class IMailbox(Interface):
     index = Attribute("twisted_duck.index.MailboxIndex: shared; its owner keeps it up to date")
     new_keywords = Attribute("bool: whether clients may invent keywords (PERMANENTFLAGS has \\*)")
 
-    def refresh():
+    def refresh(*, exact=True):
         """Bring `index` up to date with every change committed before this call (RFC 3501 §6.1.2).
 
-        Awaitable; fails with MailboxGone.
+        With `exact` false, what other processes committed in the last moment may be left out, so that nobody has to be
+        asked: who waits for it is told by `watch`.  Awaitable; fails with MailboxGone.
         """
 
     def watch(callback):

@@ -45,7 +45,7 @@ class ConditionalTests(ServerTestCase):
             self.assertEqual(len(winners), 1, f"round {number}: {len(winners)} winners")
             modseq += 1
             for client in clients[:2]:
-                client.say("NOOP")
+                client.say("CHECK")
                 [told, _] = client.say("UID FETCH 1 (FLAGS)")
                 self.assertIn(f"FLAGS ($r{number}c{winners[0]})", told.replace("\\Recent ", ""))
                 self.assertIn(f"MODSEQ ({modseq})", told)

@@ -374,7 +374,7 @@ class Machine(RuleBasedStateMachine):
             assert lines[-1].startswith((nothing, "a NO [EXPUNGEISSUED] ")), lines[-1]
         session.hear(lines)
         if copied:
-            session.check_numbers()
+            session.noop()
             session.check_flags()
         return target if self._turn % 2 else None
 
@@ -455,7 +455,7 @@ class Machine(RuleBasedStateMachine):
             self._end_idle(session)
             if session.mailbox is not mailbox:
                 self._open(session, mailbox)
-            session.run("NOOP")
+            session.run("CHECK")
             session.fetch_new()
         self.world.did["race"] += 1
         message = mailbox.messages[uid]
@@ -474,7 +474,7 @@ class Machine(RuleBasedStateMachine):
             assert lines[-1].startswith("a OK "), lines[-1]
             session.hear(lines)
         for session in sessions:
-            session.run("NOOP")
+            session.run("CHECK")
             session.check_numbers()
             session.check_flags()
         self._audit(sessions[winner], mailbox)
@@ -484,8 +484,7 @@ class Machine(RuleBasedStateMachine):
     @rule(who=who, fetch=st.booleans())
     def noop(self, who: int, fetch: bool) -> None:
         def act(session: Session) -> None:
-            session.run("NOOP")
-            session.check_numbers()
+            session.noop()
             session.check_flags()
             if fetch:
                 session.fetch_new()
@@ -510,7 +509,7 @@ class Machine(RuleBasedStateMachine):
             assert mailbox is not None
             if session.kind == "plain":
                 return
-            session.run("NOOP")
+            session.run("CHECK")
             since = max(1, mailbox.modseq - back)
             modifier = f"CHANGEDSINCE {since}{' VANISHED' * (session.kind == 'QRESYNC')}"
             session.run(f"UID FETCH 1:* (FLAGS) ({modifier})")
@@ -574,8 +573,7 @@ class Machine(RuleBasedStateMachine):
             self._end_idle(session)
             if session.mailbox is not None:
                 session.look()
-                session.run("NOOP")
-                session.check_numbers()
+                session.noop()
                 session.check_flags()
         for session in self.world.everybody:
             session.unselect()

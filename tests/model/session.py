@@ -7,6 +7,7 @@ with the truth whenever the server has had to tell everything.
 from __future__ import annotations
 
 import re
+import time
 from collections import deque
 from collections.abc import Sequence
 from typing import ClassVar, Literal
@@ -229,6 +230,14 @@ class Session:
         self.wire.send("DONE")
         self.hear(self.wire.answer())
         self.idling = False
+
+    def noop(self) -> None:
+        """NOOP must tell everything, and what was done in the other process once that is heard of."""
+        patient = time.monotonic() + PATIENCE / 2
+        self.run("NOOP")
+        while wrong := self.differs():
+            assert time.monotonic() < patient, f"NOOP does not tell {self.name}: {wrong}"
+            self.run("NOOP")
 
     def hear(
         self, lines: list[str], *, quiet: bool = False, doing: FlagChange | None = None

@@ -81,7 +81,7 @@ class Selection:
         message.  What is wrong will be met by the next command that needs the mailbox.
         """
         try:
-            await self.mailbox.refresh()
+            await self.mailbox.refresh(exact=False)
         except DuckError as error:
             _log.warn("{session.id}: {error}", session=self._session, error=error)
 

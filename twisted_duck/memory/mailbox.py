@@ -75,7 +75,7 @@ class MemoryMailbox:
             raise ReadOnly("the mailbox was opened read-only")
         return self._mailbox
 
-    async def refresh(self) -> None:
+    async def refresh(self, *, exact: bool = True) -> None:
         self._check(writing=False)
 
     def watch(self, callback: Callable[[], None]) -> None:

@@ -106,10 +106,7 @@ class StoreAccount:
         _check_findable(name, errors.NonExistent)
         async with self._writer.turn():
             gone = await hierarchy.delete(self._mongo, self._user, name)
-        opened = self._registry.get(gone["_id"])
-        if opened is not None:
-            opened.lose()
-            self._registry.trim()
+        self._registry.lose(gone["_id"])
         self._discard(self._user, gone["box"])
 
     async def rename(self, name: str, new_name: str) -> None:
@@ -120,6 +117,7 @@ class StoreAccount:
             return
         async with self._writer.turn():
             await hierarchy.rename(self._mongo, self._user, name, new_name, self._limits)
+        self._registry.renamed(self._user)
 
     async def _give_away_inbox(self, new_name: str) -> None:
         """Needs the UIDs that go: sessions that have INBOX open, here and elsewhere, see them expunged."""

@@ -90,8 +90,9 @@ class StoreMailbox:
 
     # --- watching -----------------------------------------------------------------------------------------------------
 
-    async def refresh(self) -> None:
-        await self._opened.refresh()
+    async def refresh(self, *, exact: bool = True) -> None:
+        if exact or not self._registry.is_current(self._opened):
+            await self._opened.refresh()
 
     def watch(self, callback: Callable[[], None]) -> None:
         self._watching.append(callback)

@@ -6,12 +6,16 @@ written here; `changes` does that, and tells what it did by `advance`.
 A refresh is exact.  It reads the mailbox's document in the newest majority-committed state, and where the modseq in it is
 not the index's, the messages and tombstones above the index's modseq in the same state.  So the index only ever holds
 what can't be rolled back, every change up to its modseq, and nothing of later ones.
+
+An index is *current* where there is nothing that a refresh could find: the change stream tells of every change, and has
+since before the last refresh, so that what it has not told of has not happened, but for what happened a moment ago.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 
 import attrs
@@ -73,6 +77,12 @@ class Opened:
         self._next: list[Deferred[None]] = []
         #: Flag sets, so that messages with the same flags share one.
         self._flag_sets: dict[tuple[str, ...], Flags] = {}
+        #: Whether all that has happened since before the last refresh is heard of.
+        self._followed = False
+        #: The highest modseq that somebody said it has.
+        self._heard = 0
+        #: Whether it has to be refreshed, whatever its modseq is.
+        self._due = False
 
     @property
     def place(self) -> Place:
@@ -108,8 +118,14 @@ class Opened:
             await turn
             return
         self._running = True
+        if seen is None:
+            # Whoever opens it has looked before it was listened for.
+            self._followed, self._due = self.sessions > 0, False
         try:
             await self._refresh(seen)
+        except BaseException:
+            self._followed, self._due = False, True
+            raise
         finally:
             self._running = False
             waiting, self._next = self._next, []
@@ -263,6 +279,7 @@ class Opened:
 
     def advance(self, done: Done) -> bool:
         """Put a change of our own into the index, without a read; False where others came before it: `refresh` then."""
+        self._heard = max(self._heard, done.modseq)
         known = self.index.highest_modseq
         if known and done.modseq == known + 1 and done.mailbox["box"] == self.box:
             self._apply(done.changes())
@@ -278,6 +295,29 @@ class Opened:
         if not self.gone:
             self.gone = True
             self._tell()
+
+    # --- hearing of changes -------------------------------------------------------------------------------------------
+
+    @property
+    def is_current(self) -> bool:
+        """Whether all that was heard of is in the index, and all that happened is heard of."""
+        return self._followed and not (self._running or self.is_behind or self.gone)
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether something was heard of that is not in the index; what is being read may be that."""
+        return self._due or self.index.highest_modseq < self._heard
+
+    def doubt(self) -> None:
+        """Something may have happened, or may from now on, that is not heard of."""
+        self._followed = False
+
+    def hear(self, modseq: int | None) -> None:
+        """Somebody has changed it, and its modseq is this now; None: it is not the modseq that has changed."""
+        if modseq is None:
+            self._due = True
+        else:
+            self._heard = max(self._heard, modseq)
 
     def wake(self) -> None:
         """Refresh in the background: somebody else changed it, and somebody here wants to know."""
@@ -301,6 +341,10 @@ class Registry:
         self._mongo = mongo
         self._budget = budget
         self._known: OrderedDict[ObjectId, Opened] = OrderedDict()
+        #: Whether every change is heard of within a moment; the change stream's answer.
+        self.hears_all: Callable[[], bool] = lambda: False
+        #: What was heard of mailboxes of users whose mail is being changed here.
+        self._writing: dict[ObjectId, set[Opened]] = {}
 
     def __iter__(self) -> Iterator[Opened]:
         return iter(list(self._known.values()))
@@ -313,6 +357,9 @@ class Registry:
         opened = self._known.get(document["_id"])
         if opened is None or opened.gone:
             opened = self._known[document["_id"]] = Opened(self._mongo, user, document)
+        if not opened.sessions:
+            # Nobody has listened for it.
+            opened.doubt()
         opened.sessions += 1
         self._known.move_to_end(opened.id)
         return opened
@@ -351,6 +398,64 @@ class Registry:
             if opened.gone or size > self._budget:
                 # It is brought up to date when it is opened next, or read anew.
                 del self._known[opened.id]
+
+    # --- hearing of changes -------------------------------------------------------------------------------------------
+
+    def is_current(self, opened: Opened) -> bool:
+        """Whether the index has all that was committed by this process, and all of others but for the last moment's."""
+        return opened.is_current and self.hears_all()
+
+    def hear(self, id: ObjectId, modseq: int | None) -> None:
+        """See `Opened.hear`.  Where nobody has the mailbox open, it is refreshed when somebody opens it."""
+        opened = self._known.get(id)
+        if opened is None or not opened.sessions:
+            return
+        opened.hear(modseq)
+        if opened.user in self._writing:
+            self._writing[opened.user].add(opened)
+        elif opened.is_behind:
+            opened.wake()
+
+    @contextmanager
+    def writing(self, user: ObjectId) -> Iterator[None]:
+        """While a change of the user's mail is made here.
+
+        It is heard of before the database has answered, and need not be read: the answer has all of it.
+        """
+        heard = self._writing[user] = set()
+        try:
+            yield
+        finally:
+            del self._writing[user]
+            for opened in heard:
+                if opened.is_behind:
+                    opened.wake()
+
+    def lose(self, id: ObjectId) -> None:
+        """The mailbox was deleted."""
+        opened = self._known.get(id)
+        if opened is not None:
+            opened.lose()
+            self.trim()
+
+    def wake_all(self) -> None:
+        """Nobody knows what has happened."""
+        for opened in self:
+            opened.doubt()
+            if opened.sessions:
+                opened.wake()
+
+    def wake_behind(self) -> None:
+        """What could not be read when it was heard of is tried again."""
+        for opened in self:
+            if opened.sessions and opened.is_behind:
+                opened.wake()
+
+    def renamed(self, user: ObjectId) -> None:
+        """Mailboxes of a user have other names: nobody need wait until that is heard of."""
+        for opened in self:
+            if opened.user == user:
+                opened.doubt()
 
     def forget_user(self, user: ObjectId) -> None:
         for opened in self:

@@ -2,11 +2,16 @@
 
 It only says that something happened; what, is read from the change log.  So nothing is lost by an event that comes twice,
 or late, or not at all while the stream is being opened anew: then every open mailbox is refreshed.
+
+An answer with less than it may hold says that there is no more, and when it was asked for says as of when.  So for some
+seconds after that, what was not heard of has not happened, and an index need not be compared with the database
+(`hears_all`).  Where the database is away, or is slow, or more happens than can be told, it has to be.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NoReturn
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import deferLater
@@ -24,6 +29,11 @@ log = Logger()
 _WAIT = 1_000
 #: Seconds before a stream that failed is opened again.
 _PAUSE = 0.5
+#: Events in one answer.
+_BATCH = 1_000
+#: Seconds after a question that was answered, in which the next answer comes if there is nothing wrong: twice the wait, and
+#: one more for whatever is busy.
+_WHOLE = 2 * _WAIT / 1000 + 1
 
 _CHANGED = "updateDescription.updatedFields"
 
@@ -50,6 +60,13 @@ class ChangeStream:
         self.mongo = mongo.sibling()
         #: Where the stream is to go on; None: from now.
         self._token: Document | None = None
+        #: Until when it is whole.
+        self._whole_until = 0.0
+        registry.hears_all = self.hears_all
+
+    def hears_all(self) -> bool:
+        """Whether what was committed up to a moment ago has been heard of."""
+        return self.mongo.reactor.seconds() < self._whole_until  # type: ignore[no-any-return]
 
     async def open(self) -> None:
         """Start; from now on every change is heard of."""
@@ -72,21 +89,42 @@ class ChangeStream:
             while True:
                 try:
                     if cursor is None:
-                        cursor = await self._aggregate()
-                        if self._token is None:
-                            self._wake_all()
-                    self._token = cursor.get("postBatchResumeToken", self._token)
-                    for event in cursor.get("firstBatch") or cursor.get("nextBatch") or ():
-                        self._event(event)
-                    cursor = (await self._more(cursor["id"]))["cursor"]
+                        cursor = await self._reopen()
+                    await self._listen(cursor)
                 except (*FAILURES, DuckError) as error:
                     log.info("change stream: {error}", error=str(error))
                     cursor = None
+                    self._whole_until = 0.0
                     await deferLater(self.mongo.reactor, _PAUSE)
         except CancelledError:
             pass
         finally:
+            self._whole_until = 0.0
             await self.mongo.close()
+
+    async def _reopen(self) -> Document:
+        cursor = await self._aggregate()
+        if self._token is None:
+            self._registry.wake_all()
+        return cursor
+
+    async def _listen(self, cursor: Document) -> NoReturn:
+        """Hear what a cursor tells, until that fails."""
+        self._take(cursor, cursor["firstBatch"])
+        while True:
+            asked = self.mongo.reactor.seconds()
+            answer = (await self._more(cursor["id"]))["cursor"]
+            events = answer["nextBatch"]
+            self._take(answer, events)
+            if len(events) < _BATCH:
+                self._whole_until = asked + _WHOLE
+            if not events:
+                self._registry.wake_behind()
+
+    def _take(self, answer: Document, events: Sequence[Any]) -> None:
+        self._token = answer.get("postBatchResumeToken", self._token)
+        for event in events:
+            self._event(event)
 
     async def _aggregate(self) -> Document:
         stream: Document = {} if self._token is None else {"resumeAfter": self._token}
@@ -104,23 +142,19 @@ class ChangeStream:
         return cursor
 
     async def _more(self, cursor: int) -> Document:
-        command = {"getMore": cursor, "collection": MAILBOXES, "maxTimeMS": _WAIT}
+        command = {
+            "getMore": cursor,
+            "collection": MAILBOXES,
+            "maxTimeMS": _WAIT,
+            "batchSize": _BATCH,
+        }
         return await self.mongo.send(command, time=self.mongo.times.command + _WAIT / 1000)
 
     def _event(self, event: Any) -> None:
-        opened = self._registry.get(event["documentKey"]["_id"])
-        if opened is None:
-            return
+        mailbox = event["documentKey"]["_id"]
         if event["operationType"] == "delete":
-            opened.lose()
-            self._registry.trim()
-            return
-        modseq = event["updateDescription"]["updatedFields"].get("modseq")
-        # Our own changes are in the index already; where nobody has it open, it is refreshed when somebody opens it.
-        if opened.sessions and (modseq is None or modseq > opened.index.highest_modseq):
-            opened.wake()
-
-    def _wake_all(self) -> None:
-        for opened in self._registry:
-            if opened.sessions:
-                opened.wake()
+            self._registry.lose(mailbox)
+        else:
+            # Our own changes are in the index already.
+            changed = event["updateDescription"]["updatedFields"]
+            self._registry.hear(mailbox, changed.get("modseq"))

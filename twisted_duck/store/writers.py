@@ -95,7 +95,8 @@ class Writer:
         except OutOfTime:
             raise errors.Unavailable("the database is too slow, try again later") from None
         try:
-            yield
+            with self._registry.writing(self.user):
+                yield
         finally:
             self._lock.release()
 

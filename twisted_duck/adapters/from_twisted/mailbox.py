@@ -157,7 +157,7 @@ class AdaptedMailbox:
         finally:
             self._lock.release()
 
-    async def refresh(self) -> None:
+    async def refresh(self, *, exact: bool = True) -> None:
         await self._alone(self._refresh)
 
     async def _refresh(self) -> None:

@@ -59,7 +59,7 @@ TABLE: dict[type, Rule] = {
     grammar.GetQuotaRoot: Rule(AFTER_LOGIN, quota.get_quota_root),
     grammar.SetQuota: Rule(AFTER_LOGIN, quota.set_quota),
     grammar.Append: Rule(AFTER_LOGIN, append.append),
-    grammar.Check: Rule(IN_MAILBOX, session.noop),
+    grammar.Check: Rule(IN_MAILBOX, session.check),
     grammar.Close: Rule(IN_MAILBOX, mailbox.close),
     grammar.Unselect: Rule(IN_MAILBOX, mailbox.unselect),
     grammar.Expunge: Rule(IN_MAILBOX, message.expunge),

@@ -33,7 +33,7 @@ async def idle(connection: Connection, command: grammar.Idle) -> Done:
 async def _refresh(selection: Selection) -> None:
     """A store that is away for a while does not end IDLE: the client's DONE would then be no command."""
     try:
-        await selection.mailbox.refresh()
+        await selection.mailbox.refresh(exact=False)
     except ServerError:
         # Whatever comes next and needs the store will say so.
         pass

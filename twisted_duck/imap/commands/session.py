@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from twisted_duck import __version__
 from twisted_duck.imap import grammar, responses
-from twisted_duck.imap.commands.base import Connection, Done
+from twisted_duck.imap.commands.base import Connection, Done, selected
 from twisted_duck.imap.enabled import EXTENSIONS
 from twisted_duck.sasl import Credentials
 from twisted_duck.values import DELIMITER
@@ -16,12 +16,19 @@ async def capability(connection: Connection, command: grammar.Capability) -> Don
     return Done("CAPABILITY completed")
 
 
-async def noop(connection: Connection, command: grammar.Noop | grammar.Check) -> Done:
-    """RFC 3501 §6.1.2, §6.4.1: there is nothing to do but to tell what is new."""
+async def noop(connection: Connection, command: grammar.Noop) -> Done:
+    """RFC 3501 §6.1.2: there is nothing to do but to tell what is new, as far as it has been heard of."""
     if connection.selection is not None:
-        await connection.selection.mailbox.refresh()
+        await connection.selection.mailbox.refresh(exact=False)
     await connection.tell(expunges=True)
-    return Done(f"{type(command).__name__.upper()} completed")
+    return Done("NOOP completed")
+
+
+async def check(connection: Connection, command: grammar.Check) -> Done:
+    """RFC 3501 §6.4.1: what others have committed, wherever, is told."""
+    await selected(connection).mailbox.refresh()
+    await connection.tell(expunges=True)
+    return Done("CHECK completed")
 
 
 async def logout(connection: Connection, command: grammar.Logout) -> Done:
