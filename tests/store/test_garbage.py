@@ -385,6 +385,17 @@ class CheckerTests(GarbageTestCase):
         await self.mongo.run({"dropIndexes": "messages", "index": "user_body"})
         await self.mended("index")
 
+    async def test_fields_that_are_not_those_of_the_body(self) -> None:
+        mailbox = await self.ada.select("INBOX", False)
+        uids = list(mailbox.index.uids)
+        await mailbox.copy(uids, "Archive")
+        self.assertEqual(await self.kinds(), set())
+        await self.plant("messages", {"uid": uids[0]}, {"$set": {"fields": "\nsubject:another\n"}})
+        await self.mended("fields")
+        # Those of old have none.
+        await self.plant("messages", {}, {"$unset": {"fields": ""}})
+        self.assertEqual(await self.kinds(), set())
+
     async def test_the_list_of_blobs(self) -> None:
         await self.plant("bodies", {"blobs": {"$exists": True}}, {"$unset": {"blobs": ""}})
         self.assertEqual(await self.kinds(), {"blob-list", "blob-unused"})

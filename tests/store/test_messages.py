@@ -285,6 +285,44 @@ class SearchTests(MessagesTestCase):
         ):
             self.assertEqual(await self.found(key), expected)
 
+    async def test_fields_that_stand_beside_the_message_are_looked_at_there(self) -> None:
+        many = ", ".join(f"someone.{n}@example.org" for n in range(200))
+        await self.put(
+            self.account,
+            "INBOX",
+            b"Subject: =?utf-8?q?Entw=C3=BCrfe?=\r\nFrom: ada@example.org\r\n\r\ntext\r\n",
+            f"Subject: Entw\u00fcrfe\r\nTo: {many}\r\n\r\ntext\r\n".encode(),
+            b"Subject: x\r\nX-Subject: entw\xc3\xbcrfe\r\nSUBJECT : other\r\n\r\nentw\xc3\xbcrfe\r\n",
+        )
+        mongo = self.store.mongo
+        # As it was before there were any.
+        await self.put(self.account, "INBOX", "Subject: the ENTWÜRFE\r\n\r\ntext\r\n".encode())
+        [old] = await mongo.find("messages", {"uid": 4})
+        self.assertEqual(old["fields"], "\nsubject:the entwu\u0308rfe\n")
+        change = {"q": {"_id": old["_id"]}, "u": {"$unset": {"fields": ""}}}
+        await mongo.run({"update": "messages", "updates": [change]})
+        rows = await mongo.find("messages", {}, sort={"uid": 1})
+        self.assertEqual(["fields" in row for row in rows], [True, False, True, False])
+        for name, text, expected, asked in (
+            ("subject", "entwürfe", [1, 2, 4], [2, 4]),
+            ("subject", "OTHER", [3], [2, 4]),
+            ("subject", "", [1, 2, 3, 4], [2, 4]),
+            ("from", "ada@", [1], [2, 4]),
+            ("to", "someone.199@", [2], [2, 4]),
+            ("x-subject", "entwürfe", [3], [1, 2, 3, 4]),
+        ):
+            bodies: list[Any] = []
+
+            def looked(database: str, command: Any, into: list[Any] = bodies) -> None:
+                if command.get("find") == "bodies":
+                    into.extend(command["filter"]["_id"]["$in"])
+
+            self.patch(mongo, "on_command", looked)
+            self.assertEqual(await self.found(search.Header(name, text)), expected, (name, text))
+            self.assertEqual(
+                set(bodies), {row["body"] for row in rows if row["uid"] in asked}, (name, text)
+            )
+
     async def test_many_uids_in_pieces(self) -> None:
         self.patch(searching, "_AT_ONCE", 7)
         await self.put(self.account, "INBOX", *map(simple, range(60)))

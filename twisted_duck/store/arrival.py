@@ -15,7 +15,7 @@ from twisted_duck.limits import Limits
 from twisted_duck.mime.conversation import thread_keys
 from twisted_duck.mime.message import Analysis, analyse, behind
 from twisted_duck.spool import Spool
-from twisted_duck.store import order
+from twisted_duck.store import fields, order
 from twisted_duck.store import rope as ropes
 from twisted_duck.store.blobs import keep
 from twisted_duck.store.connection import Mongo
@@ -113,6 +113,9 @@ def arrive(
     analysis, rope = reading.analysis, reading.rope
     when, zone = _moment(internal_date or datetime.now(UTC))
     size = sum(segment.length for segment in rope.segments)
+    # A line end before each field, so that one can be looked for by what it begins with.
+    head = "\n" + _storable(analysis.searchable.header)
+    kept = None if analysis.searchable.truncated else fields.of(head)
     row: Document = {
         "flags": sorted(flags),
         "body": ObjectId(),
@@ -125,6 +128,7 @@ def arrive(
         "order": order.dump(analysis.order),
         "ids": analysis.ids,
         "preview": analysis.preview,
+        **({} if kept is None else {"fields": kept}),
     }
     body: Document = {
         "_id": row["body"],
@@ -132,8 +136,7 @@ def arrive(
         "tree": analysis.tree.pack(),
         "rope": dump(rope.segments),
         **({"blobs": [source.ref.hash for source in rope.sources]} if rope.sources else {}),
-        # A line end before each field, so that one can be looked for by what it begins with.
-        "head": "\n" + _storable(analysis.searchable.header),
+        "head": head,
         "text": _storable(analysis.searchable.text),
     }
     for name, value in (

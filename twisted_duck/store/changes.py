@@ -278,7 +278,7 @@ def weigh_message(message: Document) -> int:
     """About how many bytes the document of a message has."""
     octets = sum(len(value) for value in message.values() if isinstance(value, bytes))
     texts = sum(len(v) for v in message.get("order", {}).values() if isinstance(v, str))
-    texts += len(message.get("preview", ""))
+    texts += len(message.get("preview", "")) + len(message.get("fields", ""))
     # A character has up to four bytes.
     return 512 + octets + 4 * texts
 

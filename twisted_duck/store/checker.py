@@ -16,7 +16,7 @@ from bson.objectid import ObjectId
 from twisted_duck import errors
 from twisted_duck.addresses import form_of_name, without_dots
 from twisted_duck.names import INBOX
-from twisted_duck.store import schema
+from twisted_duck.store import fields, schema
 from twisted_duck.store.addresses import address_document
 from twisted_duck.store.blobs import chunks_of
 from twisted_duck.store.connection import MAJORITY, Mongo, Transaction
@@ -368,7 +368,7 @@ class _Checker:
             bodies = await self.mongo.snapshot(
                 BODIES,
                 {"user": id, **above},
-                projection={"size": 1, "rope": 1, "blobs": 1},
+                projection={"size": 1, "rope": 1, "blobs": 1, "head": 1},
                 sort={"_id": 1},
                 limit=100,
             )
@@ -378,15 +378,31 @@ class _Checker:
             ids = [body["_id"] for body in bodies.documents]
             named = await self.mongo.aggregate(
                 MESSAGES,
-                [{"$match": {"user": id, "body": {"$in": ids}}}, {"$group": {"_id": "$body"}}],
+                [
+                    {"$match": {"user": id, "body": {"$in": ids}}},
+                    # Those of old have no fields, and `$addToSet` passes over what is missing.
+                    {"$group": {"_id": "$body", "fields": {"$addToSet": "$fields"}}},
+                ],
                 readConcern={"level": "snapshot", "atClusterTime": bodies.time},
             )
-            for garbage in set(ids) - {each["_id"] for each in named}:
+            kept = {each["_id"]: each["fields"] for each in named}
+            for garbage in set(ids) - kept.keys():
                 text = f"{user['name']}: body {garbage} is of no message"
                 yield Finding("body-unused", text, garbage=True), None
             for body in bodies.documents:
+                right = fields.of(body["head"])
+                if any(each != right for each in kept.get(body["_id"], ())):
+                    text = (
+                        f"{user['name']}: body {body['_id']} has a message with fields of another"
+                    )
+                    yield Finding("fields", text), self._looking_up(id, body)
                 async for finding in self._body(user, body):
                     yield finding
+
+    def _looking_up(self, user: ObjectId, body: Document) -> Repair:
+        """Messages without fields are searched by their bodies."""
+        filter = {"user": user, "body": body["_id"]}
+        return self._updating(MESSAGES, filter, {"$unset": {"fields": ""}}, multi=True)
 
     async def _body(self, user: Document, body: Document) -> AsyncIterator[Found]:
         where = f"{user['name']}: body {body['_id']}"
@@ -458,9 +474,11 @@ class _Checker:
 
     # --- repairs ------------------------------------------------------------------------------------------------------
 
-    def _updating(self, collection: str, filter: Document, update: Document) -> Repair:
+    def _updating(
+        self, collection: str, filter: Document, update: Document, *, multi: bool = False
+    ) -> Repair:
         return self._running(
-            {"update": collection, "updates": [{"q": filter, "u": update}]},
+            {"update": collection, "updates": [{"q": filter, "u": update, "multi": multi}]},
         )
 
     def _deleting(self, collection: str, filter: Document) -> Repair:

@@ -11,7 +11,7 @@ Documents (a name with `?` is left out where it has nothing to say):
                    messages, unseen, deleted, bytes, created
     subscriptions  user, path
     messages       _id, user, box, uid, modseq, flags, body, size, date, zone?, day, sent?,
-                   cut?, envelope?, structure?, plain?, order?, ids?, preview?, thread?
+                   cut?, fields?, envelope?, structure?, plain?, order?, ids?, preview?, thread?
     imports        _id, user, mailbox, key
     tombstones     _id, user, mailbox, modseq, uids: [[first, last], ...], date
     bodies         _id, user, size, tree, rope: [segment, ...], blobs?: [hash, ...], head, text,
@@ -35,7 +35,8 @@ to a mailbox; `users.epoch` counts what has to conflict: changes of names, of wh
 Date: field.  `zone` is in minutes.  `structure` is BODYSTRUCTURE and `plain` is BODY; where they or `envelope` are too
 large for the message's document they are in the body's.  `order` is what SORT compares (`store.order`), and `ids` what
 THREAD does (`mime.references`); messages that were stored before there was either have neither.  `bodies.head` and `bodies.text` are what SEARCH looks in;
-`messages.cut` says that they are not all there is.  `thread` and `threads` are the affair of `store.conversations`;
+`messages.cut` says that they are not all there is, and `fields` has what of `head` is asked for most (`store.fields`): it is
+missing where that is long, or cut, or where a message was stored before it was kept.  `thread` and `threads` are the affair of `store.conversations`;
 `preview` is missing where a message was stored before there was one.
 """
 

@@ -1,7 +1,8 @@
 """SEARCH: the keys that a mailbox's index can't answer, asked of the database.
 
 Text was decoded and folded when the message arrived (`twisted_duck.mime.text`); the server looks for a string in it, so
-that no message travels.  The few messages with more text than is kept are read again and searched to their end.
+that no message travels.  The header fields that are asked for most stand beside the message (`twisted_duck.store.fields`), all
+other text with its body.  The few messages with more text than is kept are read again and searched to their end.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from twisted_duck.mime.scan import PartTree
 from twisted_duck.mime.text import fold, found, iter_search_header, iter_search_text
 from twisted_duck.search import SearchKey
 from twisted_duck.spool import Spool
+from twisted_duck.store import fields
 from twisted_duck.store.changes import Place
 from twisted_duck.store.connection import Mongo
 from twisted_duck.store.content import StoredContent
@@ -47,10 +49,13 @@ _SIZES: Final = {"larger": "$gt", "smaller": "$lt"}
 
 @attrs.frozen
 class Text:
-    """What is looked for in the text of messages: as a condition on `bodies`, and in the pieces of one message."""
+    """What is looked for in the text of messages: as a condition on `bodies`, in the pieces of one message, and, where
+    `messages.fields` can tell, as a condition on that.
+    """
 
     condition: Document
     in_message: Callable[[Data, PartTree, Limits], bool]
+    fields: Document | None = None
 
 
 def _contains(field: str, text: str) -> Document:
@@ -100,8 +105,10 @@ def _header(name: str, text: str) -> Text:
         }
         lines = {"$map": {"input": {"$split": ["$head", "\n"]}, "as": "line", "in": line}}
         return Text({"$expr": {"$anyElementTrue": [lines]}}, in_message)
-    pattern = f"\n{_escaped(start)}[^\n]*{_escaped(text)}"
-    return Text({"head": {"$regex": pattern}}, in_message)
+    pattern = {"$regex": f"\n{_escaped(start)}[^\n]*{_escaped(text)}"}
+    return Text(
+        {"head": pattern}, in_message, {"fields": pattern} if name in fields.NAMES else None
+    )
 
 
 def _escaped(text: str) -> str:
@@ -187,18 +194,23 @@ class StoreLeaves:
     async def _texts(self, uids: Sequence[int], text: Text) -> list[int]:
         wanted = set(uids)
         matching: list[int] = []
+        possible: Document = {}
+        projection: Document = {"_id": 0, "uid": 1, "body": 1, "cut": 1}
+        if text.fields is not None:
+            possible = {"$or": [text.fields, {"fields": None}]}
+            projection["kept"] = {"$eq": [{"$type": "$fields"}, "string"]}
         for which in self._conditions(uids):
             async for batch in self.mongo.batches(
-                MESSAGES,
-                which,
-                projection={"_id": 0, "uid": 1, "body": 1, "cut": 1},
-                batchSize=_AT_ONCE,
+                MESSAGES, {**which, **possible}, projection=projection, batchSize=_AT_ONCE
             ):
                 rows = [row for row in batch if row["uid"] in wanted]
-                hits = await self._bodies([row["body"] for row in rows], text)
+                unsure = [row["body"] for row in rows if not row.get("kept")]
+                hits = await self._bodies(unsure, text) if unsure else set()
                 for row in rows:
-                    if row["body"] in hits or (
-                        "cut" in row and await self._to_its_end(row["body"], text)
+                    if (
+                        row.get("kept")
+                        or row["body"] in hits
+                        or ("cut" in row and await self._to_its_end(row["body"], text))
                     ):
                         matching.append(row["uid"])
         return matching
