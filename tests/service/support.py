@@ -49,6 +49,9 @@ class Memory:
     async def account(self, name: str) -> Any:
         return self._store.account(name)
 
+    def account_of(self, record: UserRecord) -> Any:
+        return self._store.account(record.name)
+
     async def add_user(self, name: str, password: str) -> None:
         self._store.add_user(name, password)
         self._hashes[name] = hash_password(password)

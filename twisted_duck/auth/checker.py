@@ -20,6 +20,7 @@ from twisted_duck.auth.interfaces import (
     IScramCredentials,
     IScramDirectory,
     IUserDirectory,
+    KnownUser,
     UserRecord,
 )
 from twisted_duck.auth.passwords import PasswordHasher
@@ -112,7 +113,7 @@ class DirectoryChecker:
             return attempt.is_verified(given.password)
 
         if is_known():
-            return attempt.settle(True, given.password).name.encode()
+            return KnownUser.of(attempt.settle(True, given.password))
         # And again when its turn to be hashed has come: the ones in front may have used up what was left, or have been the
         # same user with the same password.
         good = await self.hasher.verify(
@@ -123,7 +124,7 @@ class DirectoryChecker:
             if self.verified is not None:
                 self.verified.keep(user, given.password)
             await self._upgrade(user, given.password, session)
-        return user.name.encode()
+        return KnownUser.of(user)
 
     async def _check_scram(self, credentials: IScramCredentials) -> bytes:
         directory: Any = self.directory
@@ -139,7 +140,7 @@ class DirectoryChecker:
         # And again when the proof is there: others may have come meanwhile.
         good = await credentials.prove(verifier or pretended, first=attempt.admit)
         user = attempt.settle(good and verifier is not None, None)
-        return user.name.encode()
+        return KnownUser.of(user)
 
     async def _upgrade(self, record: UserRecord, password: str, session: Session) -> None:
         """Store what should be stored of a password that is known now; that it can't be done now spoils no login."""

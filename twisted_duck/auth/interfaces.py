@@ -30,6 +30,18 @@ class UserRecord:
     verifiers: tuple[str, ...] = field(default=(), repr=False)
 
 
+class KnownUser(bytes):
+    """The avatar ID of a user of a directory: the name in UTF-8, and what the directory said of the user."""
+
+    record: UserRecord
+
+    @classmethod
+    def of(cls, record: UserRecord) -> KnownUser:
+        known = cls(record.name.encode())
+        known.record = record
+        return known
+
+
 class IUserDirectory(Interface):
     def find(name: str) -> Awaitable[UserRecord | None]:
         """The user who logs in as `name`, which may be of any form and length.

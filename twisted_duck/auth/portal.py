@@ -8,7 +8,7 @@ from typing import Any
 from twisted.cred.portal import Portal
 
 from twisted_duck.auth.checker import DirectoryChecker, LoginFailed
-from twisted_duck.auth.interfaces import IUserDirectory
+from twisted_duck.auth.interfaces import IUserDirectory, UserRecord
 from twisted_duck.auth.passwords import DEFAULT, Argon2Parameters, PasswordHasher
 from twisted_duck.auth.realm import AccountRealm
 from twisted_duck.auth.throttle import LoginThrottle
@@ -26,6 +26,7 @@ def make_portal(
     login_failed: LoginFailed | None = None,
     scram: Mapping[str, int] | None = None,
     verified: VerifiedPasswords | None = None,
+    account_of: Callable[[UserRecord], IAccount] | None = None,
 ) -> Portal:
     """A portal that logs in the users of `directory`; one for all protocols, so that they share a throttle.
 
@@ -33,7 +34,8 @@ def make_portal(
     `login_failed(session, name, password)` is told of each wrong password, see L{DirectoryChecker}.  With `scram`
     (`verifiers.ITERATIONS`) and an L{IScramDirectory}, users whose verifiers are stored can log in by SCRAM, and those of
     the others are stored when they log in by password.  With `verified`, passwords that were good a moment ago are not hashed
-    again; it has a timer, which `verified.clear()` ends.
+    again; it has a timer, which `verified.clear()` ends.  `account_of`, where there is one, opens the account of a user who
+    was just found in the directory, so that nobody looks there again.
     """
     limits = limits or Limits()
     checker = DirectoryChecker(
@@ -44,4 +46,4 @@ def make_portal(
         scram,
         verified,
     )
-    return Portal(AccountRealm(account_for), [checker])
+    return Portal(AccountRealm(account_for, account_of), [checker])

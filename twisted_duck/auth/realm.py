@@ -14,6 +14,7 @@ from twisted.logger import Logger
 from zope.interface import Interface, implementer
 
 from twisted_duck import errors
+from twisted_duck.auth.interfaces import KnownUser, UserRecord
 from twisted_duck.interfaces import IAccount
 from twisted_duck.session import Session
 
@@ -32,10 +33,12 @@ class UserGone(errors.AuthorizationFailed, UnauthorizedLogin):
 class AccountRealm:
     """Gives the first of the interfaces asked for that the user's L{IAccount} provides or has an adapter to.
 
-    `account_for` takes a user's name and opens the account; it fails with NonExistent or Unavailable.
+    `account_for` takes a user's name and opens the account; it fails with NonExistent or Unavailable.  With `account_of`,
+    which takes what our own checker has found in the directory, nobody is looked for a second time.
     """
 
     account_for: Callable[[str], Awaitable[IAccount]]
+    account_of: Callable[[UserRecord], IAccount] | None = None
 
     def requestAvatar(
         self, avatarId: bytes | tuple[()], mind: object, *interfaces: type[Interface]
@@ -54,7 +57,7 @@ class AccountRealm:
         if not isinstance(avatar_id, bytes):
             raise UserGone("anonymous users have no mail")
         try:
-            account: Any = await self.account_for(avatar_id.decode())
+            account: Any = await self._account(avatar_id)
         except errors.NonExistent:
             raise UserGone("this account is gone") from None
         for interface in interfaces:
@@ -66,6 +69,11 @@ class AccountRealm:
         await account.logout()
         names = ", ".join(interface.__name__ for interface in interfaces)
         raise NotImplementedError(f"accounts provide none of {names}")
+
+    async def _account(self, avatar_id: bytes) -> IAccount:
+        if self.account_of is not None and isinstance(avatar_id, KnownUser):
+            return self.account_of(avatar_id.record)
+        return await self.account_for(avatar_id.decode())
 
 
 def _nothing() -> None:

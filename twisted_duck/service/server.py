@@ -31,6 +31,7 @@ from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.python.failure import Failure
 
 from twisted_duck.addresses import AddressRules
+from twisted_duck.auth.interfaces import UserRecord
 from twisted_duck.errors import DuckError
 from twisted_duck.guard import ProxyFactory
 from twisted_duck.limits import Limits
@@ -63,6 +64,9 @@ class Store(Shared, Protocol):
 
     async def account(self, name: str) -> Any:
         """The `IAccount` of a user; fails with NonExistent."""
+
+    def account_of(self, record: UserRecord) -> Any:
+        """The same for one whom `directory` has found."""
 
     async def close(self) -> None: ...
 
@@ -226,6 +230,7 @@ class Server(Service):
             login_failed=self._policies.loginFailed,
             scram=ITERATIONS if settings.scram else None,
             verified=self._verified(),
+            account_of=store.account_of,
         )
         parts = Parts(portal, store.delivery, tls, self._reactor, settings, self._policies)
         factories: dict[str, Any] = {}

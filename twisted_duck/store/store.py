@@ -9,10 +9,11 @@ from typing import Any
 from bson.objectid import ObjectId
 
 from twisted_duck.addresses import AddressRules
+from twisted_duck.auth.interfaces import UserRecord
 from twisted_duck.limits import Limits
 from twisted_duck.store import schema
 from twisted_duck.store.account import StoreAccount
-from twisted_duck.store.accounts import Accounts
+from twisted_duck.store.accounts import Accounts, User
 from twisted_duck.store.addresses import Addresses
 from twisted_duck.store.bans import StoreBans
 from twisted_duck.store.collector import Collector
@@ -101,7 +102,13 @@ class MailStore:
 
     async def account(self, name: str) -> StoreAccount:
         """The mail of a user who was authenticated.  Fails with NonExistent."""
-        user = await self.users.get(name)
+        return self._account(await self.users.get(name))
+
+    def account_of(self, record: UserRecord) -> StoreAccount:
+        """The same for one whom `directory` has found just now; asks nobody."""
+        return self._account(record)
+
+    def _account(self, user: User | UserRecord) -> StoreAccount:
         return StoreAccount(
             self._mongo,
             self._registry,
