@@ -101,6 +101,9 @@ class Limits:
     mailbox_name: int = 1_000
     #: Mailbox patterns in one LIST (RFC 5258): all are compared to a name at once, at a cost that grows a little with each.
     list_patterns: int = 100
+    #: Characters of all patterns of one LIST together, the reference counted with each: a hundred names of 40.  A name
+    #: has a thousand at most; up to here a step of the comparison takes at most twice as long as with a single pattern.
+    list_pattern: int = 4 * KIB
     #: Levels of a mailbox name.
     mailbox_depth: int = 32
     #: Flags and keywords of one message.

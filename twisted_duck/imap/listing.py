@@ -23,8 +23,6 @@ HAS_CHILDREN, HAS_NO_CHILDREN = "\\HasChildren", "\\HasNoChildren"
 SUBSCRIBED = "\\Subscribed"
 #: Steps of a comparison between two pauses: less than a millisecond.
 _TURN = 1_000
-#: Bits of all patterns together that a step takes as much longer for as it takes in any case.
-_STEP_BITS = 3_000
 _LEGACY = {"\\All": "\\AllMail", "\\Flagged": "\\Starred", "\\Junk": "\\Spam"}
 
 Pause = Callable[[], Awaitable[None]]
@@ -51,7 +49,7 @@ class Pattern:
 
     `*` stands for anything, `%` for anything but the delimiter. All patterns, and all ways to match
     them, are followed at once, as bits of a number, so that the cost is that of the name's length
-    however many of them there are.
+    however many of them there are; `limits.list_pattern` bounds how long such a number is.
     """
 
     def __init__(self, reference: str, *patterns: str, longest: int | None = None) -> None:
@@ -91,10 +89,9 @@ class Pattern:
     async def choose(self, names: Iterable[str], pause: Pause) -> set[str]:
         """Those that it names."""
         found: set[str] = set()
-        step = 1 + sum(map(len, self.texts)) // _STEP_BITS
         passed = 0
         for name in names:
-            passed += step * (1 + len(name))
+            passed += 1 + len(name)
             while passed > _TURN:
                 passed -= _TURN
                 await pause()

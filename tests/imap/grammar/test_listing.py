@@ -117,6 +117,23 @@ class Listing(GrammarCase):
         self.assertIsInstance(self.parse(wire).value, List)
         self.assertRaises(TooMany, self.parse, wire[:-1] + " x)")
 
+    def test_their_characters_are_bounded(self) -> None:
+        most = self.limits.list_pattern
+        self.assertEqual(most, 4_096)
+        half = "*%" * (most // 4)
+        for line in (
+            f'LIST "" {half}{half}',
+            f'LIST "" ({half} {half})',
+            f"LIST {'x' * (most // 2)} {half}",
+            f"LIST {'x' * (most // 4)} ({half[:1024]} {half[:1024]})",
+            f'LSUB "" {half}{half}',
+            f'XLIST "" {half}{half}',
+        ):
+            self.assertIsNotNone(self.parse(f"a {line}").value)
+            for more in (line.replace("%", "%%", 1), line.replace("x", "xx", 1)):
+                if more != line:
+                    self.assertRaises(TooMany, self.parse, f"a {more}")
+
     def test_names_are_modified_utf7_or_refused(self) -> None:
         for line in ("LIST &AGE- *", "LIST x &AGE-", 'LIST "" (x &AGE-)', 'XLIST "" &AGE-'):
             self.assertRaises(Cannot, self.parse, f"a {line}")

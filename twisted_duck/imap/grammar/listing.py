@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from attrs import frozen
@@ -111,6 +111,7 @@ def list_(cursor: Cursor) -> List:
             raise TooMany(f"more than {cursor.limits.list_patterns} patterns in one LIST")
     else:
         patterns = (list_mailbox(cursor),)
+    _bounded(cursor, named, patterns)
     given: dict[ListReturn | None, tuple[StatusItem, ...]] = {}
     if cursor.take(b" "):
         extended = True
@@ -155,7 +156,15 @@ def _reference_and_pattern(cursor: Cursor) -> tuple[str, str]:
     cursor.space("a reference")
     named = reference(cursor)
     cursor.space("a mailbox pattern")
-    return named, list_mailbox(cursor)
+    pattern = list_mailbox(cursor)
+    _bounded(cursor, named, (pattern,))
+    return named, pattern
+
+
+def _bounded(cursor: Cursor, named: str, patterns: Sequence[str]) -> None:
+    most = cursor.limits.list_pattern
+    if len(named) * len(patterns) + sum(map(len, patterns)) > most:
+        raise TooMany(f"more than {most} characters of patterns in one LIST")
 
 
 def status(cursor: Cursor) -> Status:
