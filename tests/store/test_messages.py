@@ -23,7 +23,7 @@ from twisted_duck.store import changes, searching
 from twisted_duck.store.changes import in_parts, uid_filters
 from twisted_duck.store.checker import Finding, check
 from twisted_duck.store.store import MailStore, open_store
-from twisted_duck.values import DELETED, AppendMessage, FetchWant, MessageData
+from twisted_duck.values import DELETED, SEEN, AppendMessage, FetchWant, MessageData, UIDSet
 
 
 class MessagesTestCase(StoreTestCase):
@@ -390,12 +390,87 @@ class LargeChangeTests(MessagesTestCase):
         self.assertEqual(self.count("update messages"), 4)
         await mailbox.move(list(mailbox.index.uids[:15]), "Trash")
         self.assertEqual(self.count("delete messages"), 2)
-        await mailbox.expunge(None)
+        await mailbox.expunge(UIDSet(((1, 34),)))
         self.assertEqual(self.count("delete messages"), 4)
-        self.assertEqual(len(mailbox.index), 0)
+        self.assertEqual(list(mailbox.index.uids), [35])
         self.assertEqual((await self.account.status("Trash")).deleted, 15)
         findings = [f async for f in check(self.store.mongo) if isinstance(f, Finding)]
         self.assertEqual([f for f in findings if not f.garbage], [])
+
+
+class EmptiedTests(MessagesTestCase):
+    """An EXPUNGE of all messages takes as long as one of a single message; they are removed afterwards."""
+
+    async def fill(self) -> None:
+        await self.put(self.account, "INBOX", *map(simple, range(30)))
+        self.mailbox = await self.account.select("INBOX", False)
+        await self.mailbox.store(list(self.mailbox.index.uids), add(DELETED))
+        self.discarded: list[tuple[Any, Any]] = []
+
+    async def findings(self) -> list[Finding]:
+        return [f async for f in check(self.store.mongo) if isinstance(f, Finding)]
+
+    async def test_no_command_of_it_is_about_messages(self) -> None:
+        await self.fill()
+        self.patch(self.mailbox, "_discard", lambda *box: self.discarded.append(box))
+        self.recorder.clear()
+        self.assertEqual(await self.mailbox.expunge(), UIDSet(((1, 30),)))
+        self.assertEqual(
+            [name for name in self.recorder.names if not name.startswith("getMore")],
+            [
+                "findAndModify mailboxes",
+                "insert tombstones",
+                "update users",
+                "commitTransaction",
+            ],
+        )
+        self.assertEqual(len(self.mailbox.index), 0)
+        self.assertEqual(await self.mailbox.vanished_since(1), UIDSet(((1, 30),)))
+        self.assertEqual((await self.account.quota()).used, 0)
+        status = await self.account.status("INBOX")
+        self.assertEqual(
+            (status.messages, status.unseen, status.deleted, status.size), (0, 0, 0, 0)
+        )
+        # Whoever is to remove them was told; if it does not, they are garbage.
+        self.assertEqual(len(self.discarded), 1)
+        self.assertEqual(
+            [(f.kind, f.garbage) for f in await self.findings()], [("mailbox-gone", True)]
+        )
+        self.assertEqual((await self.store.collector.run()).messages, 30)
+        self.assertEqual([f for f in await self.findings() if not f.garbage], [])
+
+    async def test_the_messages_are_removed_in_the_background(self) -> None:
+        await self.fill()
+        await self.mailbox.expunge()
+        await self.until(lambda: self.count("delete messages") == 1)
+        self.assertEqual((await self.store.collector.run()).messages, 0)
+
+    async def test_sessions_of_other_processes(self) -> None:
+        await self.fill()
+        other = await (await self.make_store()).account("ada")
+        theirs = await other.select("INBOX", False)
+        await self.mailbox.expunge()
+        # It is not known there yet, and the change is computed again.
+        with self.assertRaises(errors.ExpungeIssued):
+            await theirs.copy([1, 2], "Archive")
+        await theirs.refresh()
+        self.assertEqual((list(theirs.index.uids), theirs.index.uidnext), ([], 31))
+        self.assertEqual(await self.put(other, "INBOX", simple(31)), [31])
+        await theirs.store([31], add(SEEN))
+        await self.mailbox.refresh()
+        self.assertEqual(self.mailbox.index.flags(31), {SEEN})
+        self.assertEqual(await self.contents(self.account, "INBOX"), [simple(31)])
+        self.assertEqual([f for f in await self.findings() if not f.garbage], [])
+
+    async def test_a_change_that_comes_between(self) -> None:
+        """What arrived meanwhile is not among those that are expunged."""
+        await self.fill()
+        other = await (await self.make_store()).account("ada")
+        self.patch(self.mailbox._opened, "wake", lambda: None)
+        await self.put(other, "INBOX", simple(31))
+        self.assertEqual(await self.mailbox.expunge(), UIDSet(((1, 30),)))
+        self.assertEqual(list(self.mailbox.index.uids), [31])
+        self.assertEqual(await self.contents(self.account, "INBOX"), [simple(31)])
 
 
 class OpenTests(StoreTestCase):

@@ -74,7 +74,7 @@ class StoreAccount:
         self._writer = writer
         self._user = writer.user
         self._limits = limits
-        #: Called with the user and the box of a mailbox that was deleted.
+        #: Called with the user and the box of messages that are garbage now.
         self._discard = discard
 
     # --- names --------------------------------------------------------------------------------------------------------
@@ -171,7 +171,13 @@ class StoreAccount:
     async def select(self, name: str, readonly: bool) -> StoreMailbox:
         opened = await self._enter(name)
         return StoreMailbox(
-            self._mongo, self._registry, self._writer, opened, readonly, self._limits
+            self._mongo,
+            self._registry,
+            self._writer,
+            opened,
+            readonly,
+            self._limits,
+            self._discard,
         )
 
     async def _enter(

@@ -2,8 +2,8 @@
 
 Why it never takes what is in use:
 
-* **Messages** in a box that no mailbox has.  A box is made with its mailbox and never given to another but by RENAME of
-  INBOX, whose transaction hands it over; all mailboxes of the user are read in one snapshot, taken after the messages were
+* **Messages** in a box that no mailbox has.  A box is made with its mailbox, or for one that is being emptied, and never given
+  to another but by RENAME of INBOX, whose transaction hands it over; all mailboxes of the user are read in one snapshot, taken after the messages were
   seen.  A change of a mailbox writes the mailbox's document, so none can add to a mailbox that is gone.
 * **Bodies** that no message names.  A body is written in the transaction of its first message; each further message that
   names it is a copy of one that did in the copy's own snapshot.  MOVE takes one away in the same transaction, so no snapshot
@@ -88,7 +88,7 @@ class Collector:
         self._spawn(self._forever(interval))
 
     def discard(self, user: ObjectId, box: ObjectId) -> None:
-        """A mailbox was deleted: remove its messages now.  If that fails, the next run does it."""
+        """A mailbox was deleted or emptied: remove its messages now.  If that fails, the next run does it."""
         self._spawn(self._purge(user, box))
 
     async def close(self) -> None:

@@ -6,6 +6,7 @@ import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import TypeVar
 
+from bson.objectid import ObjectId
 from twisted.internet.task import deferLater
 from zope.interface import implementer
 
@@ -52,6 +53,7 @@ class StoreMailbox:
     """See L{twisted_duck.interfaces.IMailbox}; it fails with MailboxGone, Unavailable and Contention, too.
 
     @param opened: which was entered for this session; `close` leaves it
+    @param discard: called with the user and the box of messages that are garbage now
     """
 
     def __init__(
@@ -62,12 +64,14 @@ class StoreMailbox:
         opened: Opened,
         readonly: bool,
         limits: Limits,
+        discard: Callable[[ObjectId, ObjectId], None],
     ) -> None:
         self._mongo = mongo
         self._registry = registry
         self._writer = writer
         self._opened = opened
         self._limits = limits
+        self._discard = discard
         self.readonly = readonly
         self._watching: list[Callable[[], None]] = []
         self._closed = False
@@ -206,11 +210,14 @@ class StoreMailbox:
         self._writable()
 
         async def attempt() -> UIDSet:
-            await self._opened.refresh()
-            index = self.index
             gone = choose()
             if not gone:
-                return UIDSet()
+                # Others may have found something to be removed.  If there is, the change finds out whether it is all.
+                await self._opened.refresh()
+                gone = choose()
+                if not gone:
+                    return UIDSet()
+            index = self.index
             flags = [flags for _, _, flags in index.rows(gone)]
             unseen = sum(SEEN not in each for each in flags)
             deleted = sum(DELETED in each for each in flags)
@@ -304,6 +311,8 @@ class StoreMailbox:
             self._writer.learn(target)
 
     async def _learn(self, done: Done) -> None:
+        if done.emptied is not None:
+            self._discard(self._writer.user, done.emptied)
         if not self._opened.advance(done):
             await self._opened.refresh()
 

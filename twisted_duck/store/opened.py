@@ -281,7 +281,8 @@ class Opened:
         """Put a change of our own into the index, without a read; False where others came before it: `refresh` then."""
         self._heard = max(self._heard, done.modseq)
         known = self.index.highest_modseq
-        if known and done.modseq == known + 1 and done.mailbox["box"] == self.box:
+        if known and done.modseq == known + 1:
+            self.box = done.mailbox["box"]
             self._apply(done.changes())
         return self.index.highest_modseq >= done.modseq
 
