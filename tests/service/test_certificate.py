@@ -18,17 +18,22 @@ from twisted_duck.service.certificate import CertificateError, ServerCertificate
 from twisted_duck.service.datadir import DataDir
 
 
-def shake_hands(
-    certificate: ServerCertificate, client: SSL.Context, name: bytes = b"localhost"
-) -> SSL.Connection:
-    """A TLS handshake in memory; the client's side of it.  Fails with SSL.Error."""
-    ours = certificate.serverConnectionForTLS(None)
+def pair(
+    certificate: ServerCertificate, client: SSL.Context, protocol: str | None = "imap"
+) -> tuple[SSL.Connection, SSL.Connection]:
+    """The two sides, client's first, of a TLS connection in memory."""
+    ours = certificate.speaking(protocol).serverConnectionForTLS(None)
     ours.set_accept_state()
     theirs = SSL.Connection(client, None)
     theirs.set_connect_state()
-    theirs.set_tlsext_host_name(name)
+    theirs.set_tlsext_host_name(b"localhost")
+    return theirs, ours
+
+
+def negotiate(*sides: SSL.Connection) -> None:
+    """Fails with SSL.Error."""
     for _ in range(4):
-        for one, other in ((theirs, ours), (ours, theirs)):
+        for one, other in (sides, sides[::-1]):
             try:
                 one.do_handshake()
             except SSL.WantReadError:
@@ -37,7 +42,15 @@ def shake_hands(
                 other.bio_write(one.bio_read(65536))
             except SSL.WantReadError:
                 pass
-    return theirs
+
+
+def shake_hands(
+    certificate: ServerCertificate, client: SSL.Context, protocol: str | None = "imap"
+) -> SSL.Connection:
+    """A handshake; the client's side of it.  Fails with SSL.Error."""
+    sides = pair(certificate, client, protocol)
+    negotiate(*sides)
+    return sides[0]
 
 
 class SelfSignedTests(SynchronousTestCase):
@@ -124,6 +137,60 @@ class ServerCertificateTests(SynchronousTestCase):
                 self.assertEqual(shake_hands(server, client).get_protocol_version_name(), "TLSv1.2")
             else:
                 self.assertRaises(SSL.Error, shake_hands, server, client)
+
+    def test_ciphers_without_forward_secrecy_or_authentication_are_refused(self) -> None:
+        server = ServerCertificate(self.good, self.good)
+        for ciphers, good in (
+            (b"ECDHE-ECDSA-AES128-GCM-SHA256", True),
+            (b"ECDHE-ECDSA-CHACHA20-POLY1305", True),
+            (b"ECDHE-ECDSA-AES256-SHA", False),
+            (b"ECDHE-ECDSA-AES128-SHA256", False),
+            (b"AES128-GCM-SHA256:AES256-SHA", False),
+            (b"aNULL:eNULL:@SECLEVEL=0", False),
+        ):
+            client = SSL.Context(SSL.TLS_CLIENT_METHOD)
+            client.set_max_proto_version(SSL.TLS1_2_VERSION)
+            client.set_cipher_list(ciphers)
+            if good:
+                self.assertEqual(shake_hands(server, client).get_cipher_name(), ciphers.decode())
+            else:
+                self.assertRaises(SSL.Error, shake_hands, server, client)
+
+    def test_no_handshake_begins_again(self) -> None:
+        """Whoever may begin them anew can do so without end."""
+        client = SSL.Context(SSL.TLS_CLIENT_METHOD)
+        client.set_max_proto_version(SSL.TLS1_2_VERSION)
+        theirs, ours = pair(ServerCertificate(self.good, self.good), client)
+        negotiate(theirs, ours)
+        theirs.renegotiate()
+        self.assertRaises(SSL.WantReadError, theirs.do_handshake)
+        ours.bio_write(theirs.bio_read(65536))
+        self.assertRaises(SSL.WantReadError, ours.recv, 1)
+        theirs.bio_write(ours.bio_read(65536))
+        error = self.assertRaises(SSL.Error, theirs.do_handshake)
+        self.assertIn("no renegotiation", str(error))
+        self.assertEqual(ours.total_renegotiations(), 0)
+
+    def test_a_client_that_says_what_it_will_speak_must_mean_ours(self) -> None:
+        server = ServerCertificate(self.good, self.good)
+        for offered, protocol, chosen in (
+            ([], "imap", b""),
+            ([b"imap"], "imap", b"imap"),
+            ([b"http/1.1", b"pop3"], "pop3", b"pop3"),
+            ([b"http/1.1", b"h2"], "imap", None),
+            ([b"imap"], "pop3", None),
+            # LMTP has no name in ALPN.
+            ([b"smtp"], None, b""),
+        ):
+            client = SSL.Context(SSL.TLS_CLIENT_METHOD)
+            if offered:
+                client.set_alpn_protos(offered)
+            if chosen is None:
+                error = self.assertRaises(SSL.Error, shake_hands, server, client, protocol)
+                self.assertIn(f"something else than {protocol}", str(error))
+            else:
+                found = shake_hands(server, client, protocol).get_alpn_proto_negotiated()
+                self.assertEqual(found, chosen)
 
     def test_missing(self) -> None:
         self.assertIn(

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from OpenSSL import SSL, crypto
 from twisted.internet.interfaces import IOpenSSLServerConnectionCreator
-from twisted.internet.ssl import CertificateOptions, TLSVersion
+from twisted.internet.ssl import AcceptableCiphers, CertificateOptions, TLSVersion
 from twisted.logger import Logger
 from zope.interface import implementer
 
@@ -25,6 +25,9 @@ from twisted_duck.service.fault import Fault
 _LIFE = timedelta(days=3650)
 _RENEW = timedelta(days=30)
 
+#: Of TLS 1.2: with forward secrecy, and authenticated.  Those of TLS 1.3 all are.
+_CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20:DHE+AESGCM:DHE+CHACHA20"
+
 log = Logger()
 
 
@@ -32,9 +35,8 @@ class CertificateError(Fault):
     """The certificate cannot be used."""
 
 
-@implementer(IOpenSSLServerConnectionCreator)
 class ServerCertificate:
-    """A certificate in use: for `startTLS`, and for TLS from the first byte.
+    """A certificate in use; `speaking` makes what `startTLS`, and TLS from the first byte, take.
 
     @raise CertificateError: the files cannot be used
     """
@@ -54,8 +56,45 @@ class ServerCertificate:
         """Be another one from now on; connections that are there keep what they have."""
         self._files, self._context = other._files, other._context
 
+    def speaking(self, protocol: str | None) -> ServerTLS:
+        """TLS with this certificate, whatever it is at the time, for connections of one protocol.
+
+        @param protocol: its name in ALPN (RFC 7301), if it has one: `imap` or `pop3` (RFC 2595)
+        """
+        return ServerTLS(self, protocol)
+
+    def connection(self, protocol: str | None) -> SSL.Connection:
+        return _Connection(self._context, protocol)
+
+
+@implementer(IOpenSSLServerConnectionCreator)
+class ServerTLS:
+    """See L{ServerCertificate.speaking}."""
+
+    def __init__(self, certificate: ServerCertificate, protocol: str | None) -> None:
+        self._certificate, self._protocol = certificate, protocol
+
     def serverConnectionForTLS(self, tlsProtocol: Any) -> SSL.Connection:
-        return SSL.Connection(self._context, None)
+        return self._certificate.connection(self._protocol)
+
+
+class _Connection(SSL.Connection):
+    """Its application data are Twisted's."""
+
+    def __init__(self, context: SSL.Context, protocol: str | None) -> None:
+        super().__init__(context, None)
+        self.protocol = protocol
+
+
+def _choose(connection: Any, offered: list[bytes]) -> Any:
+    """ALPN.  Who says what it will speak, and means something else, is sent away (RFC 7301 §3.2): a browser, perhaps,
+    that was led here."""
+    protocol: str | None = connection.protocol
+    if protocol is None:
+        return SSL.NO_OVERLAPPING_PROTOCOLS
+    if protocol.encode() not in offered:
+        raise SSL.Error([("", "", f"the client wants to speak something else than {protocol}")])
+    return protocol.encode()
 
 
 def _context(certificate: Path, key: Path) -> SSL.Context:
@@ -86,8 +125,10 @@ def _context(certificate: Path, key: Path) -> SSL.Context:
             certificate=crypto.X509.from_cryptography(first),
             extraCertChain=[crypto.X509.from_cryptography(each) for each in chain[1:]],
             raiseMinimumTo=TLSVersion.TLSv1_2,
+            acceptableCiphers=AcceptableCiphers.fromOpenSSLCipherString(_CIPHERS),
         )
         context: SSL.Context = options.getContext()
+        context.set_alpn_select_callback(_choose)
     except (SSL.Error, TypeError) as error:
         # A key of a kind or size that OpenSSL does not take.
         raise CertificateError(

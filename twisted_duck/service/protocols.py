@@ -101,11 +101,15 @@ class Protocol:
     tls_port: int | None
     #: What else an administrator must know.
     note: str = ""
+    #: Its name in ALPN (RFC 7301), if it has one.
+    alpn: str | None = None
 
 
 PROTOCOLS = (
-    Protocol("imap", "IMAP", _imap, "tcp:143", "tcp:993", 1143, 1993, "STARTTLS is offered."),
-    Protocol("pop3", "POP3", _pop3, "tcp:110", "tcp:995", 1110, 1995, "STLS is offered."),
+    Protocol(
+        "imap", "IMAP", _imap, "tcp:143", "tcp:993", 1143, 1993, "STARTTLS is offered.", "imap"
+    ),
+    Protocol("pop3", "POP3", _pop3, "tcp:110", "tcp:995", 1110, 1995, "STLS is offered.", "pop3"),
     Protocol(
         "lmtp",
         "LMTP",

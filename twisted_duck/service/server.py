@@ -36,7 +36,7 @@ from twisted_duck.errors import DuckError
 from twisted_duck.guard import ProxyFactory
 from twisted_duck.limits import Limits
 from twisted_duck.policies import Policies
-from twisted_duck.service.certificate import ServerCertificate, self_signed
+from twisted_duck.service.certificate import ServerCertificate, ServerTLS, self_signed
 from twisted_duck.service.config import ConfigError, Listener, Settings
 from twisted_duck.service.datadir import DataDir
 from twisted_duck.service.embedded import EmbeddedMongo
@@ -128,7 +128,7 @@ class Server(Service):
 
     async def _start(self) -> None:
         settings = self._settings
-        tls = self._certificate = self._read_certificate(settings)
+        certificate = self._certificate = self._read_certificate(settings)
         uri = settings.mongo_uri or await self._embedded()
         store = await self._open_store(self._reactor, uri, settings.limits)
         self._undo.push_async_callback(store.close)
@@ -138,7 +138,7 @@ class Server(Service):
             store.directory.scram = ITERATIONS
         demo = await self._demo(store) if settings.demo else None
         self._judge(store)
-        await self._listen(store, tls)
+        await self._listen(store, certificate)
         if demo is not None:
             self._tell(*demo)
 
@@ -217,7 +217,7 @@ class Server(Service):
         self._count_refusals()
         self._refusals.sum_up()
 
-    async def _listen(self, store: Store, tls: ServerCertificate) -> None:
+    async def _listen(self, store: Store, certificate: ServerCertificate) -> None:
         from twisted_duck.auth.portal import make_portal
         from twisted_duck.auth.verifiers import ITERATIONS
 
@@ -232,13 +232,15 @@ class Server(Service):
             verified=self._verified(),
             account_of=store.account_of,
         )
-        parts = Parts(portal, store.delivery, tls, self._reactor, settings, self._policies)
         factories: dict[str, Any] = {}
         self._undo.push_async_callback(self._see_off, factories)
         for listener, endpoint in self._endpoints:
             name = listener.protocol.name
+            tls = certificate.speaking(listener.protocol.alpn)
             if name not in factories:
-                factories[name] = listener.protocol.make(parts)
+                factories[name] = listener.protocol.make(
+                    Parts(portal, store.delivery, tls, self._reactor, settings, self._policies)
+                )
             try:
                 port = await endpoint.listen(self._stacked(listener, factories[name], tls))
             except (CannotListenError, OSError, OverflowError) as error:
@@ -263,7 +265,7 @@ class Server(Service):
         self._undo.callback(verified.clear)
         return verified
 
-    def _stacked(self, listener: Listener, factory: Any, tls: ServerCertificate) -> Any:
+    def _stacked(self, listener: Listener, factory: Any, tls: ServerTLS) -> Any:
         """In the order in which the bytes are read: the proxy's header, TLS, the guard that the factory has inside."""
         if listener.tls:
             factory = TLSMemoryBIOFactory(tls, False, factory)
