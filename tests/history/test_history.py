@@ -1,0 +1,26 @@
+"""Nothing is lost in a minute in which everything happens once."""
+
+from __future__ import annotations
+
+import os
+import random
+
+from tests.history.running import HistoryCase, Size
+
+SHORT = Size(
+    writers=6,
+    readers=6,
+    users=3,
+    deliveries=300,
+    faults=1,
+    pause=(1.0, 2.0),
+    election=2_000,
+)
+
+
+class HistoryTests(HistoryCase):
+    timeout = 600
+
+    async def test_nothing_that_was_acknowledged_is_lost_and_nothing_is_there_twice(self) -> None:
+        seed = int(os.environ.get("DUCKMAIL_TEST_SEED", random.randrange(2**32)))
+        await self.run_history(SHORT, seed)
