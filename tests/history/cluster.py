@@ -195,7 +195,7 @@ class Cluster:
         for member in self.members:
             await until(lambda member=member: _answers(member), f"{member.name} answers")  # type: ignore[misc]
         await self._command(self.members[0], {"replSetInitiate": config})
-        await self.all_well()
+        await until(self.are_well, "all members are there")
         user = {
             "createUser": _USER,
             "pwd": self._password,
@@ -230,16 +230,15 @@ class Cluster:
                 return member
         return None
 
-    async def all_well(self) -> None:
-        """Wait until all members are there, and one of them is the primary."""
+    async def has_primary(self) -> bool:
+        return await self.primary() is not None
 
-        async def well() -> bool:
-            for member in self.members:
-                if not await member.is_well():
-                    return False
-            return await self.primary() is not None
-
-        await until(well, "all members are there")
+    async def are_well(self) -> bool:
+        """Whether all members are there, and one of them is the primary."""
+        for member in self.members:
+            if not await member.is_well():
+                return False
+        return await self.has_primary()
 
     async def end(self) -> None:
         for process in (*self.servers, *self.members):
@@ -269,9 +268,9 @@ class Cluster:
         return primary.name
 
     async def kill_primary(self, chance: random.Random) -> str:
-        await self.all_well()
         primary = await self.primary()
-        if primary is None:
+        # With another one away there would be no majority.
+        if primary is None or not await self.are_well():
             return ""
         await primary.kill()
         await deferLater(reactor, chance.uniform(0, 3.0))

@@ -18,7 +18,7 @@ from twisted.trial.unittest import TestCase
 from tests.clients.server import environment, program
 from tests.history.checker import Problem, check, late
 from tests.history.client import PASSWORD, PATIENCE, Address, Client, World
-from tests.history.cluster import Cluster, reactor
+from tests.history.cluster import Cluster, reactor, until
 from tests.history.messages import DOMAIN, digest, name_of
 from tests.history.reader import MAILBOXES, NEXT, VALIDITY, Reader, Session, fetched
 from tests.history.record import Delivered, Fault, Found, Outcome, Record
@@ -69,7 +69,7 @@ class HistoryCase(TestCase):
             await self._harm(size, clients)
             world.over.set()
             await self._join(clients)
-            await cluster.all_well()
+            await until(cluster.are_well, "all members are there")
             self._report(await self._look())
         except BaseException:
             # Whoever is still at it is not to find that there is nobody.
@@ -110,6 +110,9 @@ class HistoryCase(TestCase):
             if what:
                 record.faults.append(Fault(kind, at, what))
                 happened[kind] += 1
+                # Or the next thing happens while there is no primary.
+                if self.chance.random() < 0.7:
+                    await until(self.cluster.has_primary, "there is a primary")
             if size.deliveries > 1_000:
                 print(
                     f"{self.world.now():7.1f} s, {delivered} deliveries; {kind}: {what or 'not now'}"
