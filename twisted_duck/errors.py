@@ -244,9 +244,16 @@ class NotWelcome(ConnectionRefused):
 
 
 class Unavailable(ServerError):
-    """The database is away or too slow: nothing was changed, or the outcome was settled before this was raised."""
+    """The database is away or too slow: nothing was changed."""
 
     imap = "UNAVAILABLE"
+
+
+class Unsettled(Unavailable):
+    """The database went away in the middle of a change, for so long that nobody can say whether the change was made.
+
+    That must not be answered: whatever is said to a command that changes something would be a promise.  Its connection ends.
+    """
 
 
 class Contention(Unavailable):

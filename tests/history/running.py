@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from pathlib import Path
 
 import attrs
+from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.task import deferLater
 from twisted.internet.threads import deferToThread
 from twisted.trial.unittest import TestCase
@@ -59,8 +60,9 @@ class HistoryCase(TestCase):
         users = tuple(f"user{number}@{DOMAIN}" for number in range(size.users))
         await cluster.start_database(size.election)
         await self._add_users(users)
-        for server in cluster.servers:
-            await cluster.start_server(server)
+        await gatherResults(
+            Deferred.fromCoroutine(cluster.start_server(server)) for server in cluster.servers
+        )
         world = self.world = World(seed, tuple(s.address for s in cluster.servers), users)
         clients = _clients(world, size)
         try:

@@ -11,9 +11,9 @@ SHORT = Size(
     writers=6,
     readers=6,
     users=3,
-    deliveries=300,
+    deliveries=150,
     faults=1,
-    pause=(1.0, 2.0),
+    pause=(0.5, 1.5),
     election=2_000,
 )
 

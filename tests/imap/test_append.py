@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 
 from tests.imap.transcript import IMAPCase
-from twisted_duck.errors import MailboxGone, Unavailable
+from twisted_duck.errors import MailboxGone, Unavailable, Unsettled
 from twisted_duck.limits import Limits
 from twisted_duck.memory.account import MemoryAccount
 from twisted_duck.memory.mailbox import MemoryMailbox
@@ -175,6 +175,13 @@ class FaultTests(IMAPCase):
             client.send(b"a1 APPEND INBOX {1+}\r\nx\r\n")
             self.assertIn(b"a1 OK [APPENDUID", client.heard())
             mend()
+
+    def test_nobody_is_told_what_nobody_knows(self) -> None:
+        client = self.client()
+        self.break_(MemoryAccount, "append", Unsettled("not known whether it was made"))
+        client.send(b"a1 APPEND INBOX {1+}\r\nx\r\n")
+        self.assertEqual(client.heard(), b"* BYE not known whether it was made\r\n")
+        self.assertTrue(client.transport.closed)
 
     def test_connection_lost_in_the_middle_of_a_message(self) -> None:
         client = self.client()

@@ -11,10 +11,11 @@ from twisted.internet.defer import Deferred
 from twisted.logger import capturedLogs
 
 from tests.lmtp.transcript import LMTPCase
-from twisted_duck.errors import Unavailable
+from twisted_duck.errors import Unavailable, Unsettled
 from twisted_duck.limits import Limits
 from twisted_duck.memory.delivery import MemoryDelivery
 from twisted_duck.spool import Spool
+from twisted_duck.values import Recipient
 
 MESSAGE = b"Subject: hi\r\n\r\n.one dot\r\n..\r\nthe end\r\n"
 STUFFED = b"Subject: hi\r\n\r\n..one dot\r\n...\r\nthe end\r\n.\r\n"
@@ -445,6 +446,22 @@ class DeliveryTests(LMTPCase):
             S: 250 2.0.0 ...
         """)
         self.assertEqual(held.count, 0)
+
+    def test_nobody_is_told_what_nobody_knows(self) -> None:
+        deliver = MemoryDelivery.deliver
+
+        async def to_some(delivery: MemoryDelivery, recipient: Recipient, *more: Any) -> str:
+            if recipient.name == "bob":
+                raise Unsettled("not known whether it was made")
+            return await deliver(delivery, recipient, *more)
+
+        self.patch(MemoryDelivery, "deliver", to_some)
+        client = self.begin("alice", "bob", "dave")
+        client.say("DATA")
+        client.send(STUFFED)
+        # What is certain is said; then the client finds the connection lost, and knows as much as the server.
+        self.assertEqual(client.heard(), b"250 2.0.0 <alice@example.org> has the message\r\n")
+        self.assertTrue(client.transport.closed)
 
     def test_a_fault_of_ours_is_temporary_and_logged(self) -> None:
         self.break_(MemoryDelivery, "deliver", KeyError("secret"))

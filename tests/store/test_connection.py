@@ -14,6 +14,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from pymongo.errors import ConnectionFailure
 from twisted.internet import reactor
 from twisted.internet.defer import gatherResults
 from twisted.internet.task import deferLater
@@ -28,8 +29,8 @@ from twisted_duck.limits import Limits
 from twisted_duck.spool import Spool
 from twisted_duck.store import schema
 from twisted_duck.store.checker import Finding, check
-from twisted_duck.store.connection import Mongo, Times, Transaction
-from twisted_duck.store.driver import Wire
+from twisted_duck.store.connection import CommandFailed, Mongo, Times, Transaction
+from twisted_duck.store.driver import Document, Wire
 from twisted_duck.store.store import MailStore
 from twisted_duck.store.uri import BadURI, parse
 from twisted_duck.values import AppendMessage
@@ -203,6 +204,46 @@ class TransactionTests(StoreTestCase):
         self.assertEqual((uid, commits), (1, [1]))
         status = await account.status("INBOX")
         self.assertEqual((status.messages, status.uidnext), (1, 2))
+
+    def answer_commits(self, *answers: Exception) -> list[Document]:
+        """The first ones; further commits reach the server.  All of them, as they are asked for."""
+        asked: list[Document] = []
+        send = self.mongo.send
+
+        async def answer(command: Document, *more: Any) -> Document:
+            if "commitTransaction" in command:
+                asked.append(command)
+                if len(asked) <= len(answers):
+                    raise answers[len(asked) - 1]
+            return await send(command, *more)
+
+        self.patch(self.mongo, "send", answer)
+        return asked
+
+    async def test_no_answer_to_a_commit_is_final_before_a_majority_knows_of_it(self) -> None:
+        account = await self.make_user(self.store)
+        unmet = {"code": 91, "errmsg": "the primary is shutting down"}
+        asked = self.answer_commits(
+            CommandFailed("commitTransaction", {"code": 251, "writeConcernError": unmet}),
+            CommandFailed("commitTransaction", {"ok": 1, "code": 100, "writeConcernError": unmet}),
+        )
+        self.assertEqual(await self.put(account, "INBOX", simple()), [1])
+        # It was one transaction: another would have another number.
+        self.assertEqual(len(asked), 3)
+        self.assertEqual(len({command["txnNumber"] for command in asked}), 1)
+
+    async def test_a_transaction_that_the_new_primary_does_not_know_is_run_again(self) -> None:
+        account = await self.make_user(self.store)
+        asked = self.answer_commits(CommandFailed("commitTransaction", {"code": 251}))
+        self.assertEqual(await self.put(account, "INBOX", simple()), [1])
+        self.assertEqual(len({command["txnNumber"] for command in asked}), 2)
+
+    async def test_a_commit_that_can_not_be_settled_is_no_failure_that_could_be_told(self) -> None:
+        account = await self.make_user(self.store)
+        self.answer_commits(*(ConnectionFailure("lost") for _ in range(10_000)))
+        self.mongo.times = Times(settle=0.1)
+        with self.assertRaises(errors.Unsettled):
+            await self.put(account, "INBOX", simple())
 
     async def test_a_transaction_that_lost_its_connection_is_run_again(self) -> None:
         account = await self.make_user(self.store)

@@ -101,7 +101,7 @@ class IMAP4Protocol(login.LoginConnection):
         reason = self.failed(error, bad=isinstance(error, errors.BadSyntax))
         if self.mid_answer:
             self.abandon(f"an answer could not be finished: {error.message}")
-        if isinstance(error, errors.BrokenStream):
+        if isinstance(error, (errors.BrokenStream, errors.Unsettled)):
             self.goodbye(error.message)
             return
         if isinstance(error, errors.MailboxGone):

@@ -19,6 +19,7 @@ from twisted_duck.errors import (
     TooBig,
     TooMany,
     Unavailable,
+    Unsettled,
     WrongState,
 )
 from twisted_duck.lmtp import grammar, responses
@@ -258,7 +259,11 @@ async def _deliver(connection: LMTPProtocol, intake: Intake) -> None:
             # What is certain is said before anything else is waited for: a client that never hears it delivers again.
             connection.out.flush()
             outcomes[recipient.user] = await under_way[recipient.user]
-        connection.send(responses.outcome(address, outcomes[recipient.user]))
+        outcome = outcomes[recipient.user]
+        if isinstance(outcome, Unsettled):
+            # A 4xx would say that it was not stored.
+            connection.abandon(outcome.message)
+        connection.send(responses.outcome(address, outcome))
     connection.reset()
 
 

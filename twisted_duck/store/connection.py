@@ -13,7 +13,7 @@ What is sent again, and when:
 * What the other process has locked is not waited for without end: a transaction that nothing was heard of for `idle`
   seconds, because its process was killed or suspended, is ended by whoever it is in the way of (`abandoned`).
 * A commit whose reply was lost is sent again until the server says which it was: the server remembers.  Only if it
-  stays away longer than `settle` is the outcome unknown, and the message says so.
+  stays away longer than `settle` is the outcome unknown: `Unsettled`, after which a client is told nothing more.
 
 Commands are plain documents; the first key is the command's name, the value the collection.  Reads are from the primary.
 Transactions read from a majority-committed snapshot and are committed to a journaled majority.
@@ -91,6 +91,8 @@ class CommandFailed(Exception):
     def __init__(self, name: str, reply: Document) -> None:
         self.code = int(reply.get("code") or 0)
         self.labels: Sequence[str] = reply.get("errorLabels") or ()
+        #: Whether the server could not say that a majority knows of it, too.
+        self.unmet = bool(reply.get("writeConcernError"))
         super().__init__(f"{name}: {reply.get('codeName', self.code)}")
         #: The server's words: for the log only, they may quote mail.
         self.text = str(reply.get("errmsg", ""))
@@ -356,7 +358,7 @@ class Mongo:
         if wrong := reply.get("writeErrors"):
             raise CommandFailed(name, {**wrong[-1], "errorLabels": reply.get("errorLabels")})
         if unmet := reply.get("writeConcernError"):
-            raise CommandFailed(name, {**unmet, "errorLabels": reply.get("errorLabels")})
+            raise CommandFailed(name, {**reply, **unmet})
         return reply
 
     async def run(
@@ -560,13 +562,14 @@ class Mongo:
                 await self._finish("commitTransaction", lease, self.times.command)
                 return
             except CommandFailed as error:
-                if error.code not in _UNKNOWN_COMMIT:
+                # Of a primary that is on its way out, not even that there is no such transaction is final.
+                if error.code not in _UNKNOWN_COMMIT and not error.unmet:
                     raise
             except (ConnectionFailure, OutOfTime):
                 pass
             pause = next(pauses)
             if self._pool is None or self.reactor.seconds() + pause >= end:
-                raise errors.Unavailable(
+                raise errors.Unsettled(
                     "the database went away in the middle of the change; it is not known whether it was made"
                 )
             await deferLater(self.reactor, pause)
