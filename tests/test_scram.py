@@ -117,10 +117,13 @@ class Rules:
         self.assertRegex(answer, self.broken)
         for last in ("*", "AAAA", "no base64"):
             self.go_on(self.begin())
-            [answer] = self.client().say(last)
+            answer, *_ = self.client().say(last)
             self.assertRegex(answer, self.broken)
             self.assertIsNone(self.client().protocol.session.user)
             self.assertIsNone(self.client().protocol.account)
+            # What `onAuthenticated` has counted goes with the connection, so that the connection goes.
+            self.assertTrue(self.client().transport.closed)
+            self.clients.pop("").disconnect()
 
     def test_a_client_that_leaves_in_the_middle(self: Any) -> None:
         self.begin()

@@ -53,6 +53,7 @@ from twisted_duck.inactivity import Inactivity
 from twisted_duck.limits import Limits
 from twisted_duck.outflow import ConnectionOver, Outflow
 from twisted_duck.session import ISessionAware, Session
+from twisted_duck.wire.strangers import stranger
 
 #: Pieces of work, a command or some hundred messages each, after which the reactor is given a turn.
 _BREATH = 20
@@ -119,6 +120,27 @@ class Connection(Protocol):
 
     transport: Any
 
+    # What most connections never have is on the class: an instance with more than thirty attributes takes a kilobyte more.
+
+    #: Whether the last thing said is the beginning of something that has not been said to its end.
+    mid_answer = False
+    #: Whether somebody else, who has let the client in, sees to addresses, TLS and octets of the session.
+    _guarded = False
+    #: Whether the client has said anything.
+    _heard = False
+    _paused = False
+    _lost = False
+    _closing = False
+    _served = False
+    _over = False
+    #: Octets that came when nobody listened any more.
+    _ignored = 0
+    _bad_commands = 0
+    _after_answer: Callable[[], None] | None = None
+    #: Why to end when the present command is answered.
+    _finishing: str | None = None
+    _abort_call: IDelayedCall | None = None
+
     def __init__(self, settings: Settings, inbox: Inbox, *, idle: float) -> None:
         """
         @param idle: seconds after login in which a command must come
@@ -126,24 +148,10 @@ class Connection(Protocol):
         self.settings = settings
         self.limits = settings.limits
         self.session = Session(self.protocol_name, state=self.first_state)
-        #: Whether somebody else, who has let the client in, sees to addresses, TLS and octets of the session.
-        self._guarded = False
-        #: Whether the last thing said is the beginning of something that has not been said to its end.
-        self.mid_answer = False
         self._inbox = inbox
         self._idle = idle
-        self._paused = False
-        self._lost = False
-        self._closing = False
-        self._served = False
-        self._over = False
         self._waiting: Deferred[None] | None = None
-        self._bad_commands = 0
         self._breaths = 0
-        self._after_answer: Callable[[], None] | None = None
-        #: Why to end when the present command is answered.
-        self._finishing: str | None = None
-        self._abort_call: IDelayedCall | None = None
 
     # --- what a protocol fills in -------------------------------------------------------------------------------------
 
@@ -207,9 +215,16 @@ class Connection(Protocol):
 
     def dataReceived(self, data: bytes) -> None:
         if self._closing:
+            self._ignore(data)
             return
         if not self._guarded:
             self.session.bytesIn += len(data)
+        if not self._heard:
+            self._heard = True
+            language = stranger(data)
+            if language is not None:
+                self.goodbye(f"this is {self.protocol_name}, not {language}")
+                return
         self.timer.received()
         self._inbox.feed(data)
         if not self._paused and self._inbox.buffered > self.limits.pipeline:
@@ -218,6 +233,12 @@ class Connection(Protocol):
         self._wake()
         # Whatever the command waits for now: what it has said so far need not.
         self.out.flush()
+
+    def _ignore(self, data: bytes) -> None:
+        """TLS goes on reading, for the client's goodbye: who says anything else instead is cut off."""
+        self._ignored += len(data)
+        if self._ignored > self.limits.early and not self._lost:
+            self.transport.abortConnection()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         self._lost = True

@@ -56,6 +56,10 @@ class BadSyntax(ClientError):
         self.tag = tag
 
 
+class TooMuch(BadSyntax):
+    """More than anybody needs to say who has not logged in: the rest of it is not read."""
+
+
 class CompressionActive(BadSyntax):
     """COMPRESS where that was done already (RFC 4978 §3)."""
 
@@ -223,6 +227,9 @@ class ConnectionRefused(ClientError):
     imap = "UNAVAILABLE"
     pop3 = "SYS/TEMP"
     smtp = "421 4.3.2"
+
+    def __init__(self, message: str | None = None) -> None:
+        super().__init__(message or "connections like this one are not let in")
 
 
 class TooManyConnections(ConnectionRefused):

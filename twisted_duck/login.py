@@ -144,7 +144,7 @@ class LoginConnection(Connection):
         try:
             await self._authorize()
             if isinstance(credentials, ScramCredentials):
-                await credentials.confirm()
+                await self._confirm(credentials)
         except (errors.DuckError, ConnectionOver):
             self.log.info("{session.id} is not let in as {session.user}", session=self.session)
             self.session.user = None
@@ -152,6 +152,14 @@ class LoginConnection(Connection):
             raise
         self.timer.logged_in()
         self.log.info("{session.id} is {session.user}", session=self.session)
+
+    async def _confirm(self, credentials: ScramCredentials) -> None:
+        try:
+            await credentials.confirm()
+        except errors.DuckError:
+            # `onAuthenticated` has counted the user; what ends that is the end of the connection.
+            self.finish("the exchange was not brought to its end")
+            raise
 
     async def _authorize(self) -> None:
         hook = self.settings.on_authenticated

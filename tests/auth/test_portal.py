@@ -267,6 +267,12 @@ class SecrecyTests(PortalCase):
         self.assertNotIn("hunter2", repr(self.events))
         self.assertEqual(self.events[0]["reason"], "wrong password")
 
+    def test_at_most_a_hundred_characters_of_a_name_are_logged(self) -> None:
+        self.failureResultOf(self.log_in("\N{GRINNING FACE}" * 8_000, "secret"), WrongPassword)
+        [line] = [formatEvent(event) for event in self.events if "log_format" in event]
+        self.assertEqual(line.count("\N{GRINNING FACE}"), 100)
+        self.assertLess(len(line), 200)
+
 
 @implementer(IRealm)
 class StockRealm:

@@ -620,6 +620,12 @@ class WordsTests(GuardCase):
         }.items():
             self.assertEqual(self.connect(self.guard(protocol=name)).heard(), beginning + cut)
 
+    def test_a_refusal_without_a_reason_is_one_too(self) -> None:
+        for error in (NotWelcome(), NotWelcome(None)):
+            self.hooks.answer = lambda session, error=error: fail(error)
+            said = b"* BYE [NOPERM] connections like this one are not let in\r\n"
+            self.assertEqual(self.connect(self.guard(protocol="IMAP")).heard(), said)
+
     def test_a_protocol_that_is_not_known_is_closed_without_a_word(self) -> None:
         self.hooks.answer = refused
         socket = self.connect(self.guard())

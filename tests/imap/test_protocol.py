@@ -113,9 +113,14 @@ class LengthTests(IMAPCase):
     def test_line_before_login(self) -> None:
         client = self.client()
         client.send(b"a1 LOGIN " + b"x" * 100)
-        self.assertEqual(client.heard(), b"a1 BAD too long: the limit of the line was reached\r\n")
+        self.assertEqual(
+            client.heard(),
+            b"a1 BAD too long: the limit of the line was reached\r\n"
+            b"* BYE too long: the limit of the line was reached\r\n",
+        )
+        self.assertTrue(client.transport.closed)
         client.send(b"x" * 1000 + b" a2 LOGOUT\r\na3 NOOP\r\n")
-        self.assertEqual(client.heard(), b"a3 OK NOOP completed\r\n")
+        self.assertEqual(client.heard(), b"")
 
     def test_command_before_login(self) -> None:
         self.transcript("""
@@ -126,6 +131,11 @@ class LengthTests(IMAPCase):
             C: a3 LOGIN {40+}
             C: xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx {141}
             S: a3 BAD too long: the limit of the command was reached
+            C: a4 LOGIN {40+}
+            C: xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx {40+}
+            C: xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx {40+}
+            S: a4 BAD too long: the limit of the command was reached
+            S: * BYE too long: the limit of the command was reached
         """)
 
     def test_unasked_literal_before_login(self) -> None:
@@ -135,8 +145,9 @@ class LengthTests(IMAPCase):
         client.send(b"a1 LOGIN {41+}\r\n" + evil + b" {12+}\r\na4 LOGOUT\r\n!\r\na5 NOOP\r\n")
         self.transcript("""
             S: a1 BAD a literal that is sent unasked may have 40 bytes here
-            S: a5 OK NOOP completed
+            S: * BYE a literal that is sent unasked may have 40 bytes here
         """)
+        self.assertTrue(client.transport.closed)
 
     def test_line_and_literals_after_login(self) -> None:
         client = self.client()

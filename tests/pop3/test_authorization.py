@@ -244,15 +244,15 @@ class AuthTests(AuthorizationCase):
             S2: +OK 0 messages (0 octets)
         """)
 
-    def test_a_response_beyond_the_bound_is_refused_and_its_end_found(self) -> None:
+    def test_a_response_beyond_the_bound_ends_the_connection(self) -> None:
+        client = self.client()
         self.transcript(f"""
             C: AUTH PLAIN
             S: +...
             C: {"A" * 8193}
             S: -ERR the response to a challenge is too long
-            C: AUTH PLAIN {PLAIN}
-            S: +OK ...
         """)
+        self.assertTrue(client.transport.closed)
 
 
 class RefusedTests(AuthorizationCase):
@@ -276,11 +276,22 @@ class RefusedTests(AuthorizationCase):
             S: +OK ...
             C: USER {"a" * 249}
             S: -ERR the line is too long
-            C: USER {"a" * 100_000}
-            S: -ERR the line is too long
             C: USER alice
             S: +OK ...
         """)
+
+    def test_a_line_beyond_the_bound_ends_the_connection_before_login_only(self) -> None:
+        self.transcript(f"""
+            C1: AUTH PLAIN {PLAIN}
+            S1: +OK ...
+            C1: NOOP {"a" * 8193}
+            S1: -ERR the line is too long
+            C1: NOOP
+            S1: +OK still here
+            C2: USER {"a" * 8193}
+            S2: -ERR the line is too long
+        """)
+        self.assertTrue(self.client("2").transport.closed)
 
     def test_fifty_errors_in_a_row_end_the_connection(self) -> None:
         client = self.client()

@@ -170,6 +170,10 @@ class DirectoryChecker:
             )
 
 
+#: Characters of a name that are logged.
+_LOGGED = 100
+
+
 @frozen(eq=False)
 class _Attempt:
     """Somebody wants to be `record`, or nobody who exists."""
@@ -240,6 +244,7 @@ class _Attempt:
         self.checker.log.info(
             "{session.id} login of {user!r} from {session.remoteAddress} refused: {reason}",
             session=self.session,
-            user=self.name,
+            # Anybody may send names of eight thousand characters, each of which takes ten to be written.
+            user=self.name[:_LOGGED],
             reason=reason,
         )

@@ -109,6 +109,8 @@ class IMAP4Protocol(login.LoginConnection):
             return
         self._settle()
         self.send(responses.failure(tag, error))
+        if isinstance(error, errors.TooMuch):
+            reason = error.message
         if reason is not None:
             self.goodbye(reason)
 

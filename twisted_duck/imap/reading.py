@@ -117,13 +117,13 @@ class CommandReader:
                 case Line(data):
                     return data
                 case TooLong():
-                    raise errors.BadSyntax(f"the {what} is too long")
+                    raise self._too_long(f"the {what} is too long")
             await self._more()
 
     async def read_command(self) -> grammar.Command:
         """The next command.  Fails with BadSyntax and with whatever is against a literal that was announced.
 
-        After a failure the next call reads the command behind the one that failed.
+        After a failure, other than TooMuch, the next call reads the command behind the one that failed.
         """
         self._parts.clear()
         self._fault = None
@@ -139,7 +139,7 @@ class CommandReader:
                     return grammar.parse(self._parts, self._limits, utf8=self._enabled.utf8)
                 case TooLong(what, head):
                     self._parts.append(head)
-                    raise errors.BadSyntax(f"too long: the limit of the {what} was reached")
+                    raise self._too_long(f"too long: the limit of the {what} was reached")
 
     async def _event(self) -> CommandEvent:
         while (event := self._framer.next_event()) is NEED_DATA:
@@ -173,8 +173,14 @@ class CommandReader:
             raise errors.BadSyntax("only a message can be binary data")
         most = self._limits.literal_minus
         if self._check_append is None and not header.synchronising and header.size > most:
-            raise errors.BadSyntax(f"a literal that is sent unasked may have {most} bytes here")
+            raise errors.TooMuch(f"a literal that is sent unasked may have {most} bytes here")
         return False
+
+    def _too_long(self, message: str) -> errors.BadSyntax:
+        """After login the rest is dropped up to its end, and what comes behind it is heard."""
+        if self._check_append is None and self._framer.is_dropping:
+            return errors.TooMuch(message)
+        return errors.BadSyntax(message)
 
     async def _check_message(self, message: grammar.Announced, size: int) -> None:
         if self._check_append is None:

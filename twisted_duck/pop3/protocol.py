@@ -114,7 +114,8 @@ class POP3Protocol(login.LoginConnection):
                     return data
                 case TooLong():
                     self.working()
-                    raise errors.BadSyntax(f"the {what} is too long")
+                    kind = errors.TooMuch if self.account is None else errors.BadSyntax
+                    raise kind(f"the {what} is too long")
                 case event:
                     assert event is NEED_DATA
             await self.sleep()
@@ -140,5 +141,7 @@ class POP3Protocol(login.LoginConnection):
         self.send(responses.failure(error))
         if self.account is not None and self._maildrop is None:
             reason = "the maildrop could not be opened"
+        if isinstance(error, errors.TooMuch):
+            reason = error.message
         if reason is not None:
             self.end(reason)

@@ -32,7 +32,6 @@ from __future__ import annotations
 
 import enum
 import re
-from collections import deque
 from typing import Final, TypeAlias
 from typing import Literal as OneOf
 
@@ -245,7 +244,8 @@ class CommandFramer(LineFramer):
     def __init__(self, limits: FrameLimits) -> None:
         super().__init__()
         self.limits = limits
-        self._ready: deque[CommandEvent] = deque()
+        #: Two at most; a deque would take more memory than all the rest.
+        self._ready: list[CommandEvent] = []
         self._begin()
 
     def _begin(self) -> None:
@@ -272,7 +272,7 @@ class CommandFramer(LineFramer):
     def next_event(self) -> CommandEvent | NeedData:
         """The next event of this command or the next one."""
         if self._ready:
-            return self._ready.popleft()
+            return self._ready.pop(0)
         if self._state is _State.ANSWER:
             raise RuntimeError("a literal was announced: accept() or refuse() comes first")
         if not self._finish_skipping():
