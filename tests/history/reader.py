@@ -7,7 +7,7 @@ and each message has one of them.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import attrs
@@ -24,11 +24,15 @@ from tests.history.record import (
 )
 
 MAILBOXES = ("INBOX", "Archive", "Sent")
+#: Of a LIST response.
+_NAME = re.compile(rb"\* LIST \([^)]*\) \S+ \"?([^\"]+)")
+
 #: Where no mailbox is.
 NOWHERE = "Nowhere"
 
 FLAGS = ("\\Seen", "\\Flagged", "\\Answered", "a", "b")
 DELETED = "\\Deleted"
+NONE: frozenset[str] = frozenset()
 
 #: UIDs below UIDNEXT that a client looks at.
 _NEWEST = 60
@@ -131,6 +135,10 @@ class Session:
                 raise ConnectionError(text.decode())
             untagged.append((text, literals))
 
+    def mailboxes(self) -> list[str]:
+        answer = self.ask('LIST "" *')
+        return [found[1].decode() for text, _ in answer.untagged if (found := _NAME.match(text))]
+
     def close(self) -> None:
         self._wire.close()
 
@@ -156,6 +164,8 @@ class Reader(Client):
         self._validity = 0
         #: Messages that this client has changed, and their flags; None: not to be touched again.
         self._known: dict[tuple[str, int], frozenset[str] | None] = {}
+        #: Mailboxes of its own that it has left behind.
+        self._sweeps = 0
         #: In the selected mailbox: UID -> name and flags.
         self._here: dict[int, tuple[str, frozenset[str]]] = {}
 
@@ -164,7 +174,9 @@ class Reader(Client):
             try:
                 if self._session is None:
                     self._session = Session(self.random.choice(self.world.servers), self.user)
-                if self._select():
+                if self.random.random() < 0.2:
+                    self._sweep()
+                elif self._select(self.random.choice(MAILBOXES)):
                     for _ in range(_CHANGES):
                         self._change()
                         self.pause(0.1)
@@ -180,16 +192,17 @@ class Reader(Client):
 
     # --- looking ------------------------------------------------------------------------------------------------------
 
-    def _select(self) -> bool:
+    def _select(self, mailbox: str, *, everything: bool = False) -> bool:
+        """Whether it is open; `_here` has its newest messages, or all."""
         session = self._connected()
         began = self.world.now()
-        mailbox = self._mailbox = self.random.choice(MAILBOXES)
+        self._mailbox = mailbox
         self._here.clear()
         answer = session.ask(f"SELECT {mailbox} (CONDSTORE)")
         if answer.outcome is not Outcome.DONE:
             return False
         self._validity = answer.number(VALIDITY)
-        first = max(1, answer.number(NEXT) - _NEWEST)
+        first = 1 if everything else max(1, answer.number(NEXT) - _NEWEST)
         answer = session.ask(f"UID FETCH {first}:* (FLAGS BODY.PEEK[HEADER.FIELDS (MESSAGE-ID)])")
         for uid, flags, _, header in fetched(answer):
             name = name_of(header)
@@ -252,29 +265,43 @@ class Reader(Client):
                 self._expunge(uid, name)
 
     def _do(
-        self, touched: int | None, kind: Any, command: str, *literals: bytes, **more: Any
+        self,
+        kind: Any,
+        command: str,
+        *literals: bytes,
+        touched: Sequence[int] = (),
+        each: Sequence[dict[str, Any]] = ({},),
+        **more: Any,
     ) -> tuple[Outcome, Answer]:
         """Ask, and keep what came of it; where a value of `more` is a function, it finds it in the answer.
 
-        @param touched: the UID of a message that is left alone for good if the answer is lost
+        @param touched: UIDs of messages that are left alone for good if the answer is lost
+        @param each: what is different where it is about several messages
         """
         session = self._connected()
         began = self.world.now()
-        asked = {key: value for key, value in more.items() if not callable(value)}
+        events = [{**more, **own} for own in each]
         try:
             answer = session.ask(command, *literals)
         except OSError as error:
-            if touched is not None:
-                self._known[self._mailbox, touched] = None
+            for uid in touched:
+                self._known[self._mailbox, uid] = None
             outcome = Outcome.UNKNOWN if session.sent else Outcome.LATER
-            self._keep(kind, began, outcome, f"{type(error).__name__}: {error}", **asked)
+            for event in events:
+                asked = {key: value for key, value in event.items() if not callable(value)}
+                self._keep(kind, began, outcome, f"{type(error).__name__}: {error}", **asked)
             raise
-        told = {key: find(answer) for key, find in more.items() if callable(find) and answer.ok}
-        self._keep(kind, began, answer.outcome, answer.tagged.decode(), **asked, **told)
+        for event in events:
+            told = {
+                key: value(answer) if callable(value) else value
+                for key, value in event.items()
+                if answer.ok or not callable(value)
+            }
+            self._keep(kind, began, answer.outcome, answer.tagged.decode(), **told)
         return answer.outcome, answer
 
     def _append(self) -> None:
-        destination = self.random.choice((*MAILBOXES, *MAILBOXES, NOWHERE))
+        destination = self.random.choice((*MAILBOXES, *MAILBOXES, self._own, self._own, NOWHERE))
         flags = frozenset(self.random.sample(FLAGS, self.random.randint(0, 2)))
         names = [self.new_name() for _ in range(self.random.choice((1, 1, 1, 3)))]
         contents = [self.world.content(name) for name in names]
@@ -285,7 +312,6 @@ class Reader(Client):
             self.expect(self.user, name, content)
         said = f" ({' '.join(sorted(flags))}) {{}}"
         self._do(
-            None,
             Appended,
             f"APPEND {destination}{said * len(names)}",
             *contents,
@@ -299,9 +325,9 @@ class Reader(Client):
     def _store(self, uid: int, flags: frozenset[str]) -> Outcome:
         name, before = self._here[uid]
         outcome, _ = self._do(
-            uid,
             Stored,
             f"UID STORE {uid} FLAGS ({' '.join(sorted(flags))})",
+            touched=[uid],
             mailbox=self._mailbox,
             uid=uid,
             message=name,
@@ -316,11 +342,11 @@ class Reader(Client):
 
     def _copy(self, uid: int, *, move: bool) -> None:
         name, flags = self._here[uid]
-        destination = self.random.choice(MAILBOXES)
+        destination = self.random.choice((*MAILBOXES, self._own))
         outcome, _ = self._do(
-            uid if move else None,
             Copied,
             f"UID {'MOVE' if move else 'COPY'} {uid} {destination}",
+            touched=[uid] if move else [],
             mailbox=self._mailbox,
             uid=uid,
             message=name,
@@ -335,10 +361,49 @@ class Reader(Client):
 
     def _expunge(self, uid: int, name: str) -> None:
         outcome, _ = self._do(
-            uid, Expunged, f"UID EXPUNGE {uid}", mailbox=self._mailbox, uid=uid, message=name
+            Expunged,
+            f"UID EXPUNGE {uid}",
+            touched=[uid],
+            mailbox=self._mailbox,
+            uid=uid,
+            message=name,
         )
         if outcome is Outcome.DONE:
             self._gone(uid)
+
+    def _sweep(self) -> None:
+        """Empty the mailbox of its own: all messages in one STORE, and in one EXPUNGE."""
+        if not self._select(self._own, everything=True):
+            self._connected().ask(f"CREATE {self._own}")
+            return
+        uids = sorted(self._here)
+        if any(self._known.get((self._own, uid), NONE) is None for uid in uids):
+            self._sweeps += 1
+            return
+        if not uids:
+            return
+        each = [{"uid": uid, "message": self._here[uid][0]} for uid in uids]
+        outcome, _ = self._do(
+            Stored,
+            f"UID STORE {','.join(map(str, uids))} FLAGS ({DELETED})",
+            touched=uids,
+            each=each,
+            mailbox=self._own,
+            flags=frozenset({DELETED}),
+        )
+        if outcome is not Outcome.DONE:
+            return
+        for uid in uids:
+            self._known[self._own, uid] = frozenset({DELETED})
+        outcome, _ = self._do(Expunged, "EXPUNGE", touched=uids, each=each, mailbox=self._own)
+        if outcome is Outcome.DONE:
+            for uid in uids:
+                self._gone(uid)
+
+    @property
+    def _own(self) -> str:
+        """A mailbox that no other client uses, and another one after a change of unknown outcome."""
+        return f"{self.name}-{self._sweeps}"
 
     def _gone(self, uid: int) -> None:
         del self._here[uid]

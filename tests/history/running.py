@@ -21,7 +21,7 @@ from tests.history.checker import Problem, check, late
 from tests.history.client import PASSWORD, PATIENCE, Address, Client, World
 from tests.history.cluster import Cluster, reactor, until
 from tests.history.messages import DOMAIN, digest, name_of
-from tests.history.reader import MAILBOXES, NEXT, VALIDITY, Reader, Session, fetched
+from tests.history.reader import NEXT, VALIDITY, Reader, Session, fetched
 from tests.history.record import Delivered, Fault, Found, Outcome, Record
 from tests.history.summary import summary
 from tests.history.writer import Writer
@@ -222,7 +222,7 @@ def _delivered(record: Record) -> int:
 
 def _all(server: Address, user: str) -> Iterator[Found]:
     session = Session(server, user)
-    for mailbox in MAILBOXES:
+    for mailbox in session.mailboxes():
         answer = session.ask(f"EXAMINE {mailbox} (CONDSTORE)")
         validity = answer.number(VALIDITY)
         highest = answer.number(NEXT)
@@ -239,7 +239,7 @@ def _all(server: Address, user: str) -> Iterator[Found]:
 def _brief(server: Address, user: str) -> dict[tuple[str, str, int], tuple[frozenset[str], int]]:
     session = Session(server, user)
     there = {}
-    for mailbox in MAILBOXES:
+    for mailbox in session.mailboxes():
         session.ask(f"EXAMINE {mailbox} (CONDSTORE)")
         for uid, flags, modseq, _ in fetched(session.ask("UID FETCH 1:* (FLAGS MODSEQ)")):
             there[user, mailbox, uid] = (flags, modseq)

@@ -20,8 +20,8 @@ def summary(record: Record, found: Sequence[Found], late: int) -> Iterator[str]:
     for kind in sorted({kind for kind, _ in answers}):
         told = ", ".join(f"{answers[kind, outcome]:,} {outcome.value}" for outcome in Outcome)
         yield f"{kind}: {told}"
-    yield f"{len(found):,} messages in the end, {doubles(record, found)} doubles by lost connections"
-    yield f"{late} times a client was shown what had changed before it asked"
+    yield f"{len(found):,} messages in the end; doubles by lost connections: {doubles(record, found)}"
+    yield f"shown to clients although it had changed before they asked: {late}"
     for kind, gaps in sorted(away(record).items()):
         yield (
             f"{kind}: {len(gaps)} times; nobody was answered for {statistics.median(gaps):.1f} s (median),"

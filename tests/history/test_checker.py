@@ -326,7 +326,7 @@ class SummaryTests(SynchronousTestCase):
         found = [there("x", uid, "INBOX") for uid in (1, 2)]
         lines = list(summary(record_of(*events), found, 0))
         self.assertIn("Delivered: 1 done, 0 later, 0 never, 1 unknown", lines)
-        self.assertIn("2 messages in the end, 1 doubles by lost connections", lines)
+        self.assertIn("2 messages in the end; doubles by lost connections: 1", lines)
 
     def test_the_record_of_a_message_is_that_of_its_user_and_the_faults(self) -> None:
         record = record_of(
