@@ -328,10 +328,10 @@ def _problem(kind: str, text: str, found: Found) -> Problem:
 
 def _compare(there: int, may: Range, user: str, name: str, where: str) -> Iterator[Problem]:
     if there < may.low:
-        yield Problem("lost", f"{name}: {there} {where}, not {may.low}", user, (name,))
+        yield Problem("lost", f"{name}: {there} {where}, at least {may.low}", user, (name,))
     elif there > may.high:
         kind = "double" if may.high > 0 else "refused"
-        yield Problem(kind, f"{name}: {there} {where}, not {max(may.high, 0)}", user, (name,))
+        yield Problem(kind, f"{name}: {there} {where}, at most {may.high}", user, (name,))
 
 
 def _ascending(
