@@ -18,6 +18,7 @@ from twisted_duck import search
 from twisted_duck.store.checker import Finding, check
 from twisted_duck.store.collector import Collector
 from twisted_duck.store.connection import Mongo, Times
+from twisted_duck.store.schema import VERSION
 from twisted_duck.store.store import MailStore
 from twisted_duck.store.uri import parse
 from twisted_duck.values import DELETED
@@ -104,6 +105,23 @@ class ArchiveTests(StoreTestCase):
         self.addCleanup(fresh.close)
         await fill(fresh)
         self.assertEqual(await _found(self.store), await _found(fresh))
+
+    async def test_migrated_it_tells_the_same_and_lacks_nothing(self) -> None:
+        before = await told(self.store), await _found(self.store)
+        await self.store.migrator.run()
+        mongo = self.store.mongo
+        self.assertEqual((await mongo.find("schema", {"_id": "schema"}))[0]["version"], VERSION)
+        without = await mongo.find("messages", {"fields": None, "cut": None})
+        # A thousand recipients are not kept twice.
+        self.assertEqual([row["envelope"] for row in without if "envelope" in row], [])
+        self.assertEqual((await told(self.store), await _found(self.store)), before)
+        self.assertEqual(await self.findings(), [])
+        first = Path(self.mktemp())
+        await dump(mongo, first)
+        await self.store.migrator.run()
+        second = Path(self.mktemp())
+        await dump(mongo, second)
+        self.assertEqual(first.read_bytes(), second.read_bytes())
 
     async def test_passwords_of_then_are_right(self) -> None:
         for name in ("ada", "bob"):

@@ -21,7 +21,8 @@ Documents (a name with `?` is left out where it has nothing to say):
     attempts       _id: a network, tried: [hash, ...], until
     rates          _id: a token bucket, full, until, took
     secrets        _id: what for, key
-    schema         _id: "schema", version; _id: "scram", secret
+    schema         _id: "schema", version; _id: "scram", secret; _id: "collector", next;
+                   _id: "migration to ...", by, until, done?: the last user that it is done for
 
 `mailboxes._id` is the mailbox as sessions and tombstones know it, one UIDVALIDITY long; `box` is where its messages are
 (`messages.box`).  They differ so that RENAME of INBOX gives all its messages away by changing two documents.  `recent`
@@ -52,8 +53,8 @@ from twisted_duck.values import DELETED
 #: Seconds that making an index may take where there is mail already.
 _INDEX_TIME = 3600.0
 
-#: What this code reads and writes.  A migration is a step from one version to the next.
-VERSION: Final = 1
+#: What this code writes.  It reads every earlier version; `migrations` has a step from each one to the next.
+VERSION: Final = 2
 
 USERS: Final = "users"
 ADDRESSES: Final = "addresses"

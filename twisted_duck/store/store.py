@@ -20,6 +20,7 @@ from twisted_duck.store.collector import Collector
 from twisted_duck.store.connection import Mongo, Times
 from twisted_duck.store.delivery import StoreDelivery
 from twisted_duck.store.driver import Document
+from twisted_duck.store.migrations import Migrator
 from twisted_duck.store.opened import Registry
 from twisted_duck.store.rates import StoreRates
 from twisted_duck.store.stream import ChangeStream
@@ -61,6 +62,7 @@ class MailStore:
         self._stream = ChangeStream(self._mongo, self._registry)
         memory = timedelta(days=self.limits.tombstone_days)
         self.collector = Collector(self._mongo, memory=memory)
+        self.migrator = Migrator(self._mongo)
         self.users = Accounts(self._mongo, self._removed)
         self.addresses = Addresses(self._mongo)
         #: What the policies of all processes share: IBans and IRates of `twisted_duck.interfaces`.
@@ -89,6 +91,7 @@ class MailStore:
         """Give everything back.  What is under way fails with Unavailable."""
         await self._stream.close()
         await self.collector.close()
+        await self.migrator.close()
         await self._mongo.close()
 
     @property
@@ -128,8 +131,12 @@ class MailStore:
 
 
 async def open_store(reactor: Any, uri: str, limits: Limits) -> MailStore:
-    """What a server serves: a store that is open, and looks after its own garbage.  Fails with Unavailable."""
+    """What a server serves: a store that is open, looks after its own garbage, and brings old data up to date.
+
+    Fails with Unavailable.
+    """
     store = MailStore(uri, reactor=reactor, limits=limits)
     await store.open()
     store.collector.start()
+    store.migrator.start()
     return store
