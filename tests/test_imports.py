@@ -50,7 +50,7 @@ RULES: dict[str, tuple[set[str], set[str]]] = {
     "imap.responses": (GROUND | LANGUAGE | {"imap.utf7", "imap.grammar"}, {"attrs"}),
     "imap.view": (GROUND | LANGUAGE | {"imap.grammar"}, {"attrs"}),
     "imap.sorting": (GROUND | LANGUAGE | {"imap.grammar"}, {"attrs"}),
-    "imap.threads": (GROUND | LANGUAGE, {"attrs"}),
+    "imap.threads": (GROUND | LANGUAGE | {"imap.sorting"}, {"attrs"}),
     "spool": (GROUND, {"attrs"}),
     "guard": (GROUND | {"wire", "session", "clock"}, {"attrs", "zope", "twisted"}),
     "policies": (GROUND | {"wire", "session", "clock"}, {"attrs", "zope", "twisted"}),

@@ -33,6 +33,38 @@ class ThreadCase(SynchronousTestCase):
         threads.add(sent, base.upper(), answers, ids(fields, 100))
 
 
+class PauseTests(ThreadCase):
+    def test_others_have_their_turn_whatever_the_threads_look_like(self) -> None:
+        for kind in (OrderedSubject, References):
+            for subjects in (1, 1_250, 5_000):
+                pauses, longest = self.turns(kind(0), 5_000, subjects)
+                self.assertGreater(pauses, 20, (kind, subjects))
+                # 500 that are sorted are compared nine times each, at most.
+                self.assertLess(longest, 500 * 10, (kind, subjects))
+
+    def turns(self, threads: Threading, messages: int, subjects: int) -> tuple[int, int]:
+        """How many pauses there were, and the most comparisons between two of them."""
+        compared = longest = before = pauses = 0
+
+        class Sent(int):
+            def __lt__(self, other: int) -> bool:
+                nonlocal compared
+                compared += 1
+                return int.__lt__(self, other)
+
+        async def pause() -> None:
+            nonlocal pauses, longest, before
+            pauses += 1
+            longest, before = max(longest, compared - before), compared
+
+        chance = random.Random(subjects)
+        for number in range(messages):
+            subject = f"s{number % subjects}"
+            self.put(threads, Sent(chance.randrange(10**6)), subject, str(number))
+        self.successResultOf(Deferred.fromCoroutine(threads.forest(pause)))
+        return pauses, max(longest, compared - before)
+
+
 class OrderedSubjectTests(ThreadCase):
     def check(self, messages: list[tuple[int, str]], expected: str) -> None:
         threads = OrderedSubject()

@@ -7,9 +7,9 @@ nobody else has to wait while a large mailbox is sorted.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from sys import getsizeof
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias, TypeVar
 
 import attrs
 
@@ -20,6 +20,26 @@ from twisted_duck.values import FetchWant, MessageData, Order
 #: Bytes that a message takes besides what is compared.
 OVERHEAD: Final = 150
 Key: TypeAlias = tuple[int | str | bytes, ...]
+#: Lets others be served.
+Pause: TypeAlias = Callable[[], Awaitable[None]]
+T = TypeVar("T")
+
+#: What is put in order between two pauses: a millisecond.
+_AT_ONCE: Final = 500
+
+
+async def in_order(items: Sequence[T], key: Callable[[T], Any], pause: Pause) -> list[T]:
+    """As `sorted` has it, a piece at a time."""
+    runs: list[list[T]] = []
+    for at in range(0, len(items), _AT_ONCE):
+        runs.append(sorted(items[at : at + _AT_ONCE], key=key))
+        await pause()
+    found: list[T] = []
+    for item in heapq.merge(*runs, key=key):
+        found.append(item)
+        if not len(found) % _AT_ONCE:
+            await pause()
+    return found
 
 
 def _order(data: MessageData) -> Order:

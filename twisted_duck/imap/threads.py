@@ -8,18 +8,16 @@ its References field was made up.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final, Protocol
 
 import attrs
 
+from twisted_duck.imap.sorting import Pause, in_order
 from twisted_duck.mime.references import NONE, split
 
-#: Lets others be served.
-Pause = Callable[[], Awaitable[None]]
-
-#: Steps between two pauses.
-_AT_ONCE: Final = 5_000
+#: Steps between two pauses: a millisecond.
+_AT_ONCE: Final = 500
 _DUMMY: Final = -1
 _NOBODY: Final = -1
 #: Steps that may be taken up the trees in search of loops: this many at all events, and so many for each node.
@@ -85,27 +83,25 @@ class OrderedSubject:
 
     def __init__(self, most_ids: int = 0) -> None:
         self._sent: list[int] = []
-        self._threads: dict[str, list[int]] = {}
+        self._subjects: list[str] = []
 
     def add(self, sent: int, subject: str, answers: bool, ids: bytes) -> None:
-        self._threads.setdefault(subject, []).append(len(self._sent))
         self._sent.append(sent)
+        self._subjects.append(subject)
 
     async def forest(self, pause: Pause) -> Forest:
+        # All by their dates at once: so each thread is in order, and threads are by the first message of each.  What was
+        # sent in the same second stands in the order of the messages.
+        roots: dict[str, int] = {}
         children: dict[int, list[int]] = {}
-        when = self._when
-        for count, thread in enumerate(self._threads.values(), 1):
-            thread.sort(key=when)
-            if len(thread) > 1:
-                children[thread[0]] = thread[1:]
+        places = await in_order(range(len(self._sent)), self._sent.__getitem__, pause)
+        for count, place in enumerate(places, 1):
+            root = roots.setdefault(self._subjects[place], place)
+            if root != place:
+                children.setdefault(root, []).append(place)
             if not count % _AT_ONCE:
                 await pause()
-        # Threads that begin in the same second stand in the order of the messages they begin with.
-        roots = sorted((thread[0] for thread in self._threads.values()), key=when)
-        return Forest(roots, children)
-
-    def _when(self, place: int) -> tuple[int, int]:
-        return self._sent[place], place
+        return Forest(list(roots.values()), children)
 
 
 class References:
@@ -204,14 +200,23 @@ class References:
     async def forest(self, pause: Pause) -> Forest:
         children = await self._pruned(pause)
         roots = children.pop(_ROOT, [])
-        roots.sort(key=lambda root: self._when(root, children))
-        await pause()
+
+        def when(root: int) -> tuple[int, int]:
+            return self._when(root, children)
+
+        roots = await in_order(roots, when, pause)
         roots = await self._gathered(roots, children, pause)
-        for count, siblings in enumerate(children.values(), 1):
-            siblings.sort(key=self._sort_key)
-            if not count % _AT_ONCE:
+        count = 0
+        for above, siblings in children.items():
+            count += len(siblings)
+            if len(siblings) > _AT_ONCE:
+                children[above] = await in_order(siblings, self._sort_key, pause)
+            elif len(siblings) > 1:
+                siblings.sort(key=self._sort_key)
+            if count >= _AT_ONCE:
+                count = 0
                 await pause()
-        return Forest(sorted(roots, key=lambda root: self._when(root, children)), children)
+        return Forest(await in_order(roots, when, pause), children)
 
     async def _pruned(self, pause: Pause) -> dict[int, list[int]]:
         """Steps 2 to 4: the messages below each message, and below `_ROOT`; of dummies only those that hold several

@@ -16,7 +16,7 @@ from twisted_duck.imap.commands.search import (
 from twisted_duck.imap.sorting import Sorting
 
 #: Messages that are put into their place between two pauses.
-_AT_ONCE = 1_000
+_AT_ONCE = 500
 
 
 async def sort(connection: Connection, command: grammar.Sort) -> Done:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from sys import getsizeof
 from typing import Final
 
@@ -17,7 +18,7 @@ _WANTS: Final[frozenset[FetchWant]] = frozenset({"date", "order", "ids"})
 #: Bytes that a message takes in its tree.
 _NODE: Final = 250
 #: Pieces of the answer that are made between two pauses.
-_AT_ONCE: Final = 10_000
+_AT_ONCE: Final = 2_000
 
 
 async def thread(connection: Connection, command: grammar.Thread) -> Done:
@@ -36,11 +37,11 @@ async def thread(connection: Connection, command: grammar.Thread) -> Done:
             held += OVERHEAD + _NODE + getsizeof(data.order.subject)
         check(connection, held)
         await connection.breathe()
-    pieces: list[str] = []
-    for piece in (await threads.forest(connection.breathe)).say(numbers):
-        pieces.append(piece)
-        if not len(pieces) % _AT_ONCE:
-            await connection.breathe()
-    connection.send(responses.thread(pieces))
+    pieces = (await threads.forest(connection.breathe)).say(numbers)
+    said: list[str] = []
+    while some := "".join(islice(pieces, _AT_ONCE)):
+        said.append(some)
+        await connection.breathe()
+    connection.send(responses.thread(said))
     await connection.tell(expunges=may_renumber(command))
     return Done("THREAD completed")
