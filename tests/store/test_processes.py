@@ -9,11 +9,20 @@ from twisted.internet.defer import Deferred, gatherResults
 
 from tests.store.base import StoreTestCase, add, simple, state, together
 from twisted_duck import errors
+from twisted_duck.spool import Spool
 from twisted_duck.store.account import StoreAccount
 from twisted_duck.store.checker import Progress, check
 from twisted_duck.store.mailbox import StoreMailbox
 from twisted_duck.store.store import MailStore
-from twisted_duck.values import DELETED, FLAGGED, SEEN, Changes, FlagChange, Flags
+from twisted_duck.values import (
+    DELETED,
+    FLAGGED,
+    SEEN,
+    AppendMessage,
+    Changes,
+    FlagChange,
+    Flags,
+)
 
 
 class TwoProcesses(StoreTestCase):
@@ -70,6 +79,25 @@ class TwoProcesses(StoreTestCase):
         await self.until(lambda: len(heard) == 1)
         self.assertEqual((mailbox.name, list(mailbox.index.uids)), ("INBOX", []))
         self.assertEqual((await self.there.status("Old")).messages, 1)
+
+    async def test_what_was_made_is_no_failure_when_its_index_can_not_follow(self) -> None:
+        [first, second, third] = await self.put(self.here, "INBOX", *map(simple, range(3)))
+        mailbox, _ = await self.watched()
+
+        async def away() -> None:
+            raise errors.Unavailable("the database is away")
+
+        self.patch(mailbox._opened, "refresh", away)
+        # Its index has not heard of this, and so can't just be moved on.
+        await self.put(self.here, "INBOX", simple(4))
+        moved = await mailbox.move([first], "Archive")
+        self.assertEqual(list(moved.destination), [1])
+        replacement = AppendMessage(Spool.of(simple(5)))
+        self.assertEqual(list((await mailbox.replace(second, "INBOX", replacement)).uids), [5])
+        copied = await mailbox.copy([third], "INBOX")
+        self.assertEqual(list(copied.destination), [6])
+        status = await self.here.status("INBOX")
+        self.assertEqual((status.messages, status.uidnext), (4, 7))
 
     async def test_claims_of_recent_wake_nobody_and_are_told_once(self) -> None:
         await self.put(self.here, "INBOX", simple())
