@@ -65,6 +65,8 @@ class Settings:
     mongo_uri: str | None = attrs.field(default=None, repr=False)
     mongod: str | None = None
     demo: bool = False
+    #: Processes that share the ports.
+    workers: int = 1
     listeners: tuple[Listener, ...] = ()
     cleartext_auth: CleartextAuth = "never"
     #: Whether users can log in by SCRAM, and verifiers are kept for that.
@@ -203,6 +205,13 @@ SETTINGS: tuple[Setting, ...] = (
         "Make an account called demo with a few messages in it, and say how to log in.",
         flag=True,
     ),
+    Setting(
+        "workers",
+        reading.count,
+        "workers",
+        "Serve with this many processes that share the TCP ports (default: 1, which is this one). A good number is that"
+        " of the machine's cores.",
+    ),
     *(Setting(f"limits.{field.name}", reading.bound) for field in attrs.fields(Limits)),
 )
 
@@ -328,6 +337,7 @@ def _settings(values: dict[str, Any]) -> Settings:
         mongo_uri=values.get("mongo.uri"),
         mongod=values.get("mongo.mongod"),
         demo=values.get("demo", False),
+        workers=values.get("workers", 1),
         listeners=tuple(listeners),
         cleartext_auth=values.get("auth.cleartext", "never"),
         scram=values.get("auth.scram", True),

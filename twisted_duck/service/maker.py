@@ -15,6 +15,7 @@ from twisted_duck.service.ending import Ending
 from twisted_duck.service.fault import Fault
 from twisted_duck.service.options import Options
 from twisted_duck.service.server import Server, Store
+from twisted_duck.service.workers import Workers
 
 __all__ = ["Options", "makeService"]
 
@@ -23,13 +24,17 @@ def makeService(options: Options) -> IService:
     """The service that `options` ask for."""
     from twisted.internet import reactor
 
+    end = Ending(reactor)
     try:
-        return Server(reactor, options.settings(), _open_store, Ending(reactor), options.settings)
+        settings = options.settings()
+        if settings.workers > 1:
+            return Workers(reactor, settings, {"options": options.packed()}, end)
+        return Server(reactor, settings, open_store, end, options.settings)
     except Fault as fault:
         raise SystemExit(f"duckmail: {fault}") from None
 
 
-async def _open_store(reactor: Any, uri: str, limits: Limits) -> Store:
-    from twisted_duck.store.store import open_store
+async def open_store(reactor: Any, uri: str, limits: Limits) -> Store:
+    from twisted_duck.store import store
 
-    return await open_store(reactor, uri, limits)
+    return await store.open_store(reactor, uri, limits)

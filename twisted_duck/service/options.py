@@ -19,6 +19,7 @@ is told to only; 'duckmail address' says which mail is for whom.
 
 Configuration file (TOML; what is given on the command line wins; file names are relative to it):
     data_dir = "/var/lib/duckmail"
+    workers = 4              # processes that share the TCP ports (see --workers)
     on_deadline = "refuse"   # or "admit": whom the policies (below) have not judged in limits.on_connect seconds
     [mongo]
     uri = "mongodb://duckmail:password@db1,db2,db3/duckmail?replicaSet=rs0"
@@ -92,8 +93,13 @@ Examples:
     twistd -n duckmail --config /etc/duckmail.toml
     twistd -n duckmail --mongo 'mongodb://db1,db2,db3/duckmail?replicaSet=rs0' --imaps tcp:993
 
-Exit status: 1 if it could not start or could not go on, and one line says why; stopped by a signal, it ends by
-that signal, as twistd does, after everything is put away.
+Workers (--workers) share what listens on tcp: and tcp6:; what listens on anything else (unix:, systemd:) is served by the
+first of them alone. The embedded MongoDB, if there is one, is that of all. One that dies is replaced. Each counts for
+itself what only one process can know: with 4 workers, 4 times as many connections, or wrong passwords for one user, as the
+limits and policies say may be let in until each of them refuses; what is 'shared' holds for all.
+
+Exit status: 0 if it was ended by SIGTERM; 1 if it could not start or could not go on, and one line says why; by any other
+signal it ends as twistd does, after everything is put away.
 """
 
 
@@ -125,6 +131,22 @@ class Options(usage.Options):
     def settings(self) -> Settings:
         """@raise ConfigError: they make no sense"""
         return load(self.config, self.given, self._directory)
+
+    def packed(self) -> dict[str, Any]:
+        """All that was given, for another process: what JSON can say."""
+        return {
+            "given": self.given,
+            "config": None if self.config is None else str(self.config),
+            "directory": str(self._directory),
+        }
+
+    @classmethod
+    def unpacked(cls, packed: dict[str, Any]) -> Options:
+        options = cls()
+        options.given = packed["given"]
+        options.config = None if packed["config"] is None else Path(packed["config"])
+        options._directory = Path(packed["directory"])
+        return options
 
     def getUsage(self, width: int | None = None) -> str:
         return str(super().getUsage(width)) + _MORE

@@ -16,6 +16,8 @@ Read: TypeAlias = Callable[[object, Path], Any]
 #: Of a bound, whatever its unit: a TiB, or 34,000 years.  Sums of several still fit the 63 bits of IMAP and BSON.
 _LARGEST_BOUND = 1 << 40
 
+_MOST_PROCESSES = 256
+
 #: Networks that have a name in the configuration.
 _NAMED = {
     "loopback": ("127.0.0.0/8", "::1/128"),
@@ -96,6 +98,15 @@ def bound(value: object, base: Path) -> int:
             raise ValueError(f"must be at most {_LARGEST_BOUND:,}")
         return value
     raise ValueError("must be a whole number above 0")
+
+
+def count(value: object, base: Path) -> int:
+    """On the command line it is text."""
+    if isinstance(value, str) and value.isascii() and value.isdigit():
+        value = int(value)
+    if isinstance(value, int) and not isinstance(value, bool) and 0 < value <= _MOST_PROCESSES:
+        return value
+    raise ValueError(f"must be a whole number from 1 to {_MOST_PROCESSES}")
 
 
 def seconds(value: object, base: Path) -> float:

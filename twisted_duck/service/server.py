@@ -45,6 +45,7 @@ from twisted_duck.service.hangup import Hangup
 from twisted_duck.service.policies import Made, PolicyParts, Shared, make_policies
 from twisted_duck.service.protocols import Parts
 from twisted_duck.service.refusals import PERIOD, Refusals
+from twisted_duck.service.sharing import cannot_listen
 
 log = Logger()
 
@@ -84,6 +85,8 @@ class Server(Service):
 
     @param end: told, once, why it could not start or cannot go on
     @param reread: reads the settings again; fails with ConfigError
+    @param listening: the reactor that endpoints are made with, if it is another one
+    @param ready: told when it listens
     @raise ConfigError: an endpoint that is none
     """
 
@@ -94,12 +97,15 @@ class Server(Service):
         open_store: OpenStore,
         end: Callable[[Exception], None],
         reread: Callable[[], Settings] | None = None,
+        listening: Any = None,
+        ready: Callable[[], None] | None = None,
     ) -> None:
         self._reactor = reactor
         self._settings = settings
         self._open_store = open_store
         self._end = end
         self._reread = reread or (lambda: settings)
+        self._ready = ready
         self._hangup = Hangup(reactor, self._hung_up)
         self._certificate: ServerCertificate | None = None
         self._parts: PolicyParts | None = None
@@ -113,7 +119,7 @@ class Server(Service):
         #: What it listens on, when it does.
         self.ports: list[Any] = []
         self._endpoints = [
-            (listener, _endpoint(reactor, listener)) for listener in settings.listeners
+            (listener, _endpoint(listening or reactor, listener)) for listener in settings.listeners
         ]
 
     def startService(self) -> None:
@@ -141,6 +147,8 @@ class Server(Service):
         await self._listen(store, certificate)
         if demo is not None:
             self._tell(*demo)
+        if self._ready is not None:
+            self._ready()
 
     async def _stop(self) -> None:
         if self._starting is not None:
@@ -244,7 +252,7 @@ class Server(Service):
             try:
                 port = await endpoint.listen(self._stacked(listener, factories[name], tls))
             except (CannotListenError, OSError, OverflowError) as error:
-                raise Fault(_cannot_listen(listener, error)) from error
+                raise Fault(cannot_listen(listener, error)) from error
             self.ports.append(port)
             self._undo.push_async_callback(_call, port.stopListening)
             log.info(
@@ -340,12 +348,6 @@ def _endpoint(reactor: Any, listener: Listener) -> Any:
         raise ConfigError(
             f"{listener.option} {listener.endpoint}: not a Twisted endpoint string, as tcp:143 ({error})"
         ) from error
-
-
-def _cannot_listen(listener: Listener, error: Exception) -> str:
-    reason = getattr(error, "socketError", error)
-    text = getattr(reason, "strerror", None) or str(reason)
-    return f"cannot listen on {listener.endpoint} ({listener.option}): {text}"
 
 
 def address(host: Any) -> str:

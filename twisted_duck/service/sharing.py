@@ -1,0 +1,90 @@
+"""Ports that several processes listen on: the kernel gives each new connection to one of them (SO_REUSEPORT)."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import attrs
+from twisted.internet.endpoints import serverFromString
+from twisted.internet.error import CannotListenError
+from twisted.internet.protocol import ServerFactory
+from twisted.internet.tcp import makeBinding
+
+from twisted_duck.service.config import ConfigError, Listener, Settings
+from twisted_duck.service.fault import Fault
+
+#: Endpoints that can be shared.  A UNIX socket is a file, which whoever ends last would remove, and a socket of systemd's
+#: is there once.
+_TCP = re.compile(r"tcp[46]?:(?:port=)?(\d+)")
+
+
+class SharingReactor:
+    """A reactor for endpoints, whose TCP ports others may listen on as well; in anything else it is the one that it is."""
+
+    def __init__(self, reactor: Any) -> None:
+        self._reactor = reactor
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._reactor, name)
+
+    def listenTCP(self, port: int, factory: Any, backlog: int = 50, interface: str = "") -> Any:
+        binding = makeBinding(interface, port, reuseAddress=True, reusePort=True)
+        return self._reactor.listenTCP(binding, factory, backlog, interface)
+
+
+def is_shared(listener: Listener) -> bool:
+    return _TCP.match(listener.endpoint) is not None
+
+
+def of_worker(settings: Settings, number: int, uri: str) -> Settings:
+    """What one of several processes serves, counted from 1: the first one also does what only one can do.
+
+    @param uri: the MongoDB of all of them
+    """
+    if number == 1:
+        return attrs.evolve(settings, mongo_uri=uri, mongod=None)
+    listeners = tuple(filter(is_shared, settings.listeners))
+    return attrs.evolve(settings, mongo_uri=uri, mongod=None, demo=False, listeners=listeners)
+
+
+def check_shared(settings: Settings) -> None:
+    """@raise ConfigError: nothing that several processes could listen on"""
+    shared = list(filter(is_shared, settings.listeners))
+    if not shared:
+        raise ConfigError(
+            f"workers = {settings.workers}: only TCP ports can be shared, and there are none; give some, or remove it"
+        )
+    for listener in shared:
+        if _port(listener) == 0:
+            raise ConfigError(
+                f"{listener.option} {listener.endpoint}: workers can't share a port that each would choose for itself;"
+                " give its number"
+            )
+
+
+def _port(listener: Listener) -> int:
+    found = _TCP.match(listener.endpoint)
+    assert found is not None
+    return int(found[1])
+
+
+async def check_free(reactor: Any, settings: Settings) -> None:
+    """Two servers that share ports would not notice, and each have some of the connections.
+
+    @raise Fault: somebody else listens on one of the ports
+    """
+    for listener in filter(is_shared, settings.listeners):
+        nobody = ServerFactory()
+        nobody.noisy = False
+        try:
+            port = await serverFromString(reactor, listener.endpoint).listen(nobody)
+        except (CannotListenError, OSError, OverflowError) as error:
+            raise Fault(cannot_listen(listener, error)) from error
+        await port.stopListening()
+
+
+def cannot_listen(listener: Listener, error: Exception) -> str:
+    reason = getattr(error, "socketError", error)
+    text = getattr(reason, "strerror", None) or str(reason)
+    return f"cannot listen on {listener.endpoint} ({listener.option}): {text}"
