@@ -72,12 +72,13 @@ class HistoryCase(TestCase):
             world.over.set()
             await self._join(clients)
             await until(cluster.are_well, "all members are there")
-            self._report(await self._look())
-        except BaseException:
+            found = await self._look()
+        except BaseException as error:
             # Whoever is still at it is not to find that there is nobody.
             world.over.set()
-            self._leave_behind([])
+            error.add_note(f"The record is in {self._leave_behind([])}")
             raise
+        self._report(found)
 
     async def _add_users(self, users: tuple[str, ...]) -> None:
         store = MailStore(self.cluster.uri)
@@ -133,10 +134,10 @@ class HistoryCase(TestCase):
                 client.join(max(0.0, end - time.monotonic()))
             return [client.name for client in clients if client.is_alive()]
 
-        late = await deferToThread(wait)
+        waiting = await deferToThread(wait)
         self._go_on(clients)
-        if late:
-            self.fail(f"they still wait: {late}")
+        if waiting:
+            self.fail(f"they still wait: {waiting}")
 
     # --- afterwards ---------------------------------------------------------------------------------------------------
 
@@ -154,7 +155,12 @@ class HistoryCase(TestCase):
             for user in users:
                 other.update(await deferToThread(_brief, server, user))
             if other != said:
-                self.fail(f"{server.name} does not say the same as {servers[0].name}")
+                places = sorted(
+                    place
+                    for place in other.keys() | said.keys()
+                    if other.get(place) != said.get(place)
+                )
+                self.fail(f"{server.name} and {servers[0].name} differ about {places[:20]}")
         return found
 
     def _report(self, found: list[Found]) -> None:
