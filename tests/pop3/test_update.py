@@ -127,6 +127,15 @@ class FailureTests(UpdateCase):
         self.failing_quit("-ERR [SYS/TEMP] nothing was deleted: the database is away")
         self.assertEqual(self.flags(), [frozenset(), frozenset()])
 
+    def test_nobody_is_told_what_nobody_knows(self) -> None:
+        self.break_(MemoryMailbox, "remove", errors.Unsettled("not known whether it was made"))
+        self.transcript("""
+            C: DELE 1
+            S: +OK ...
+            C: QUIT
+            S: (closed)
+        """)
+
     def test_it_is_one_change(self) -> None:
         """There is no moment at which some of them are gone, or marked for whoever expunges next."""
         modseq = self.do("select", INBOX, True).index.highest_modseq

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from twisted_duck.auth import ScramCredentials
 from twisted_duck.connection import Rule
-from twisted_duck.errors import DuckError, Refused, WrongState
+from twisted_duck.errors import DuckError, Refused, Unsettled, WrongState
 from twisted_duck.mime.surrogate import Downgrader
 from twisted_duck.pop3 import grammar, inbox, responses
 from twisted_duck.sasl import Credentials
@@ -55,6 +55,8 @@ async def _update(connection: POP3Protocol, places: list[int]) -> bool:
     """Whether the messages are gone."""
     try:
         await connection.run(connection.source.remove(places), "UPDATE")
+    except Unsettled as error:
+        connection.abandon(error.message)
     except DuckError as error:
         connection.failed(error, bad=False)
         connection.send(responses.err(f"nothing was deleted: {error.message}", error.pop3))
