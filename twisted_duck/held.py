@@ -32,6 +32,10 @@ class BytesContent:
     def size(self) -> int:
         return len(self.data)
 
+    @property
+    def header(self) -> int:
+        return self.tree.parts[0].body
+
     def peek(self, start: int, stop: int) -> bytes:
         return self.data[start:stop]
 
@@ -68,6 +72,8 @@ class HeldMessage:
         asked: dict[str, Any] = {
             name: value for name, (want, value) in everything.items() if want in wanted
         }
+        if "header" in wanted:
+            asked["content"] = self.content
         if "ready preview" in wanted:
             asked["preview"] = analysis.preview
         return MessageData(uid, **asked)

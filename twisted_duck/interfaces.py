@@ -21,6 +21,7 @@ class IContent(Interface):
     """The bytes of one stored message, byte for byte as they arrived, read in pieces."""
 
     size = Attribute("int: bytes of the whole message")
+    header = Attribute("int: bytes of its header, with the blank line; the body begins there")
     tree = Attribute("twisted_duck.mime.scan.PartTree: where the parts are")
 
     def peek(start, stop):

@@ -310,6 +310,8 @@ FetchWant = Literal[
     "bodystructure",
     "body",
     "content",
+    # `MessageData.content`, of which only the header can be read.
+    "header",
     "order",
     "ids",
     "preview",

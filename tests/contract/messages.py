@@ -109,6 +109,21 @@ class MessagesContract(Contract):
                 if want != "content":
                     self.assertEqual(getattr(alone, name), getattr(message, name), want)
 
+    async def test_headers_alone(self) -> None:
+        messages = [PLAIN, CYRILLIC, MIXED, *ODD, b"X: " + b"x" * 100_000 + b"\r\n\r\ny"]
+        account = await self.make_account("ada")
+        for each in messages:
+            await self.put(account, "INBOX", each)
+        mailbox = await account.select("INBOX", True)
+        found = await self.bring(mailbox, mailbox.index.uids, ["header"])
+        for message, whole in zip(found, messages, strict=True):
+            content: Any = message.content
+            header = content.tree.parts[0].body
+            self.assertEqual((content.header, content.size), (header, len(whole)))
+            read = [chunk async for chunk in content.chunks(0, header)]
+            self.assertEqual(b"".join(read), whole[:header])
+            self.assertIn(content.peek(0, header), (None, whole[:header]))
+
     async def test_fetch_ascends_and_leaves_the_dead_out(self) -> None:
         _, mailbox, uids = await self.filled(5)
         await self.flag(mailbox, uids[1:2], "add", DELETED)

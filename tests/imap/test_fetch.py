@@ -258,6 +258,7 @@ class Content:
         self.data = data
         self.size = len(data)
         self.tree = analyse(data, Limits()).tree
+        self.header = self.tree.parts[0].body
         self._chunk = chunk
         self._fails_at = fails_at
 

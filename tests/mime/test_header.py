@@ -13,6 +13,7 @@ from twisted_duck.mime.header import (
     blank_line,
     fields,
     first,
+    raw_fields,
     select,
     selector,
     unfold,
@@ -51,6 +52,7 @@ class HeaderTests(SynchronousTestCase):
             self.assertEqual(one.start, place)
             self.assertTrue(one.start <= one.value <= one.end)
             place = one.end
+        self.assertEqual(raw_fields(raw), [raw[one.start : one.end] for one in fields(raw)])
 
     def test_lines_longer_than_a_block_stay_whole(self) -> None:
         raw = b"A: b\r\n" * 20_000 + b"C:" + b"\r\n d" * 50_000 + b"\r\nE: f\r\n\r\n"

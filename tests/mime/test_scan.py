@@ -14,7 +14,15 @@ from tests.mime.corpus import OWN
 from tests.mime.wire import check_body, check_envelope, parse
 from twisted_duck.limits import Limits
 from twisted_duck.mime.message import analyse
-from twisted_duck.mime.scan import Encoding, Kind, PartTree, heads_of, scan, scan_with_heads
+from twisted_duck.mime.scan import (
+    Encoding,
+    Kind,
+    PartTree,
+    header_size,
+    heads_of,
+    scan,
+    scan_with_heads,
+)
 from twisted_duck.mime.section import Section, locate
 
 MESSAGES = [path.read_bytes() for path in sorted(OWN.glob("*.eml"))]
@@ -106,6 +114,7 @@ class InvariantTests(SynchronousTestCase):
     def test_the_stored_form_gives_the_tree_back(self, data: bytes) -> None:
         tree, heads = scan_with_heads(data)
         self.assertEqual(PartTree.unpack(tree.pack()), tree)
+        self.assertEqual(header_size(tree.pack()), tree.parts[0].body)
         self.assertEqual(heads_of(data, tree), heads)
 
     @MANY

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from twisted_duck.mime.header import blocks
+from twisted_duck.mime.header import blank_line, blocks, fields
 from twisted_duck.mime.scan import scan
 from twisted_duck.mime.section import Section, SectionText, filter_header, locate
 
@@ -193,6 +193,24 @@ class FilterTests(SynchronousTestCase):
         others = filter_header(header, tuple(names), True)
         blank = filter_header(header, (), False)
         self.assertEqual(len(kept) + len(others) - len(blank), len(header))
+
+    @given(
+        st.lists(
+            st.sampled_from(
+                [b"A", b"a", b"A b", b"B", b":", b" ", b"\t", b"\r", b"\n", b"\r\n", b"\n "]
+            ),
+            max_size=20,
+        ).map(b"".join),
+        st.sampled_from([(b"a",), (b"B", b"A B"), (b"a", b"a b", b"b"), (b"", b"A:")]),
+    )
+    def test_kept_is_what_has_the_name(self, data: bytes, names: tuple[bytes, ...]) -> None:
+        header = data[: scan(data).parts[0].body]
+        compared = {name.lower() for name in names} - {b""}
+        self.assertEqual(
+            filter_header(header, names, False),
+            b"".join(header[f.start : f.end] for f in fields(header) if f.name in compared)
+            + blank_line(header),
+        )
 
     @given(
         st.lists(st.sampled_from([b"A: b", b"B:", b" c", b"\r", b"\n", b"\r\n", b"x"])),

@@ -20,6 +20,7 @@ from twisted_duck.mime.message import analyse
 from twisted_duck.spool import Spool
 from twisted_duck.store import arrival
 from twisted_duck.store.checker import Finding, check
+from twisted_duck.values import FetchWant
 
 if TYPE_CHECKING:
     from twisted.trial.unittest import TestCase as _TestCase
@@ -53,9 +54,15 @@ class DeliveryContract(_TestCase):
     async def disable(self, name: str) -> None:
         raise AssertionError("a store's tests say how a user is disabled")
 
-    async def mail(self, name: str, mailbox: str = "INBOX") -> list[Any]:
+    async def mail(
+        self,
+        name: str,
+        mailbox: str = "INBOX",
+        wanted: frozenset[FetchWant] = frozenset(
+            {"date", "size", "envelope", "bodystructure", "content"}
+        ),
+    ) -> list[Any]:
         opened = await (await self.account(name)).select(mailbox, True)
-        wanted = frozenset({"date", "size", "envelope", "bodystructure", "content"})
         return [
             each async for batch in opened.fetch(list(opened.index.uids), wanted) for each in batch
         ]
@@ -84,6 +91,14 @@ class DeliveryContract(_TestCase):
             self.assertEqual(message.content.tree, analysis.tree)
             self.assertEqual(message.envelope, analysis.envelope)
             self.assertEqual(message.bodystructure, analysis.bodystructure)
+        # The header in which something was put in front is not always one piece.
+        alone = await self.mail(ADA, wanted=frozenset({"header"}))
+        for message, data in zip(alone, MESSAGES, strict=True):
+            expected = TRACE % b"ada" + data
+            header = message.content.header
+            self.assertEqual(header, analyse(expected).tree.parts[0].body)
+            read = [piece async for piece in message.content.chunks(0, header)]
+            self.assertEqual(b"".join(read), expected[:header])
 
     async def test_who_gets_nothing(self) -> None:
         delivery = self.store.delivery()

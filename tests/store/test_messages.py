@@ -147,6 +147,16 @@ class FetchTests(MessagesTestCase):
             self.assertEqual([message.uid for message in found], list(range(1, 1_501)))
             self.assertLessEqual(self.count("find messages"), most)
 
+    async def test_headers_are_read_without_what_is_behind_them(self) -> None:
+        head = b"Subject: x\r\n\r\n"
+        await self.put(self.account, "INBOX", *[head + b"y" * 30_000] * 50)
+        self.recorder.clear()
+        for message in await self.bring(range(1, 51), "header"):
+            content: Any = message.content
+            self.assertEqual(content.peek(0, content.header), head)
+            self.assertEqual(b"".join([c async for c in content.chunks(0, content.size)]), head)
+        self.assertEqual(self.count("find bodies"), 1)
+
     async def test_a_reader_that_stops_leaves_nothing_behind(self) -> None:
         await self.put(self.account, "INBOX", *map(simple, range(1_500)))
         mailbox = await self.account.select("INBOX", True)

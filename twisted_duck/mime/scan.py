@@ -16,6 +16,7 @@ import re
 from collections.abc import Iterable, Iterator
 from enum import IntEnum
 from functools import cached_property
+from itertools import islice
 from typing import Final
 
 from attrs import define, evolve, frozen
@@ -160,6 +161,11 @@ class PartTree:
         if next(numbers, None) is not None or not parts:
             raise ValueError("a part tree with something after it")
         return cls(tuple(parts))
+
+
+def header_size(packed: bytes) -> int:
+    """Of a packed tree: bytes of the message's header, with its blank line.  Its parts are not made for that."""
+    return next(islice(_numbers(packed), 4, None))
 
 
 def _numbers(packed: bytes) -> Iterator[int]:

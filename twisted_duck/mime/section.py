@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
+from functools import lru_cache
 from typing import Literal
 
 from attrs import frozen
 
-from twisted_duck.mime.header import blank_line, fields
+from twisted_duck.mime.header import SPACE, blank_line, raw_fields
 from twisted_duck.mime.scan import Encoding, Kind, PartTree
 
 SectionText = Literal["HEADER", "HEADER.FIELDS", "HEADER.FIELDS.NOT", "TEXT", "MIME"]
@@ -34,16 +36,26 @@ def locate(tree: PartTree, section: Section) -> tuple[int, int] | None:
     if number is None:
         return None
     part = tree.parts[number]
+    if not section.part:
+        return of_message(section.text, part.body, part.end)
     if section.text is None:
-        return (part.body, part.end) if section.part else (part.start, part.end)
+        return part.body, part.end
     if section.text == "MIME":
-        return (part.start, part.body) if section.part else None
-    if section.part:
-        inside = tree.children[number]
-        if part.kind is not Kind.MESSAGE or not inside:
-            return None
-        part = tree.parts[inside[0]]
+        return part.start, part.body
+    inside = tree.children[number]
+    if part.kind is not Kind.MESSAGE or not inside:
+        return None
+    part = tree.parts[inside[0]]
     return (part.body, part.end) if section.text == "TEXT" else (part.start, part.body)
+
+
+def of_message(text: SectionText | None, header: int, size: int) -> tuple[int, int] | None:
+    """What `locate` says of a section without a part number; only the sizes of message and header have to be known."""
+    if text is None:
+        return 0, size
+    if text == "MIME":
+        return None
+    return (header, size) if text == "TEXT" else (0, header)
 
 
 @frozen
@@ -104,10 +116,39 @@ def filter_header(header: bytes, names: tuple[bytes, ...], negate: bool) -> byte
 
     The delimiting blank line is kept where there is one (RFC 3501 §6.4.5).
     """
-    chosen = {name.strip().lower() for name in names}
-    kept = [
-        header[one.start : one.end]
-        for one in fields(header)
-        if (one.name in chosen and one.name != b"") is not negate
-    ]
+    chosen = _compared(names)
+    is_plain = header.endswith(b"\n") and not header.startswith((b" ", b"\t"))
+    if is_plain and not negate and 0 < len(chosen) <= _SEARCHED:
+        found = b"".join(_search(chosen).findall(b"\n" + header))
+        kept = [found[1:], b"\n"] if found else []
+    else:
+        kept = [
+            one
+            for one in raw_fields(header)
+            # What has no colon has no name.
+            if (one[: max(one.find(b":"), 0)].strip(SPACE).lower() in chosen) is not negate
+        ]
     return b"".join(kept) + blank_line(header)
+
+
+#: So many names are looked for in one search by the regular expression engine, which is six times as fast as to go through
+#: the fields.
+_SEARCHED = 32
+#: What may stand around a field's name, white space and folds (see `header.fields`).
+_AROUND = rb"(?:[ \t\r]|\n[ \t])*+"
+
+
+@lru_cache(maxsize=64)
+def _search(names: frozenset[bytes]) -> re.Pattern[bytes]:
+    """Finds the fields that have these names in a header behind a line end, without their last line end."""
+    alternatives = b"|".join(map(re.escape, sorted(names)))
+    return re.compile(
+        rb"\n(?![ \t])%b(?:%b)%b:[^\n]*+(?:\n[ \t][^\n]*+)*+" % (_AROUND, alternatives, _AROUND),
+        re.IGNORECASE,
+    )
+
+
+@lru_cache(maxsize=64)
+def _compared(names: tuple[bytes, ...]) -> frozenset[bytes]:
+    """As they are compared; a name that is empty or has a colon is no field's."""
+    return frozenset(name.strip().lower() for name in names if b":" not in name) - {b""}

@@ -8,7 +8,6 @@ from datetime import datetime, timedelta, timezone
 from functools import lru_cache
 from typing import Any, Final, TypeVar
 
-import attrs
 from bson.objectid import ObjectId
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.threads import deferToThreadPool
@@ -19,7 +18,7 @@ from twisted_duck.mime.preview import preview
 from twisted_duck.store import order
 from twisted_duck.store.changes import Place, uid_filters
 from twisted_duck.store.connection import Mongo
-from twisted_duck.store.content import StoredContent
+from twisted_duck.store.content import HEADER, WHOLE, StoredContent
 from twisted_duck.store.conversations import email_id, thread_id
 from twisted_duck.store.driver import Document
 from twisted_duck.store.rope import INLINE
@@ -32,6 +31,8 @@ T = TypeVar("T")
 #: Messages in a batch, at most; bytes in one, about (one message may have more).
 _MOST = 1_000
 _BYTES: Final = 768 * 1024
+#: The same of messages of which only headers are read, as a rule less than a quarter of them.
+_BYTES_OF_HEADERS: Final = 3 * 1024 * 1024
 #: Bytes that a message has before anything is known of those of its mailbox.
 _FIRST_GUESS = 2_048
 
@@ -41,6 +42,7 @@ _FIELDS: Final[dict[FetchWant, tuple[str, ...]]] = {
     "saved": ("_id",),
     "size": ("size",),
     "content": ("body", "size"),
+    "header": ("body", "size"),
     "envelope": ("envelope",),
     "bodystructure": ("structure",),
     "body": ("plain",),
@@ -97,17 +99,13 @@ async def _read(
         if "preview" in wanted:
             await _bring_previews(mongo, place.user, [row for row in rows if "preview" not in row])
         guess = 64 + sum(_weight(row, lists) for row in rows) // len(rows)
-        if "content" not in wanted:
+        if wanted.isdisjoint(("content", "header")):
             yield [_message(row, wanted, place) for row in rows]
             continue
-        for group in _groups(rows):
-            bodies = await _bodies(mongo, place.user, group, {"tree": 1, "rope": 1})
-            yield [
-                attrs.evolve(
-                    _message(row, wanted, place), content=StoredContent(mongo, bodies[row["body"]])
-                )
-                for row in group
-            ]
+        read = _contents if "content" in wanted else _headers
+        for group in _groups(rows, _BYTES if read is _contents else _BYTES_OF_HEADERS):
+            contents = await read(mongo, place.user, group)
+            yield [_message(row, wanted, place, contents[row["body"]]) for row in group]
 
 
 async def _rows(
@@ -145,6 +143,25 @@ async def _bodies(
     return bodies
 
 
+async def _contents(
+    mongo: Mongo, user: ObjectId, rows: Sequence[Document]
+) -> dict[ObjectId, StoredContent]:
+    bodies = await _bodies(mongo, user, rows, WHOLE)
+    return {id: StoredContent(mongo, body) for id, body in bodies.items()}
+
+
+async def _headers(
+    mongo: Mongo, user: ObjectId, rows: Sequence[Document]
+) -> dict[ObjectId, StoredContent]:
+    """Contents of which only the header can be read."""
+    bodies = await _bodies(mongo, user, rows, HEADER)
+    found = {id: StoredContent(mongo, body) for id, body in bodies.items()}
+    lacking = [row for row in rows if found[row["body"]].lacks_header]
+    if lacking:
+        found |= await _contents(mongo, user, lacking)
+    return found
+
+
 async def _bring_lists(
     mongo: Mongo, user: ObjectId, rows: Sequence[Document], fields: Sequence[str]
 ) -> None:
@@ -160,9 +177,9 @@ async def _bring_lists(
 async def _bring_order(mongo: Mongo, user: ObjectId, rows: Sequence[Document]) -> None:
     """Put what SORT and THREAD compare into `rows`, whose documents do not have it."""
     for group in _groups(rows) if rows else ():
-        bodies = await _bodies(mongo, user, group, {"tree": 1, "rope": 1})
+        contents = await _contents(mongo, user, group)
         for row in group:
-            content = StoredContent(mongo, bodies[row["body"]])
+            content = contents[row["body"]]
             kept, row["ids"] = await order.read_again(content)
             row["order"] = order.dump(kept)
 
@@ -170,9 +187,9 @@ async def _bring_order(mongo: Mongo, user: ObjectId, rows: Sequence[Document]) -
 async def _bring_previews(mongo: Mongo, user: ObjectId, rows: Sequence[Document]) -> None:
     """Put previews into `rows`, whose documents do not have any."""
     for group in _groups(rows) if rows else ():
-        bodies = await _bodies(mongo, user, group, {"tree": 1, "rope": 1})
+        contents = await _contents(mongo, user, group)
         for row in group:
-            content = StoredContent(mongo, bodies[row["body"]])
+            content = contents[row["body"]]
             start = b"".join([c async for c in content.chunks(0, min(content.size, _PREVIEWED))])
             row["preview"] = await deferToThreadPool(
                 mongo.reactor,
@@ -193,13 +210,13 @@ def _weight(row: Document, lists: Sequence[str]) -> int:
     )
 
 
-def _groups(rows: Sequence[Document]) -> Iterator[list[Document]]:
+def _groups(rows: Sequence[Document], most: int = _BYTES) -> Iterator[list[Document]]:
     """Rows whose inline bytes make a batch."""
     group: list[Document] = []
     size = 0
     for row in rows:
         inline = 512 + min(row["size"], INLINE)
-        if group and size + inline > _BYTES:
+        if group and size + inline > most:
             yield group
             group, size = [], 0
         group.append(row)
@@ -217,7 +234,12 @@ def _date(row: Document) -> datetime:
     return date.astimezone(_zone(row["zone"])) if "zone" in row else date
 
 
-def _message(row: Document, wanted: frozenset[FetchWant], place: Place) -> MessageData:
+def _message(
+    row: Document,
+    wanted: frozenset[FetchWant],
+    place: Place,
+    content: StoredContent | None = None,
+) -> MessageData:
     return MessageData(
         row["uid"],
         _date(row) if "date" in wanted else None,
@@ -225,6 +247,7 @@ def _message(row: Document, wanted: frozenset[FetchWant], place: Place) -> Messa
         row["envelope"] if "envelope" in wanted else None,
         row["structure"] if "bodystructure" in wanted else None,
         row["plain"] if "body" in wanted else None,
+        content,
         saved=saved(row["_id"], place.created) if "saved" in wanted else None,
         order=order.load(row["order"]) if "order" in wanted else None,
         ids=row["ids"] if "ids" in wanted else None,

@@ -24,7 +24,7 @@ from twisted_duck.spool import Spool
 from twisted_duck.store import fields
 from twisted_duck.store.changes import Place
 from twisted_duck.store.connection import Mongo
-from twisted_duck.store.content import StoredContent
+from twisted_duck.store.content import WHOLE, StoredContent
 from twisted_duck.store.conversations import named
 from twisted_duck.store.driver import Document
 from twisted_duck.store.rope import Data
@@ -228,7 +228,7 @@ class StoreLeaves:
 
     async def _to_its_end(self, id: ObjectId, text: Text) -> bool:
         body = await self.mongo.find_one(
-            BODIES, {"user": self.place.user, "_id": id}, projection={"tree": 1, "rope": 1}
+            BODIES, {"user": self.place.user, "_id": id}, projection=WHOLE
         )
         if body is None:
             # It was expunged and collected since: then it is no match either.

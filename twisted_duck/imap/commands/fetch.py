@@ -24,11 +24,12 @@ from twisted_duck.imap.commands.base import (
 )
 from twisted_duck.imap.commands.binary import check_encoding, say_binary, say_binary_size
 from twisted_duck.imap.commands.message import EXPUNGE_ISSUED
-from twisted_duck.imap.commands.sections import Pause, say_section
+from twisted_duck.imap.commands.sections import Pause, of_header, say_at_hand, say_section
 from twisted_duck.imap.grammar import Attribute, BinarySize, FetchBinary, FetchBody, FetchContent
 from twisted_duck.imap.resync import LAST_UID, agreed, changed_since, vanished
 from twisted_duck.imap.selection import BATCH, Selection
 from twisted_duck.interfaces import IObjectIDAccount, IQResyncMailbox
+from twisted_duck.outflow import Outflow
 from twisted_duck.sequence import SequenceSet
 from twisted_duck.values import SEEN, FetchWant, FlagChange, Flags, MessageData, UIDSet
 
@@ -134,14 +135,23 @@ CONTENTS: dict[type[FetchContent], Callable[[Any, Any, Pause], AsyncIterator[byt
 }
 
 
+def _at_hand(item: FetchContent) -> Callable[[Row], bytes | None]:
+    """How a part of the message is said if it is short and there already; what that gives is None if it is not."""
+    if not isinstance(item, FetchBody):
+        return lambda row: None
+    return lambda row: say_at_hand(item, row.data.content)  # type: ignore[union-attr]
+
+
 @attrs.frozen
 class Plan:
     """What a FETCH needs and says, in the order it was asked."""
 
     items: tuple[Callable[[Row], bytes] | FetchContent, ...]
-    #: Those that are no parts of the message.
-    short_items: tuple[Callable[[Row], bytes], ...]
+    #: The same, each said at once or not at all.
+    at_hand: tuple[Callable[[Row], bytes | None], ...]
     wants: frozenset[FetchWant]
+    #: Whether parts of the message are among them.
+    reads: bool
     #: Whether reading sets \\Seen, and then FLAGS are told if nobody asked for them.
     sets_seen: bool
     says_flags: bool
@@ -149,7 +159,7 @@ class Plan:
     @classmethod
     def of(cls, command: grammar.Fetch, selection: Selection) -> Plan:
         items: list[Callable[[Row], bytes] | FetchContent] = []
-        short_items: list[Callable[[Row], bytes]] = []
+        at_hand: list[Callable[[Row], bytes | None]] = []
         wants: set[FetchWant] = set()
         asked = list(command.items)
         if (command.uid or selection.tells_modseqs) and Attribute.UID not in asked:
@@ -158,22 +168,40 @@ class Plan:
             asked.append(Attribute.MODSEQ)
         for item in asked:
             if isinstance(item, FetchContent):
-                wants.add("content")
+                wants.add(
+                    "header" if isinstance(item, FetchBody) and of_header(item) else "content"
+                )
                 items.append(item)
+                at_hand.append(_at_hand(item))
                 continue
             want, say = ATTRIBUTES[item]
             items.append(say)
-            short_items.append(say)
+            at_hand.append(say)
             if want is not None:
                 wants.add(want)
-        reads = any(isinstance(item, FetchBody | FetchBinary) and not item.peek for item in asked)
+        seen = any(isinstance(item, FetchBody | FetchBinary) and not item.peek for item in asked)
         return cls(
             tuple(items),
-            tuple(short_items),
+            tuple(at_hand),
             frozenset(wants),
-            sets_seen=reads and not selection.mailbox.readonly,
+            reads=not wants.isdisjoint(("header", "content")),
+            sets_seen=seen and not selection.mailbox.readonly,
             says_flags=Attribute.FLAGS in asked,
         )
+
+    def say(self, row: Row, *, flags_changed: bool = False) -> bytes | None:
+        """The response, None if it is long or parts of it have to be waited for."""
+        said = [_flags(row)] if flags_changed and not self.says_flags else []
+        size = 0
+        for say in self.at_hand:
+            piece = say(row)
+            if piece is None:
+                return None
+            size += len(piece)
+            said.append(piece)
+        if self.reads and size > Outflow.PIECE:
+            return None
+        return responses.fetch(row.number, said)
 
     def check(self, batch: Sequence[MessageData]) -> None:
         """Fails with UnknownEncoding before anything is said of these messages."""
@@ -255,8 +283,7 @@ async def _from_index(
         if plan.says_flags:
             selection.tell_keywords()
         rows = _rows(selection, uids[start : start + BATCH], {})
-        said = [responses.fetch(row.number, [say(row) for say in plan.short_items]) for row in rows]
-        connection.send(b"".join(said))
+        connection.send(b"".join(filter(None, map(plan.say, rows))))
         told += len(rows)
         await connection.breathe()
     return told
@@ -274,16 +301,18 @@ async def _from_store(
             selection.tell_keywords()
         found = {data.uid: data for data in batch}
         for row in _rows(selection, list(found), found):
-            if "content" in plan.wants:
-                await _stream(connection, plan, row, flags_changed=row.uid in newly_seen)
-                items_told += len(plan.items)
-                if items_told >= _ITEMS_AT_ONCE:
-                    items_told = 0
-                    await connection.breathe()
+            flags_changed = row.uid in newly_seen
+            said = plan.say(row, flags_changed=flags_changed)
+            if said is None:
+                await _stream(connection, plan, row, flags_changed=flags_changed)
             else:
-                items = [say(row) for say in plan.short_items]
-                connection.send(responses.fetch(row.number, items))
-            await connection.out.drain()
+                connection.send(said)
+            items_told += len(plan.items)
+            if plan.reads and items_told >= _ITEMS_AT_ONCE:
+                items_told = 0
+                await connection.breathe()
+            elif connection.out.full:
+                await connection.out.drain()
             told += 1
         await connection.breathe()
     return told

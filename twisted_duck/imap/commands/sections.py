@@ -8,42 +8,86 @@ from typing import Any
 from twisted_duck.errors import Corruption
 from twisted_duck.imap.grammar import FetchBody
 from twisted_duck.mime.header import blocks
-from twisted_duck.mime.section import filter_header, locate
+from twisted_duck.mime.section import filter_header, locate, of_message
 from twisted_duck.outflow import Outflow
 
 #: Bytes of a header whose fields are gone through between two pauses: a few milliseconds, if fields are short.
 _FIELDS_AT_ONCE = 8 * 1024
 
+#: Sections that are chosen fields of a header.
+_FILTERED = ("HEADER.FIELDS", "HEADER.FIELDS.NOT")
+
 #: Lets others be served.
 Pause = Callable[[], Awaitable[None]]
 
 
+def of_header(item: FetchBody) -> bool:
+    """Whether nothing behind the header of the message is asked for."""
+    return not item.section.part and item.section.text in ("HEADER", *_FILTERED)
+
+
+def say_at_hand(item: FetchBody, content: Any) -> bytes | None:
+    """What `say_section` says, in one piece, where that is short and need not be waited for."""
+    found = _locate(item, content)
+    if found is None:
+        return item.response_name + b" NIL"
+    start, stop = found
+    has_names = item.section.text in _FILTERED
+    if stop - start > (_FIELDS_AT_ONCE if has_names else Outflow.PIECE):
+        return None
+    data: bytes | None = content.peek(start, stop)
+    if data is None:
+        return None
+    if has_names:
+        data = _slice(item, _filtered(item, data))
+    return b"%b {%d}\r\n%b" % (item.response_name, len(data), data)
+
+
 async def say_section(item: FetchBody, content: Any, pause: Pause) -> AsyncIterator[bytes]:
     """`BODY[section]<origin> {n}` and the bytes; NIL for a section the message does not have."""
-    found = locate(content.tree, item.section)
+    found = _locate(item, content)
     if found is None:
         yield item.response_name + b" NIL"
         return
     start, stop = found
-    text, partial = item.section.text, item.partial
-    if text in ("HEADER.FIELDS", "HEADER.FIELDS.NOT"):
+    if item.section.text in _FILTERED:
         header = b"".join([piece async for piece in read(content, start, stop)])
         kept: list[bytes] = []
         for block in blocks(header, _FIELDS_AT_ONCE):
             if kept:
                 await pause()
-            kept.append(filter_header(block, item.section.fields, text == "HEADER.FIELDS.NOT"))
-        header = b"".join(kept)
-        if partial is not None:
-            header = header[partial.start : partial.start + partial.count]
+            kept.append(_filtered(item, block))
+        header = _slice(item, b"".join(kept))
         yield b"%b {%d}\r\n%b" % (item.response_name, len(header), header)
         return
-    if partial is not None:
-        start = min(start + partial.start, stop)
-        stop = min(start + partial.count, stop)
     yield b"%b {%d}\r\n" % (item.response_name, stop - start)
     async for piece in read(content, start, stop):
         yield piece
+
+
+def _locate(item: FetchBody, content: Any) -> tuple[int, int] | None:
+    """The bytes of the message that are asked for; where fields are chosen among them, all of the header."""
+    section, partial = item.section, item.partial
+    if section.part:
+        found = locate(content.tree, section)
+    else:
+        found = of_message(section.text, content.header, content.size)
+    if found is None or partial is None or section.text in _FILTERED:
+        return found
+    start = min(found[0] + partial.start, found[1])
+    return start, min(start + partial.count, found[1])
+
+
+def _filtered(item: FetchBody, header: bytes) -> bytes:
+    section = item.section
+    return filter_header(header, section.fields, section.text == "HEADER.FIELDS.NOT")
+
+
+def _slice(item: FetchBody, data: bytes) -> bytes:
+    """The slice of chosen fields that was asked for."""
+    if item.partial is None:
+        return data
+    return data[item.partial.start : item.partial.start + item.partial.count]
 
 
 async def read(content: Any, start: int, stop: int) -> AsyncIterator[bytes]:
