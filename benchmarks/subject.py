@@ -217,6 +217,8 @@ class Subject:
 
     def close(self) -> None:
         """Nothing of us stays."""
+        # Who removes a mailbox that it has selected is sent away by some.
+        self.disconnect()
         for name in sorted(self._made):
             self.remove(name)
         if "inbox" in vars(self):

@@ -278,7 +278,8 @@ class Connection(Protocol):
             self.check_alive()
             await self.serve_command()
             self._answered()
-            await self.breathe()
+            if not self._go_on():
+                await self._rest()
 
     def _answered(self) -> None:
         after, self._after_answer = self._after_answer, None
@@ -368,7 +369,7 @@ class Connection(Protocol):
     async def sleep(self) -> None:
         """Until something may have happened: look again.  What was said so far goes out before, and is taken."""
         self.check_alive()
-        self.out.flush()
+        self.out.send()
         self._breaths = 0
         if self.out.full:
             # Something may have arrived in the meantime.
@@ -397,9 +398,17 @@ class Connection(Protocol):
 
     async def breathe(self) -> None:
         """Between pieces of long work: let the client read, and others be served."""
+        if not self._go_on():
+            await self._rest()
+
+    def _go_on(self) -> bool:
+        """After a piece of work: hand on what was said.  Whether the next one may follow at once."""
         self.out.flush()
-        await self.out.drain()
         self._breaths += 1
+        return self._breaths < _BREATH and not (self.out.full or self.is_over)
+
+    async def _rest(self) -> None:
+        await self.out.drain()
         if self._breaths >= _BREATH:
             self._breaths = 0
             await deferLater(self.settings.clock, 0)
@@ -411,15 +420,15 @@ class Connection(Protocol):
 
     # --- running ------------------------------------------------------------------------------------------------------
 
-    async def run_command(self, command: Any, name: str) -> Any:
-        """What a command's handler answers; fails as `run`, and with BadSyntax and WrongState."""
+    def run_command(self, command: Any, name: str) -> Awaitable[Any]:
+        """What a command's handler answers; fails as `run`.  Raises BadSyntax and WrongState."""
         rule = self.table.get(type(command))
         if rule is None:
             raise errors.BadSyntax(f"{name} is not supported")
         state = self.session.state
         if state not in rule.states:
             raise errors.WrongState(f"{name} is not allowed in the state {state}")
-        return await self.run(rule.handler(self, command), name)
+        return self.run(rule.handler(self, command), name)
 
     async def run(self, work: Awaitable[T], name: str) -> T:
         """What a command does.  Fails with DuckError and ConnectionOver only: anything else is logged."""

@@ -186,8 +186,9 @@ class IMAP4Protocol(login.LoginConnection):
         await selection.mailbox.close()
 
     async def tell(self, *, expunges: bool) -> None:
-        if self.selection is not None:
-            await self.selection.tell(expunges=expunges)
+        selection = self.selection
+        if selection is not None and selection.view.has_news:
+            await selection.tell(expunges=expunges)
             await self.out.drain()
 
     async def wait(self, seconds: float) -> bool:

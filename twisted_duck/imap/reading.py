@@ -26,6 +26,7 @@ from twisted_duck.wire.framing import (
     LiteralData,
     LiteralEnd,
     LiteralHeader,
+    NeedData,
     Text,
     TooLong,
 )
@@ -128,15 +129,17 @@ class CommandReader:
         self._parts.clear()
         self._fault = None
         while True:
-            match await self._event():
+            match self._framer.next_event():
+                case NeedData():
+                    await self._more()
                 case Text(data):
                     self._parts.append(data)
-                case LiteralHeader() as header:
-                    await self._literal(header)
                 case EndOfCommand():
                     if self._fault is not None:
                         raise self._fault
                     return grammar.parse(self._parts, self._limits, utf8=self._enabled.utf8)
+                case LiteralHeader() as header:
+                    await self._literal(header)
                 case TooLong(what, head):
                     self._parts.append(head)
                     raise self._too_long(f"too long: the limit of the {what} was reached")

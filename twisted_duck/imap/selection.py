@@ -88,20 +88,21 @@ class Selection:
     async def tell(self, *, expunges: bool) -> None:
         """Say what the client has not heard (RFC 3501 §7); without `expunges`, the numbers of messages do not move."""
         view = self.view
-        if view.has_news:
-            if view.has_arrivals:
-                await self._claim_recent()
-            news = view.news(expunges=expunges)
-            self.tell_keywords()
-            if self.vanishes:
-                gone = [each.uid for each in news if isinstance(each, ExpungeNews)]
-                if gone:
-                    self._send(responses.vanished(UIDSet.of(gone)))
-                    news = news[len(gone) :]
-            for count, each in enumerate(news, 1):
-                self._send(self._say(each))
-                if not count % BATCH:
-                    await self._breathe()
+        if not view.has_news:
+            return
+        if view.has_arrivals:
+            await self._claim_recent()
+        news = view.news(expunges=expunges)
+        self.tell_keywords()
+        if self.vanishes:
+            gone = [each.uid for each in news if isinstance(each, ExpungeNews)]
+            if gone:
+                self._send(responses.vanished(UIDSet.of(gone)))
+                news = news[len(gone) :]
+        for count, each in enumerate(news, 1):
+            self._send(self._say(each))
+            if not count % BATCH:
+                await self._breathe()
 
     async def _claim_recent(self) -> None:
         try:

@@ -27,7 +27,7 @@ from twisted.internet.endpoints import serverFromString
 from twisted.internet.error import CannotListenError
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
-from twisted.protocols.tls import TLSMemoryBIOFactory
+from twisted.protocols.tls import TLSMemoryBIOFactory, TLSMemoryBIOProtocol
 from twisted.python.failure import Failure
 
 from twisted_duck.addresses import AddressRules
@@ -277,6 +277,8 @@ class Server(Service):
         """In the order in which the bytes are read: the proxy's header, TLS, the guard that the factory has inside."""
         if listener.tls:
             factory = TLSMemoryBIOFactory(tls, False, factory)
+            # What is said comes in large pieces already; to collect it once more costs a turn of the reactor.
+            factory.protocol = TLSMemoryBIOProtocol
             factory.noisy = False
         if listener.proxied:
             settings = self._settings

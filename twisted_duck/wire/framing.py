@@ -273,13 +273,13 @@ class CommandFramer(LineFramer):
         """The next event of this command or the next one."""
         if self._ready:
             return self._ready.pop(0)
+        if self._state is _State.TEXT and not self._skipping:
+            return self._text()
         if self._state is _State.ANSWER:
             raise RuntimeError("a literal was announced: accept() or refuse() comes first")
         if not self._finish_skipping():
             return NEED_DATA
-        if self._state is _State.LITERAL:
-            return self._literal()
-        return self._text()
+        return self._literal() if self._state is _State.LITERAL else self._text()
 
     def accept(self, *, streamed: bool = False) -> bool:
         """Have the announced literal: its data follow as events, if the answer is True.
