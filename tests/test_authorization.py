@@ -12,10 +12,11 @@ from twisted.internet.defer import Deferred, fail, succeed
 from tests.imap.transcript import IMAPCase
 from tests.pop3.transcript import POP3Case
 from tests.transcript import TranscriptCase
+from twisted_duck.auth import LoginRefused, LoginThrottled
 from twisted_duck.errors import AuthorizationFailed, NotWelcome, TooManyConnections, Unavailable
 from twisted_duck.imap.factory import IMAP4Factory
 from twisted_duck.limits import Limits
-from twisted_duck.memory import MemoryAccount
+from twisted_duck.memory import MemoryAccount, MemoryStore
 from twisted_duck.policies import Policies, UserLimit
 from twisted_duck.pop3.factory import POP3Factory
 from twisted_duck.session import Session
@@ -133,6 +134,20 @@ class Rules:
             self.said(self.login.replace("wonderland", "looking-glass"), "S: ...")
         self.assertTrue(self.client().transport.closed)
         self.assertEqual(self.session.closeReason, "too many failed logins")
+
+    def test_a_login_that_was_not_looked_at_counts_as_one_that_failed(self: Any) -> None:
+        self.patch(MemoryStore, "requestAvatarId", lambda *args: fail(LoginThrottled("later")))
+        for _ in range(4):
+            self.assertIn("later", self.client().say(self.login.removeprefix("C: "))[0])
+        self.assertTrue(self.client().transport.closed)
+        self.assertEqual(self.session.closeReason, "too many failed logins")
+
+    def test_where_nobody_may_log_in_any_more_the_connection_ends(self: Any) -> None:
+        self.patch(MemoryStore, "requestAvatarId", lambda *args: fail(LoginRefused("go away")))
+        self.assertIn("go away", self.client().say(self.login.removeprefix("C: "))[0])
+        self.assertTrue(self.client().transport.closed)
+        self.assertEqual(self.session.closeReason, "go away")
+        self.assertEqual(self.asked, [])
 
     def test_a_refusal_is_one_line(self: Any) -> None:
         text = "ten\r\n* OK are\0\x1benough " + "!" * 1000

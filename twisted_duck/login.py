@@ -6,7 +6,7 @@ SCRAM's exchange is not over then: it is the checker, inside of the portal, that
 password, and only when the user may log in, the client is shown that we know it, too.
 
 Passwords travel only where they are private.  What failed is counted for the connection, which ends when there was too
-much of it, whether a password was wrong or was right and its user may not log in.
+much of it, whether a password was wrong, was not looked at, or was right and its user may not log in.
 """
 
 from __future__ import annotations
@@ -26,7 +26,13 @@ from twisted.mail.interfaces import IAccountIMAP
 from zope.interface import Interface
 
 from twisted_duck import connection, errors
-from twisted_duck.auth import IScramCredentials, ScramCredentials, log_in
+from twisted_duck.auth import (
+    IScramCredentials,
+    LoginRefused,
+    LoginThrottled,
+    ScramCredentials,
+    log_in,
+)
 from twisted_duck.auth.channel import channel_bindings, has_bindings
 from twisted_duck.authorization import Authorization
 from twisted_duck.connection import Connection, Inbox
@@ -45,6 +51,10 @@ class Settings(connection.Settings):
     cleartext_auth: CleartextAuth = "never"
     #: Asked about each user whose credentials are good, before that is said; fails if the user may not log in.
     on_authenticated: Hook | None = None
+
+
+#: What too many of end a connection.
+_FAILED = errors.AuthenticationFailed | errors.AuthorizationFailed | LoginThrottled
 
 
 class LoginConnection(Connection):
@@ -198,7 +208,10 @@ class LoginConnection(Connection):
             await self.release(logout)
 
     def failed(self, error: errors.DuckError, *, bad: bool) -> str | None:
-        if isinstance(error, errors.AuthenticationFailed | errors.AuthorizationFailed):
+        if isinstance(error, LoginRefused):
+            # Nothing that could be done on it is left.
+            return error.message
+        if isinstance(error, _FAILED):
             self._failed_logins += 1
             if self._failed_logins >= self.limits.failed_logins:
                 return "too many failed logins"

@@ -10,7 +10,7 @@ from zope.interface.verify import verifyObject
 from tests.policies.support import MemoryBans, MemoryRates, PolicyCase
 from twisted_duck.errors import ConnectionRefused, TooManyConnections, Unavailable
 from twisted_duck.interfaces import IBans, IRates
-from twisted_duck.policies import Mask, Policies, SharedBans, SharedRate
+from twisted_duck.policies import Delay, Mask, Only, Policies, SharedBans, SharedRate
 from twisted_duck.session import Session
 from twisted_duck.values import Ban, Bucket
 
@@ -44,6 +44,26 @@ class SharedBansTests(PolicyCase):
             self.admitted(each, "192.0.2.2")
         self.assertEqual(self.bans.windows, {600})
         self.assertEqual(self.bans.bans[NETWORK], Ban(NETWORK, "5 wrong passwords", 3600))
+
+    def test_a_login_on_a_connection_that_is_there_is_refused_as_a_new_connection_is(self) -> None:
+        policy = Only(self.policy(), frozenset({"IMAP"}))
+        there = self.admitted(policy)
+        self.successResultOf(maybeDeferred(policy.beforeLogin, there))
+        self.fail_with(policy, *"12345")
+        for each in (policy, Policies(policy)):
+            before = each.refused
+            self.failureResultOf(maybeDeferred(each.beforeLogin, there), ConnectionRefused)
+            self.assertEqual(each.refused, before + 1)
+        elsewhere = Session("POP3", remoteAddress=there.remoteAddress)
+        self.successResultOf(maybeDeferred(policy.beforeLogin, elsewhere))
+
+    def test_who_tries_passwords_may_have_to_wait_instead(self) -> None:
+        policy = Delay(self.policy(), 3, clock=self.clock)
+        self.fail_with(policy, *"12345")
+        asked = maybeDeferred(policy.beforeLogin, self.session())
+        self.assertNoResult(asked)
+        self.clock.advance(3)
+        self.successResultOf(asked)
 
     def test_passwords_that_did_not_get_to_be_known_are_one_for_each_user(self) -> None:
         policy = self.policy()

@@ -9,6 +9,7 @@ offered where a checker of the portal takes `IScramCredentials`.
 
 from __future__ import annotations
 
+from twisted_duck.auth.checker import LoginRefused, LoginThrottled
 from twisted_duck.auth.credentials import PasswordCredentials, ScramCredentials
 from twisted_duck.auth.interfaces import (
     IPasswordUpgrades,
@@ -26,6 +27,8 @@ __all__ = [
     "IScramCredentials",
     "IScramDirectory",
     "IUserDirectory",
+    "LoginRefused",
+    "LoginThrottled",
     "PasswordCredentials",
     "ScramCredentials",
     "UserRecord",

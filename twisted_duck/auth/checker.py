@@ -10,7 +10,7 @@ from attrs import evolve, frozen
 from twisted.cred.checkers import ICredentialsChecker
 from twisted.cred.credentials import IUsernamePassword
 from twisted.cred.error import UnauthorizedLogin
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.logger import Logger
 from zope.interface import Interface, implementer
 
@@ -31,6 +31,10 @@ from twisted_duck.outflow import ConnectionOver
 from twisted_duck.sasl import Credentials, Verifier
 from twisted_duck.session import Session
 
+#: Asked, with the session, before a password is looked at; fails with ConnectionRefused if none is to be.
+#: `twisted_duck.policies.Bans.beforeLogin` is one.
+BeforeLogin: TypeAlias = Callable[[Session], Any]
+
 #: Told of a wrong password: the session, the user's name as the directory spells it if it has one like it, and the
 #: password, or None where a wrong proof is all that there is (SCRAM).  `twisted_duck.policies.Bans.loginFailed` is one.
 LoginFailed: TypeAlias = Callable[[Session, str, str | None], object]
@@ -47,6 +51,10 @@ class UserDisabled(errors.AuthorizationFailed, UnauthorizedLogin):
     """The password is right, and the user may not log in."""
 
 
+class LoginRefused(errors.ConnectionRefused, UnauthorizedLogin):
+    """Nobody logs in from there now: no password was looked at."""
+
+
 class LoginThrottled(errors.TooMany, UnauthorizedLogin):
     """Too many wrong passwords lately: this one was not looked at."""
 
@@ -61,7 +69,7 @@ class LoginThrottled(errors.TooMany, UnauthorizedLogin):
 class DirectoryChecker:
     """Checks passwords against a directory; the avatar's ID is the user's name as the directory spells it, in UTF-8.
 
-    Fails with WrongPassword, UserDisabled, LoginThrottled, and with Unavailable where the directory or the hashing can't
+    Fails with WrongPassword, UserDisabled, LoginThrottled, LoginRefused, and with Unavailable where the directory or the hashing can't
     answer now.  A user who does not exist takes as long as one who does.
 
     With `scram`, which says how often passwords are hashed for which scheme, and a directory that keeps verifiers, it takes
@@ -71,6 +79,8 @@ class DirectoryChecker:
     `login_failed` is told of each password that was looked at and was wrong, before the client is; what it does, or that it
     fails, changes nothing.  Passwords that were not looked at are not told, for one of them may be the right one.  Of SCRAM
     it is told None, for two wrong proofs may come from one wrong password.
+
+    `before_login` is asked before anything is looked at: where it refuses, so does this, with LoginRefused.
 
     With `verified`, a password that was good a moment ago is not hashed again, but for a user who is disabled: that takes as
     long as a wrong one.  It counts, and is refused, as any other.
@@ -84,6 +94,7 @@ class DirectoryChecker:
     login_failed: LoginFailed | None = None
     scram: Mapping[str, int] | None = None
     verified: VerifiedPasswords | None = None
+    before_login: BeforeLogin | None = None
 
     @property
     def credentialInterfaces(self) -> tuple[type[Interface], ...]:
@@ -105,19 +116,24 @@ class DirectoryChecker:
             given = Credentials.of(credentials.username, credentials.password)
         except errors.AuthenticationFailed as error:
             raise WrongPassword(error.message) from None
-        record = await self.directory.find(given.name)
+        record = await self._find(session, given.name)
         attempt = _Attempt(self, session, given.name, record)
 
         def is_known() -> bool:
             attempt.admit()
             return attempt.is_verified(given.password)
 
+        def on_its_turn() -> bool:
+            # The ones in front may have used up what was left, or have been the same user with the same password.
+            known = is_known()
+            if not known:
+                attempt.begin()
+            return known
+
         if is_known():
             return KnownUser.of(attempt.settle(True, given.password))
-        # And again when its turn to be hashed has come: the ones in front may have used up what was left, or have been the
-        # same user with the same password.
         good = await self.hasher.verify(
-            given.password, record.password_hash if record else None, first=is_known
+            given.password, record.password_hash if record else None, first=on_its_turn
         )
         user = attempt.settle(good, given.password)
         if not attempt.is_verified(given.password):
@@ -129,7 +145,7 @@ class DirectoryChecker:
     async def _check_scram(self, credentials: IScramCredentials) -> bytes:
         directory: Any = self.directory
         assert self.scram is not None
-        record: UserRecord | None = await directory.find(credentials.name)
+        record = await self._find(credentials.session, credentials.name)
         # For known users as well, so that they take as long as others.
         seed = await directory.seed(credentials.name)
         attempt = _Attempt(self, credentials.session, credentials.name, record)
@@ -138,9 +154,25 @@ class DirectoryChecker:
         verifier = find_verifier(record.verifiers, scheme) if record is not None else None
         pretended = Verifier.pretended(scheme, seed, self.scram[scheme])
         # And again when the proof is there: others may have come meanwhile.
-        good = await credentials.prove(verifier or pretended, first=attempt.admit)
+        good = await credentials.prove(verifier or pretended, first=attempt.begin)
         user = attempt.settle(good and verifier is not None, None)
         return KnownUser.of(user)
+
+    async def _find(self, session: Session, name: str) -> UserRecord | None:
+        """Who that is, if anybody may log in on that connection; both are asked at the same time."""
+        if self.before_login is None:
+            return await self.directory.find(name)
+        asked = maybeDeferred(self.before_login, session)
+        try:
+            record = await self.directory.find(name)
+        except BaseException:
+            asked.addErrback(lambda _: None)
+            raise
+        try:
+            await asked
+        except errors.ConnectionRefused as error:
+            raise LoginRefused(error.message) from None
+        return record
 
     async def _upgrade(self, record: UserRecord, password: str, session: Session) -> None:
         """Store what should be stored of a password that is known now; that it can't be done now spoils no login."""
@@ -197,6 +229,11 @@ class _Attempt:
             self._refused("too many failures")
             raise LoginThrottled("too many failed logins; try again later")
 
+    def begin(self) -> None:
+        """It is looked at now, and counts as a failure until it is known to be none: others are being looked at as well."""
+        self.admit()
+        self.checker.throttle.failed(self.name, self.session.remoteAddress)
+
     def is_verified(self, password: str) -> bool:
         """Whether the password was good a moment ago."""
         verified, record = self.checker.verified, self.record
@@ -208,7 +245,6 @@ class _Attempt:
         """What follows from a password, or None for a proof, that was looked at.  Fails with WrongPassword, UserDisabled."""
         throttle, address = self.checker.throttle, self.session.remoteAddress
         if self.record is None or not good:
-            throttle.failed(self.name, address)
             self._refused(self._why(password))
             self._tell(password)
             raise WrongPassword("wrong name or password")

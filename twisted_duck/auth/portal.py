@@ -7,7 +7,7 @@ from typing import Any
 
 from twisted.cred.portal import Portal
 
-from twisted_duck.auth.checker import DirectoryChecker, LoginFailed
+from twisted_duck.auth.checker import BeforeLogin, DirectoryChecker, LoginFailed
 from twisted_duck.auth.interfaces import IUserDirectory, UserRecord
 from twisted_duck.auth.passwords import DEFAULT, Argon2Parameters, PasswordHasher
 from twisted_duck.auth.realm import AccountRealm
@@ -27,11 +27,13 @@ def make_portal(
     scram: Mapping[str, int] | None = None,
     verified: VerifiedPasswords | None = None,
     account_of: Callable[[UserRecord], IAccount] | None = None,
+    before_login: BeforeLogin | None = None,
 ) -> Portal:
     """A portal that logs in the users of `directory`; one for all protocols, so that they share a throttle.
 
     `account_for(name)` opens the account of a user (awaitable of L{IAccount}, fails with NonExistent);
-    `login_failed(session, name, password)` is told of each wrong password, see L{DirectoryChecker}.  With `scram`
+    `login_failed(session, name, password)` is told of each wrong password, and `before_login(session)` is asked before one is
+    looked at, see L{DirectoryChecker}.  With `scram`
     (`verifiers.ITERATIONS`) and an L{IScramDirectory}, users whose verifiers are stored can log in by SCRAM, and those of
     the others are stored when they log in by password.  With `verified`, passwords that were good a moment ago are not hashed
     again; it has a timer, which `verified.clear()` ends.  `account_of`, where there is one, opens the account of a user who
@@ -45,5 +47,6 @@ def make_portal(
         login_failed,
         scram,
         verified,
+        before_login,
     )
     return Portal(AccountRealm(account_for, account_of), [checker])

@@ -3,6 +3,7 @@
 A policy has the two methods that a guard calls, and some for protocols that tell of logins:
 
     onConnect(session)          fails with ConnectionRefused, or answers, now or later: then the client may come in
+    beforeLogin(session)        likewise, when somebody wants to log in, before a password is looked at
     onAuthenticated(session)    likewise, when the credentials were found good and before the client is told
     onUnauthenticated(session)  that login did not come about after all
     onRefused(session)          that connection is not let in, by this policy or another: give back what it took, now

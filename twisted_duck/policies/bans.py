@@ -38,7 +38,8 @@ class Bans(Policy):
     """Bans networks from which different wrong passwords are tried; the bans are this process's own.
 
     `failures` different ones within `window` seconds, for whatever users, ban the network for `seconds`.  A client that
-    keeps trying one old password has tried one, however often it does.  Connections that are there stay.
+    keeps trying one old password has tried one, however often it does.  Connections that are there stay, and nobody logs in
+    on them any more.
 
     Passwords are not kept: what is kept are short hashes of them with a key that ends with the process.
 
@@ -87,6 +88,9 @@ class Bans(Policy):
                 MESSAGE,
                 ConnectionRefused,
             )
+
+    def beforeLogin(self, session: Session) -> None:
+        self.onConnect(session)
 
     def loginFailed(self, session: Session, user: str, password: str | None) -> None:
         address = parse(session.remoteAddress)

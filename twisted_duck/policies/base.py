@@ -31,6 +31,9 @@ class Policy:
     def onConnect(self, session: Session) -> Any:
         """Fails with ConnectionRefused."""
 
+    def beforeLogin(self, session: Session) -> Any:
+        """Somebody wants to log in, on a connection that is there: fails with ConnectionRefused, and no password is looked at."""
+
     def onAuthenticated(self, session: Session) -> Any:
         """Fails with ConnectionRefused."""
 
@@ -158,6 +161,14 @@ class Policies(Policy):
             # Nobody that a policy which comes meanwhile should count.
             self._sessions.discard(session)
             self._each(asked, "onRefused", session)
+            raise
+
+    async def beforeLogin(self, session: Session) -> None:
+        try:
+            for policy in self.policies:
+                await maybeDeferred(policy.beforeLogin, session)
+        except ConnectionRefused:
+            self.refused += 1
             raise
 
     async def onAuthenticated(self, session: Session) -> None:

@@ -32,6 +32,9 @@ class Delay(Policy):
     async def onConnect(self, session: Session) -> None:
         await self._ask(self._policy.onConnect, session)
 
+    async def beforeLogin(self, session: Session) -> None:
+        await self._ask(self._policy.beforeLogin, session)
+
     async def onAuthenticated(self, session: Session) -> None:
         await self._ask(self._policy.onAuthenticated, session)
 

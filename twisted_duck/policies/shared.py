@@ -117,6 +117,9 @@ class SharedBans(Policy):
                 ConnectionRefused,
             )
 
+    async def beforeLogin(self, session: Session) -> None:
+        await self.onConnect(session)
+
     def loginFailed(self, session: Session, user: str, password: str | None) -> Deferred[None]:
         address = parse(session.remoteAddress)
         if address is None or address in self._trusted:

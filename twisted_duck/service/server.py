@@ -236,6 +236,7 @@ class Server(Service):
             self._reactor,
             settings.limits,
             login_failed=self._policies.loginFailed,
+            before_login=self._policies.beforeLogin,
             scram=ITERATIONS if settings.scram else None,
             verified=self._verified(),
             account_of=store.account_of,
