@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
+import random
 from array import array
+from itertools import pairwise
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from twisted_duck.index import MailboxIndex, living
-from twisted_duck.values import DELETED, FLAGGED, SEEN, Change, Changes, Expunged, Flags, UIDSet
+from twisted_duck.index import MailboxIndex, gone_from, living, runs
+from twisted_duck.values import (
+    DELETED,
+    FLAGGED,
+    SEEN,
+    Change,
+    Changes,
+    Expunged,
+    Flags,
+    UIDSet,
+    Uniform,
+)
 
 FLAG_SETS: list[Flags] = [
     frozenset(),
@@ -254,3 +267,115 @@ class IndexTests(SynchronousTestCase):
         self.assertEqual(index.flags(2), frozenset())
         # What grew is the history of changes alone.
         self.assertLessEqual(index.memory() - small, 500 * 100)
+
+
+class RunTests(SynchronousTestCase):
+    """Ascending numbers that have much in common."""
+
+    def setUp(self) -> None:
+        self.random = random.Random(7)
+
+    def some(self, among: list[int], gaps: int) -> list[int]:
+        return sorted(set(among) - set(self.random.sample(among, min(gaps, len(among)))))
+
+    def test_runs_are_of_neighbours_and_together_of_all(self) -> None:
+        for gaps in (0, 1, 3, 30, 290, 300):
+            living = self.some(list(range(1, 400)), 50)
+            uids = self.some(living, gaps)
+            found = list(runs(living, uids))
+            self.assertEqual([uid for at, _, n in found for uid in uids[at : at + n]], uids)
+            for at, place, n in found:
+                self.assertEqual(uids[at : at + n], living[place : place + n])
+            # They are as long as can be.
+            for (_, place, n), (_, following, _) in pairwise(found):
+                self.assertLess(place + n, following)
+
+    def test_a_run_of_what_is_not_there(self) -> None:
+        with self.assertRaises(ValueError):
+            list(runs([1, 2, 4], [1, 2, 3]))
+
+    def test_what_is_gone(self) -> None:
+        for gaps in (0, 1, 3, 30, 290, 300):
+            before = self.some(list(range(1, 400)), 50)
+            after = self.some(before, gaps)
+            arrived = [before[-1] + 1, before[-1] + 5]
+            self.assertEqual(gone_from(before, after), sorted(set(before) - set(after)))
+            self.assertEqual(gone_from(before, after + arrived), sorted(set(before) - set(after)))
+
+    def test_a_mailbox_that_was_emptied_costs_a_step_a_message(self) -> None:
+        looked = Counting(range(1, 5_001))
+        self.assertEqual(gone_from(looked, []), list(range(1, 5_001)))
+        self.assertLessEqual(looked.count, 2 * 5_000)
+
+    def test_long_runs_are_not_walked(self) -> None:
+        living = Counting(range(1, 1_000_001))
+        self.assertEqual(list(runs(living, range(1, 1_000_001))), [(0, 0, 1_000_000)])
+        self.assertLessEqual(living.count, 100)
+
+
+class Counting(list[int]):
+    """How often one of the numbers is looked at."""
+
+    count = 0
+
+    def __getitem__(self, at: Any) -> Any:
+        self.count += 1
+        return super().__getitem__(at)
+
+
+class UniformTests(SynchronousTestCase):
+    """What is said of many messages at once is as if it was said of each."""
+
+    def test_they_are_the_same_as_single_changes(self) -> None:
+        for seed in range(30):
+            chance = random.Random(seed)
+            one, other = MailboxIndex(1, history=50), MailboxIndex(1, history=50)
+            words = [frozenset({SEEN}), frozenset({DELETED, "a"}), frozenset(), frozenset({"b"})]
+            first = [Change(uid, 2, chance.choice(words)) for uid in range(1, 600, 2)]
+            one.apply(Changes(2, 600, 1, first))
+            other.load(
+                array("I", [c.uid for c in first]),
+                array("Q", [c.modseq for c in first]),
+                [c.flags for c in first],
+            )
+            other.apply(Changes(2, 600, 1))
+            for modseq in range(3, 20):
+                some = sorted(chance.sample(list(one.uids), chance.choice((1, 3, 40, 200))))
+                groups: dict[Flags, list[int]] = {}
+                for uid in some:
+                    groups.setdefault(chance.choice(words), []).append(uid)
+                changed = [Change(uid, modseq, f) for f, uids in groups.items() for uid in uids]
+                one.apply(Changes(modseq, 600, 1, changed))
+                uniform = [Uniform(modseq, flags, uids) for flags, uids in groups.items()]
+                other.apply(Changes(modseq, 600, 1, uniform=uniform))
+                for index in (one, other):
+                    self.assertEqual(
+                        {
+                            uid: flags
+                            for flags, uids in index.by_flags(some).items()
+                            for uid in uids
+                        },
+                        {uid: flags for flags, uids in groups.items() for uid in uids},
+                    )
+                self.assertEqual(list(one.rows(one.uids)), list(other.rows(other.uids)))
+                self.assertEqual(one.unseen, other.unseen)
+                self.assertEqual(one.keywords(), other.keywords())
+                self.assertEqual(one.remembers(modseq - 1), other.remembers(modseq - 1))
+                for since in (2, modseq - 3, modseq - 1, modseq):
+                    self.assertEqual(set(one.changed_since(since)), set(other.changed_since(since)))
+
+    def test_messages_in_runs_and_scattered_are_removed(self) -> None:
+        for kept in (set(range(1, 300, 3)), set(range(1, 100)), set()):
+            index = MailboxIndex(1)
+            uids = array("I", range(1, 301))
+            index.load(uids, array("Q", uids), [frozenset({f"k{uid % 5}"}) for uid in uids])
+            index.apply(Changes(300, 301, 1))
+            before = index.uids
+            gone = UIDSet.of(set(uids) - kept)
+            index.apply(Changes(301, 301, 1, (), [Expunged(301, gone)]))
+            self.assertEqual(list(before), list(uids), "somebody's picture has changed")
+            self.assertEqual(
+                list(index.rows(uids)),
+                [(uid, uid, frozenset({f"k{uid % 5}"})) for uid in sorted(kept)],
+            )
+            self.assertEqual(len(index.keywords()), 5 if kept else 0)

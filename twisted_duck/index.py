@@ -10,20 +10,33 @@ Two promises make it safe to share `uids` with any number of views without copyi
 
 The index moves only by `apply`, from one modseq to a later one, by exactly what the change log holds between the two.
 It remembers the latest steps, so that a view can ask what it has missed without a walk through the arrays.
+
+A step of very many messages costs little for each: runs of neighbours are slices of the arrays, and where a run ends is
+found by bisection (`same`).
 """
 
 from __future__ import annotations
 
 from array import array
 from bisect import bisect_left, bisect_right
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import compress
+from operator import not_
 
-from twisted_duck.values import DELETED, SEEN, Changes, Flags
+from twisted_duck.values import DELETED, SEEN, Change, Changes, Flags, UIDSet, Uniform
 
 #: Steps remembered; a view that has missed more gets the answer from the arrays.
 HISTORY = 10_000
 #: Binary digits of the UIDs that are passed by together when old changes are looked for.
 _BLOCK = 8
+#: Ranges that are cut out of an array in place, each at the cost of moving what is behind it; for more it is made anew, at
+#: that of a walk through all of it.
+_CUT = 16
+#: Among how many messages there must be more than one of those that are looked for, for a walk to be better than a search.
+_SPARSE = 8
+#: Sets of flags among some messages up to which each set's messages are found by a pass of their own.
+_PASSES = 8
 
 
 class MailboxIndex:
@@ -95,6 +108,23 @@ class MailboxIndex:
                     continue
             yield uid, modseqs[at], sets[numbers[at]]
             at += 1
+
+    def by_flags(self, uids: Sequence[int]) -> dict[Flags, list[int]]:
+        """Those of the ascending `uids` that live, ascending, by the flags that they have."""
+        uids = living(self, uids)
+        found: dict[int, list[int]] = {}
+        for at, place, length in runs(self.uids, uids):
+            some, numbers = uids[at : at + length], self._flags[place : place + length]
+            distinct = set(numbers)
+            if len(distinct) > _PASSES:
+                for uid, number in zip(some, numbers, strict=True):
+                    found.setdefault(number, []).append(uid)
+            elif len(distinct) > 1:
+                for number in distinct:
+                    found.setdefault(number, []).extend(compress(some, map(number.__eq__, numbers)))
+            else:
+                found.setdefault(distinct.pop(), []).extend(some)
+        return {self._flag_sets[number]: uids for number, uids in found.items()}
 
     def with_flag(self, flag: str) -> list[int]:
         """The UIDs that have a flag (compared without regard to case), ascending."""
@@ -174,6 +204,18 @@ class MailboxIndex:
                 found.extend(each for each in there if each[0] > modseq)
         return sorted(found)
 
+    def latest_since(self, modseq: int) -> list[int]:
+        """The UIDs of the messages that live and whose modseq is above `modseq`, ascending."""
+        if modseq >= self._changes_floor:
+            return living(self, sorted({uid for _, uid in self.changed_since(modseq)}))
+        found: list[int] = []
+        for block in sorted(block for block, peak in self._peaks.items() if peak > modseq):
+            start = bisect_left(self.uids, block << _BLOCK)
+            stop = bisect_left(self.uids, (block + 1) << _BLOCK, start)
+            there = zip(self.uids[start:stop], self._modseqs[start:stop], strict=True)
+            found.extend([uid for uid, latest in there if latest > modseq])
+        return found
+
     def expunged_since(self, modseq: int) -> list[int] | None:
         """The UIDs expunged after `modseq`, in order of their going, or None when that is not remembered any more."""
         if modseq >= self.highest_modseq:
@@ -193,19 +235,31 @@ class MailboxIndex:
                 f"changes up to {changes.highest_modseq} are older than {self.highest_modseq}"
             )
         floor = self.highest_modseq
-        gone = {uid for step in changes.expunged for uid in step.uids}
-        steps: list[tuple[int, int]] = []
-        for change in sorted(changes.changed, key=lambda change: change.uid):
-            if change.uid not in gone:
-                self._put(change.uid, change.modseq, change.flags)
-                steps.append((change.modseq, change.uid))
-        steps.sort()
+        if len(changes.expunged) == 1:
+            gone = changes.expunged[0].uids
+        else:
+            gone = UIDSet.of_ranges(pair for step in changes.expunged for pair in step.uids.ranges)
+        ordered = sorted(changes.changed, key=lambda change: change.uid)
+        if gone:
+            ordered = [change for change in ordered if change.uid not in gone]
+        self._put(ordered)
+        steps = [(change.modseq, change.uid) for change in ordered]
+        for uniform in changes.uniform:
+            self._put_uniform(uniform)
+            self._changes_floor = self._too_many(
+                self._changes, uniform.modseq, len(uniform.uids), self._changes_floor
+            )
+            if uniform.modseq > self._changes_floor:
+                steps.extend((uniform.modseq, uid) for uid in uniform.uids)
         if gone:
             self._remove(gone)
-        self._expunges.extend(
-            sorted((step.modseq, uid) for step in changes.expunged for uid in step.uids)
-        )
-        self._changes.extend(steps)
+        for step in sorted(changes.expunged, key=lambda step: step.modseq):
+            self._expunges_floor = self._too_many(
+                self._expunges, step.modseq, len(step.uids), self._expunges_floor
+            )
+            if step.modseq > self._expunges_floor:
+                self._expunges.extend((step.modseq, uid) for uid in step.uids)
+        self._changes.extend(sorted(step for step in steps if step[0] > self._changes_floor))
         if floor == 0:
             # The first load: nobody can have missed anything.
             self._changes.clear()
@@ -220,6 +274,13 @@ class MailboxIndex:
         self.uidnext = max(self.uidnext, changes.uidnext)
         self.first_recent = max(self.first_recent, changes.first_recent)
 
+    def _too_many(self, steps: list[tuple[int, int]], modseq: int, count: int, floor: int) -> int:
+        """Whether what a change did to `count` messages is more than is remembered: the floor afterwards."""
+        if count <= self._history:
+            return floor
+        steps.clear()
+        return max(floor, modseq)
+
     def _forget(self, steps: list[tuple[int, int]], floor: int) -> int:
         """Drop the older half of what is too long; the new floor."""
         if len(steps) <= self._history:
@@ -229,25 +290,78 @@ class MailboxIndex:
         del steps[: bisect_right(steps, (floor, 0xFFFFFFFF))]
         return floor
 
-    def _put(self, uid: int, modseq: int, flags: Flags) -> None:
-        if modseq > self._peaks.get(uid >> _BLOCK, 0):
-            self._peaks[uid >> _BLOCK] = modseq
-        if not self.uids or uid > self.uids[-1]:
-            self.uids.append(uid)
-            self._modseqs.append(modseq)
-            self._flags.append(self._intern(flags))
-        else:
-            at = bisect_left(self.uids, uid)
-            if self.uids[at] != uid:
-                # A change of a message this index never had: its expunge is in a later batch of the log.
-                raise ValueError(f"UID {uid} is new and not above {self.uids[-1]}")
-            number = self._intern(flags)
-            self._release(self._flags[at])
-            self._modseqs[at] = modseq
-            self._flags[at] = number
+    def load(self, uids: array[int], modseqs: array[int], flag_sets: Sequence[Flags]) -> None:
+        """Messages that follow on those that are there, before the first `apply` that says at which modseq all this is."""
+        self._arrive(uids, modseqs, flag_sets)
 
-    def _intern(self, flags: Flags) -> int:
-        """The number of a flag set that one more message has."""
+    def _put(self, changes: Sequence[Change]) -> None:
+        """Changes with ascending UIDs."""
+        last = self.uids[-1] if self.uids else 0
+        new = bisect_right(changes, last, key=lambda change: change.uid)
+        for change in changes[:new]:
+            self._put_one(change)
+        arrived = changes[new:]
+        self._arrive(
+            array("I", [change.uid for change in arrived]),
+            array("Q", [change.modseq for change in arrived]),
+            [change.flags for change in arrived],
+        )
+
+    def _arrive(self, uids: array[int], modseqs: array[int], flag_sets: Sequence[Flags]) -> None:
+        numbers = {flags: self._intern(flags, count) for flags, count in Counter(flag_sets).items()}
+        self.uids.extend(uids)
+        self._modseqs.extend(modseqs)
+        self._flags.extend(array("I", map(numbers.__getitem__, flag_sets)))
+        peaks = self._peaks
+        for uid, modseq in zip(uids, modseqs, strict=True):
+            if modseq > peaks.get(uid >> _BLOCK, 0):
+                peaks[uid >> _BLOCK] = modseq
+
+    def _put_one(self, change: Change) -> None:
+        at = bisect_left(self.uids, change.uid)
+        if self.uids[at] != change.uid:
+            # A change of a message this index never had: its expunge is in a later batch of the log.
+            raise ValueError(f"UID {change.uid} is new and not above {self.uids[-1]}")
+        self._put_run(at, [change.uid], change.modseq, change.flags)
+
+    def _put_uniform(self, uniform: Uniform) -> None:
+        uids, modseq, flags = uniform.uids, uniform.modseq, uniform.flags
+        if not uids:
+            return
+        place = bisect_left(self.uids, uids[0])
+        if same(uids, 0, self.uids, place) == len(uids):
+            self._put_run(place, uids, modseq, flags)
+            return
+        found = places(self.uids, uids)
+        if len(found) != len(uids):
+            raise ValueError("one of the UIDs is not there")
+        number = self._intern(flags, len(uids))
+        modseqs, numbers = self._modseqs, self._flags
+        for old, many in Counter(map(numbers.__getitem__, found)).items():
+            self._release(old, many)
+        for place in found:
+            modseqs[place] = modseq
+            numbers[place] = number
+        self._peak(uids, modseq)
+
+    def _put_run(self, place: int, uids: Sequence[int], modseq: int, flags: Flags) -> None:
+        """`uids` are there from `place` on."""
+        count = len(uids)
+        stop = place + count
+        number = self._intern(flags, count)
+        for old, many in Counter(self._flags[place:stop]).items():
+            self._release(old, many)
+        self._modseqs[place:stop] = array("Q", [modseq]) * count
+        self._flags[place:stop] = array("I", [number]) * count
+        self._peak(uids, modseq)
+
+    def _peak(self, uids: Sequence[int], modseq: int) -> None:
+        peaks = self._peaks
+        for block in {uid >> _BLOCK for uid in uids}:
+            peaks[block] = max(peaks.get(block, 0), modseq)
+
+    def _intern(self, flags: Flags, count: int) -> int:
+        """The number of a flag set that so many more messages have."""
         number = self._flag_numbers.get(flags)
         if number is None and self._free_numbers:
             number = self._flag_numbers[flags] = self._free_numbers.pop()
@@ -256,41 +370,111 @@ class MailboxIndex:
             number = self._flag_numbers[flags] = len(self._flag_sets)
             self._flag_sets.append(flags)
             self._flag_counts.append(0)
-        self._flag_counts[number] += 1
+        self._flag_counts[number] += count
         return number
 
-    def _release(self, number: int) -> None:
-        """One message less has this flag set."""
-        self._flag_counts[number] -= 1
+    def _release(self, number: int, count: int) -> None:
+        """So many messages less have this flag set."""
+        self._flag_counts[number] -= count
         if not self._flag_counts[number]:
             del self._flag_numbers[self._flag_sets[number]]
             self._free_numbers.append(number)
 
-    def _remove(self, gone: set[int]) -> None:
-        uids, modseqs, numbers = self.uids, self._modseqs, self._flags
-        new_uids: array[int] = array("I")
-        new_modseqs: array[int] = array("Q")
-        new_numbers: array[int] = array("I")
-        start = 0
-        for uid in sorted(gone):
-            at = bisect_left(uids, uid)
-            if at == len(uids):
-                break
-            if uids[at] != uid:
-                continue
-            self._release(numbers[at])
-            new_uids.extend(uids[start:at])
-            new_modseqs.extend(modseqs[start:at])
-            new_numbers.extend(numbers[start:at])
-            start = at + 1
-        if start == 0:
+    def _remove(self, gone: UIDSet) -> None:
+        uids = self.uids
+        if len(gone.ranges) > _CUT:
+            dead = set(gone)
+            kept = [uid not in dead for uid in uids]
+            for number, count in Counter(compress(self._flags, map(not_, kept))).items():
+                self._release(number, count)
+            self.uids = array("I", compress(uids, kept))
+            self._modseqs = array("Q", compress(self._modseqs, kept))
+            self._flags = array("I", compress(self._flags, kept))
             return
-        new_uids.extend(uids[start:])
-        new_modseqs.extend(modseqs[start:])
-        new_numbers.extend(numbers[start:])
-        self.uids, self._modseqs, self._flags = new_uids, new_modseqs, new_numbers
+        cuts = [
+            (start, stop)
+            for first, last in gone.ranges
+            if (start := bisect_left(uids, first)) < (stop := bisect_right(uids, last))
+        ]
+        if not cuts:
+            return
+        for start, stop in cuts:
+            for number, count in Counter(self._flags[start:stop]).items():
+                self._release(number, count)
+        self.uids = left = array("I", uids)
+        for start, stop in reversed(cuts):
+            del left[start:stop]
+            # Nobody shares these.
+            del self._modseqs[start:stop]
+            del self._flags[start:stop]
+
+
+def same(some: Sequence[int], at: int, others: Sequence[int], there: int) -> int:
+    """How many of `some` from `at` on are, one by one, those of `others` from `there` on.
+
+    Both ascend, and one of them has all of the other from there on: so where they differ once they go on differing.
+    """
+    most = min(len(some) - at, len(others) - there)
+    if most <= 0 or some[at] != others[there]:
+        return 0
+    step = 1
+    while step < most and some[at + step] == others[there + step]:
+        step *= 2
+    known = step // 2 + 1
+    return known + bisect_left(
+        range(known, min(step, most)), True, key=lambda n: some[at + n] != others[there + n]
+    )
+
+
+def runs(living: Sequence[int], uids: Sequence[int]) -> Iterator[tuple[int, int, int]]:
+    """`uids` (ascending, all of them in `living`) as runs of neighbours in `living`: where a run begins in `uids`, where in
+    `living`, and how long it is.  Raises ValueError for a UID that does not live.
+    """
+    at = 0
+    while at < len(uids):
+        place = bisect_left(living, uids[at])
+        length = same(uids, at, living, place)
+        if not length:
+            raise ValueError(f"UID {uids[at]} is not there")
+        yield at, place, length
+        at += length
+
+
+def places(numbers: Sequence[int], wanted: Sequence[int]) -> list[int]:
+    """Where those of the ascending `wanted` stand that are among the ascending `numbers`."""
+    if len(wanted) * _SPARSE < len(numbers):
+        found = ((bisect_left(numbers, each), each) for each in wanted)
+        return [at for at, each in found if at < len(numbers) and numbers[at] == each]
+    chosen = set(wanted)
+    return [at for at, each in enumerate(numbers) if each in chosen]
+
+
+def gone_from(before: Sequence[int], after: Sequence[int]) -> list[int]:
+    """Those of `before` that `after` has not.  Both ascend; what `after` has beside them is above them all."""
+    found: list[int] = []
+    at = there = 0
+    while at < len(before) and len(found) * _SPARSE <= at:
+        length = same(before, at, after, there)
+        at, there = at + length, there + length
+        if at < len(before):
+            found.append(before[at])
+            at += 1
+    # Where very many are gone, it is quicker to walk.
+    rest = iter(after[there:])
+    alive = next(rest, None)
+    for uid in before[at:]:
+        if uid == alive:
+            alive = next(rest, None)
+        else:
+            found.append(uid)
+    return found
 
 
 def living(index: MailboxIndex, uids: Sequence[int]) -> list[int]:
     """Those of the ascending `uids` that live."""
+    if uids:
+        # Mostly they all live, and are neighbours.
+        start = bisect_left(index.uids, uids[0])
+        if index.uids[start : start + len(uids)] == array("I", uids):
+            return list(uids)
     return [uid for uid, _, _ in index.rows(uids)]

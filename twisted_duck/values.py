@@ -182,6 +182,16 @@ class Change:
 
 
 @attrs.frozen
+class Uniform:
+    """Messages that one change left with the same flags: what may be said of very many at once."""
+
+    modseq: int
+    flags: Flags
+    #: Ascending.
+    uids: Sequence[int]
+
+
+@attrs.frozen
 class Expunged:
     """Messages that went away in one change."""
 
@@ -199,6 +209,8 @@ class Changes:
     first_recent: int
     changed: Sequence[Change] = ()
     expunged: Sequence[Expunged] = ()
+    #: Of messages that were there before, none of which is among `changed`.
+    uniform: Sequence[Uniform] = ()
 
 
 @attrs.frozen

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from tests.imap.transcript import IMAPCase
 from twisted_duck.errors import MailboxGone, Unavailable
 from twisted_duck.limits import Limits
 from twisted_duck.memory.mailbox import MemoryMailbox
-from twisted_duck.values import DELETED, SEEN
+from twisted_duck.values import DELETED, SEEN, CopyResult
 
 MESSAGE = b"Subject: one\r\n\r\nbody\r\n"
 
@@ -225,6 +227,48 @@ class CopyTests(IMAPCase):
             mend = self.break_(MemoryMailbox, "refresh", error)
             self.assertIn("a1 OK [COPYUID", self.client().say("a1 COPY 1 Trash")[0])
             mend()
+
+
+class PiecesTests(IMAPCase):
+    """RFC 6851 §3.3: a MOVE may fail on its way."""
+
+    selected = "INBOX"
+    limits = Limits(messages_per_change=1)
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.deliver("Trash", MESSAGE)
+        self.deliver("INBOX", MESSAGE, flags=[SEEN])
+        self.deliver("INBOX", MESSAGE)
+        self.validity = self.do("status", "Trash").uidvalidity
+
+    def test_very_many_are_moved_in_pieces_and_told_at_once(self) -> None:
+        self.transcript(f"""
+            C: a1 MOVE 1:2 Trash
+            S: * OK [COPYUID {self.validity} 1:2 2:3] moved
+            S: * 2 EXPUNGE
+            S: * 1 EXPUNGE
+            S: a1 OK MOVE completed
+        """)
+
+    def test_what_was_moved_before_a_failure_is_told(self) -> None:
+        move = MemoryMailbox.move
+
+        async def failing(mailbox: MemoryMailbox, uids: Any, destination: str) -> CopyResult:
+            if uids == [2]:
+                raise Unavailable("away")
+            return await move(mailbox, uids, destination)
+
+        self.patch(MemoryMailbox, "move", failing)
+        self.transcript(f"""
+            C: a1 MOVE 1:2 Trash
+            S: * OK [COPYUID {self.validity} 1 2] moved
+            S: * 1 EXPUNGE
+            S: a1 NO [UNAVAILABLE] away
+            C: a2 UID SEARCH ALL
+            S: * SEARCH 2
+            S: a2 OK ...
+        """)
 
 
 class SearchTests(IMAPCase):

@@ -482,6 +482,45 @@ class EmptiedTests(MessagesTestCase):
         self.assertEqual(list(self.mailbox.index.uids), [31])
         self.assertEqual(await self.contents(self.account, "INBOX"), [simple(31)])
 
+    async def test_a_move_of_all(self) -> None:
+        await self.fill()
+        self.recorder.clear()
+        result = await self.mailbox.move(list(self.mailbox.index.uids), "Archive")
+        self.assertEqual(list(result.destination), list(range(1, 31)))
+        names = self.recorder.names
+        committed = names[: names.index("commitTransaction")]
+        self.assertNotIn("delete messages", committed)
+        self.assertEqual((await self.account.status("INBOX")).messages, 0)
+        self.assertEqual((await self.account.status("Archive")).deleted, 30)
+        await self.until(lambda: self.count("delete messages") == 1)
+        self.assertEqual((await self.store.collector.run()).messages, 0)
+        self.assertEqual([f for f in await self.findings() if not f.garbage], [])
+
+
+class PiecesTests(StoreTestCase):
+    """Very many messages are removed in several changes, each whole in itself."""
+
+    async def test_an_expunge_in_pieces(self) -> None:
+        recorder = Recorder()
+        store = await self.make_store(on_command=recorder, limits=Limits(messages_per_change=10))
+        account = await self.make_user(store)
+        await self.put(account, "INBOX", *map(simple, range(36)))
+        mailbox = await account.select("INBOX", False)
+        await mailbox.store(list(range(2, 37)), add(DELETED))
+        before = mailbox.index.highest_modseq
+        recorder.clear()
+        self.assertEqual(await mailbox.expunge(), UIDSet(((2, 36),)))
+        self.assertEqual(recorder.names.count("commitTransaction"), 4)
+        self.assertEqual(mailbox.index.highest_modseq, before + 4)
+        self.assertEqual(list(mailbox.index.uids), [1])
+        # All that there is goes at once, however much.
+        await self.put(account, "INBOX", *map(simple, range(36)))
+        recorder.clear()
+        self.assertEqual(len(await mailbox.remove(list(mailbox.index.uids))), 37)
+        self.assertEqual(recorder.names.count("commitTransaction"), 1)
+        findings = [f async for f in check(store.mongo) if isinstance(f, Finding)]
+        self.assertEqual([f for f in findings if not f.garbage], [])
+
 
 class OpenTests(StoreTestCase):
     async def test_open_store_and_its_parts(self) -> None:

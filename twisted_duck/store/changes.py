@@ -17,7 +17,6 @@ The coroutine of a transaction may run more than once: it builds its documents a
 from __future__ import annotations
 
 from array import array
-from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, TypeVar
@@ -26,6 +25,7 @@ import attrs
 from bson.objectid import ObjectId
 
 from twisted_duck import errors
+from twisted_duck.index import runs
 from twisted_duck.store import conversations
 from twisted_duck.store.arrival import Arrival, counts
 from twisted_duck.store.blobs import confirm
@@ -33,7 +33,7 @@ from twisted_duck.store.connection import Mongo, Transaction
 from twisted_duck.store.conversations import Newcomer
 from twisted_duck.store.driver import Document
 from twisted_duck.store.schema import BODIES, IMPORTS, MAILBOXES, MESSAGES, TOMBSTONES, USERS
-from twisted_duck.values import DELETED, SEEN, Change, Changes, Expunged, Flags, UIDSet
+from twisted_duck.values import DELETED, SEEN, Change, Changes, Expunged, Flags, UIDSet, Uniform
 
 K = TypeVar("K")
 
@@ -83,6 +83,8 @@ class Done:
     mailbox: Document
     changed: Sequence[Change] = ()
     expunged: UIDSet = _NOBODY
+    #: Of those that were there before.
+    uniform: Sequence[Uniform] = ()
     #: The box that all the messages were in, which is no mailbox's any more.
     emptied: ObjectId | None = None
 
@@ -93,7 +95,12 @@ class Done:
     def changes(self) -> Changes:
         gone = (Expunged(self.modseq, self.expunged),) if self.expunged else ()
         return Changes(
-            self.modseq, self.mailbox["uidnext"], self.mailbox["recent"], self.changed, gone
+            self.modseq,
+            self.mailbox["uidnext"],
+            self.mailbox["recent"],
+            self.changed,
+            gone,
+            self.uniform,
         )
 
 
@@ -104,21 +111,11 @@ def uid_filters(living: array[int], uids: Sequence[int]) -> list[Document]:
     """
     filters: list[Document] = []
     single: list[int] = []
-    at = 0
-    while at < len(uids):
-        place = bisect_left(living, uids[at])
-        end = at + 1
-        while (
-            end < len(uids)
-            and place + end - at < len(living)
-            and living[place + end - at] == uids[end]
-        ):
-            end += 1
-        if end - at >= _RANGE_FROM:
-            filters.append({"uid": {"$gte": uids[at], "$lte": uids[end - 1]}})
+    for at, _, length in runs(living, uids):
+        if length >= _RANGE_FROM:
+            filters.append({"uid": {"$gte": uids[at], "$lte": uids[at + length - 1]}})
         else:
-            single.extend(uids[at:end])
-        at = end
+            single.extend(uids[at : at + length])
     for start in range(0, len(single), 10_000):
         filters.append({"uid": {"$in": single[start : start + 10_000]}})
     return filters
@@ -395,8 +392,8 @@ async def store(
             matched += await transaction.update(MESSAGES, updates)
         if matched != sum(map(len, groups.values())):
             raise errors.Corruption("messages of the mailbox are missing in the store")
-        changed = [Change(uid, modseq, flags) for flags, uids in groups.items() for uid in uids]
-        return Done(mailbox, changed)
+        uniform = [Uniform(modseq, flags, uids) for flags, uids in groups.items()]
+        return Done(mailbox, uniform=uniform)
 
     return await mongo.transaction(work)
 
@@ -423,7 +420,7 @@ async def expunge(
         mailbox, size = emptied
         await bury(transaction, place, mailbox["modseq"], gone)
         await charge(transaction, place.user, -size)
-        return Done(mailbox, (), gone, place.box)
+        return Done(mailbox, (), gone, emptied=place.box)
 
     async def some(transaction: Transaction) -> Done:
         filters = uid_filters(living, uids)
@@ -468,7 +465,8 @@ async def copy(
     gone = UIDSet.of(uids)
 
     async def work(transaction: Transaction) -> tuple[Done | None, Done]:
-        if await transaction.find_one(MAILBOXES, place.filter, projection={"_id": 1}) is None:
+        here = await transaction.find_one(MAILBOXES, place.filter, projection={"messages": 1})
+        if here is None:
             raise Moved
         sums = await _sums(transaction, place, filters)
         if sums.messages != len(uids):
@@ -477,19 +475,25 @@ async def copy(
         target = await _take(transaction, there, sums, len(uids))
         if target is None:
             raise errors.TryCreate("there is no such mailbox")
-        source: Document | None = None
         if not move:
             await charge(transaction, place.user, sums.bytes)
+            return None, Done(target, await _copy_rows(transaction, place, uids, target))
+        emptied = None
+        if here["messages"] == len(uids) and target["_id"] != place.mailbox:
+            emptied = await _empty(transaction, place.filter)
+            if emptied is None:
+                raise Moved
+            source, _ = emptied
         else:
             source = await _leave(transaction, place, target, -sums)
         new = await _copy_rows(transaction, place, uids, target)
-        if source is None:
-            return None, Done(target, new)
-        await _remove(transaction, place, living, uids)
+        if emptied is None:
+            await _remove(transaction, place, living, uids)
         await bury(transaction, place, source["modseq"], gone)
         if target["_id"] == place.mailbox:
             return None, Done(target, new, gone)
-        return Done(source, (), gone), Done(target, new)
+        box = None if emptied is None else place.box
+        return Done(source, (), gone, emptied=box), Done(target, new)
 
     return await mongo.transaction(work)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from itertools import chain
 from typing import TypeVar
 
 from bson.objectid import ObjectId
@@ -18,7 +19,6 @@ from twisted_duck.limits import Limits
 from twisted_duck.matching import match
 from twisted_duck.search import SearchKey
 from twisted_duck.store import changes
-from twisted_duck.store.arrival import counts
 from twisted_duck.store.blobs import BlobsLost
 from twisted_duck.store.changes import Done, Moved, Sums
 from twisted_duck.store.connection import MAJORITY, Mongo
@@ -168,32 +168,32 @@ class StoreMailbox:
     async def _store(self, uids: Sequence[int], change: FlagChange) -> StoreResult:
         index = self.index
         groups: dict[Flags, list[int]] = {}
-        after: dict[Flags, Flags] = {}
-        before: list[Flags] = []
-        changed: list[int] = []
         unchanged: list[int] = []
         modified: list[int] = []
         bound = change.unchanged_since
-        for uid, modseq, flags in index.rows(uids):
-            if bound is not None and modseq > bound:
-                modified.append(uid)
-                continue
-            new = after.get(flags)
-            if new is None:
-                new = after[flags] = change.apply(flags)
+        if bound is not None:
+            modified = [uid for uid, modseq, _ in index.rows(uids) if modseq > bound]
+            failed = set(modified)
+            uids = [uid for uid in uids if uid not in failed]
+        unseen = deleted = 0
+        for flags, some in index.by_flags(uids).items():
+            new = change.apply(flags)
             if new == flags:
-                unchanged.append(uid)
+                unchanged.extend(some)
             else:
-                groups.setdefault(new, []).append(uid)
-                before.append(flags)
-                changed.append(uid)
+                groups.setdefault(new, []).extend(some)
+                unseen += len(some) * ((SEEN not in new) - (SEEN not in flags))
+                deleted += len(some) * ((DELETED in new) - (DELETED in flags))
+        for group in groups.values():
+            # They are some runs that ascend.
+            group.sort()
+        unchanged.sort()
+        changed = sorted(chain.from_iterable(groups.values()))
         if not changed:
             return StoreResult(0, (), unchanged, modified)
         check_flags(groups, self._limits)
         check_keywords(index, groups, self._limits)
-        unseen, deleted = counts(before)
-        unseen_after, deleted_after = counts(f for f, group in groups.items() for _ in group)
-        sums = Sums(0, unseen_after - unseen, deleted_after - deleted)
+        sums = Sums(0, unseen, deleted)
         done = await changes.store(self._mongo, self._opened.place, index.uids, groups, sums)
         await self._learn(done)
         return StoreResult(done.modseq, changed, unchanged, modified)
@@ -209,28 +209,37 @@ class StoreMailbox:
         return await self._remove(lambda: living(self.index, uids))
 
     async def _remove(self, choose: Callable[[], list[int]]) -> UIDSet:
-        """`choose` says which, of those that the index has."""
+        """`choose` says which, of those that the index has.  Where they are very many, it is several changes."""
         self._writable()
+        most = self._limits.messages_per_change
+        removed: list[UIDSet] = []
+        left = True
 
-        async def attempt() -> UIDSet:
+        async def attempt() -> None:
+            nonlocal left
             gone = choose()
             if not gone:
                 # Others may have found something to be removed.  If there is, the change finds out whether it is all.
                 await self._opened.refresh()
                 gone = choose()
-                if not gone:
-                    return UIDSet()
             index = self.index
-            flags = [flags for _, _, flags in index.rows(gone)]
-            unseen = sum(SEEN not in each for each in flags)
-            deleted = sum(DELETED in each for each in flags)
+            left = most < len(gone) < len(index)
+            if left:
+                gone = gone[:most]
+            elif not gone:
+                return
+            flags = {flags: len(some) for flags, some in index.by_flags(gone).items()}
+            unseen = sum(count for each, count in flags.items() if SEEN not in each)
+            deleted = sum(count for each, count in flags.items() if DELETED in each)
             done = await changes.expunge(
                 self._mongo, self._opened.place, index.uids, gone, unseen, deleted
             )
+            removed.append(done.expunged)
             await self._learn(done)
-            return done.expunged
 
-        return await self._change(attempt)
+        while left:
+            await self._change(attempt)
+        return UIDSet.of_ranges(chain.from_iterable(each.ranges for each in removed))
 
     async def copy(self, uids: Sequence[int], destination: str) -> CopyResult:
         return await self._copy(uids, destination, move=False)

@@ -13,6 +13,7 @@ since before the last refresh, so that what it has not told of has not happened,
 
 from __future__ import annotations
 
+from array import array
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -26,7 +27,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from twisted_duck import errors
-from twisted_duck.index import MailboxIndex
+from twisted_duck.index import MailboxIndex, gone_from
 from twisted_duck.store.changes import LOG_FIELDS, Done, Place
 from twisted_duck.store.connection import Mongo
 from twisted_duck.store.driver import Document
@@ -177,7 +178,11 @@ class Opened:
             batchSize=_AT_ONCE,
             readConcern={"level": "snapshot", "atClusterTime": seen.time},
         ):
-            index.apply(Changes(0, 1, 1, self._changed(batch)))
+            index.load(
+                array("I", [row["uid"] for row in batch]),
+                array("Q", [row["modseq"] for row in batch]),
+                [self._shared(row["flags"]) for row in batch],
+            )
         index.apply(Changes(document["modseq"], document["uidnext"], document["recent"]))
         self.box = document["box"]
         self.index = index
@@ -219,16 +224,17 @@ class Opened:
 
     async def _missing(self, seen: Seen) -> Expunged:
         """What the index has and the mailbox has not: for an index that is older than the tombstones."""
-        there: set[int] = set()
+        there: array[int] = array("I")
         async for batch in self._mongo.batches(
             MESSAGES,
             {"user": self.user, "box": seen.document["box"]},
             projection={"_id": 0, "uid": 1},
+            sort={"uid": 1},
             batchSize=_AT_ONCE,
             readConcern={"level": "snapshot", "atClusterTime": seen.time},
         ):
-            there.update(row["uid"] for row in batch)
-        gone = [uid for uid in self.index.uids if uid not in there]
+            there.extend(array("I", [row["uid"] for row in batch]))
+        gone = gone_from(self.index.uids, there)
         return Expunged(seen.document["modseq"], UIDSet.of(gone))
 
     async def vanished_since(self, modseq: int) -> UIDSet | None:
@@ -251,17 +257,16 @@ class Opened:
         return UIDSet.of_ranges((a, b) for tomb in tombs.documents for a, b in tomb["uids"])
 
     def _changed(self, rows: list[Document]) -> list[Change]:
-        sets = self._flag_sets
-        changed = []
-        for row in rows:
-            key = tuple(row["flags"])
-            flags = sets.get(key)
-            if flags is None:
-                flags = sets[key] = frozenset(key)
-            changed.append(Change(row["uid"], row["modseq"], flags))
-        if len(sets) > 1_000:
-            sets.clear()
-        return changed
+        return [Change(row["uid"], row["modseq"], self._shared(row["flags"])) for row in rows]
+
+    def _shared(self, flags: list[str]) -> Flags:
+        key = tuple(flags)
+        shared = self._flag_sets.get(key)
+        if shared is None:
+            if len(self._flag_sets) > 1_000:
+                self._flag_sets.clear()
+            shared = self._flag_sets[key] = frozenset(key)
+        return shared
 
     def _apply(self, changes: Changes) -> None:
         """Move the index, which may have moved since what is known of `changes` was read."""
@@ -273,6 +278,7 @@ class Opened:
                 changes,
                 changed=[change for change in changes.changed if change.modseq > known],
                 expunged=[step for step in changes.expunged if step.modseq > known],
+                uniform=[step for step in changes.uniform if step.modseq > known],
             )
         )
         self._tell()

@@ -236,6 +236,7 @@ async def fetch(connection: Connection, command: grammar.Fetch) -> Done:
         if command.vanished:
             # Here `*` stands for the largest UID there can be: messages above the last one may have been and gone.
             await _tell_vanished(connection, selection, command.set.against(LAST_UID), since)
+            await connection.breathe()
         uids = changed_since(view, selection.mailbox.index, numbers, since, uid=command.uid)
     plan = Plan.of(command, selection)
     answer = _from_store if plan.wants else _from_index
@@ -253,6 +254,7 @@ async def resynchronise(connection: Connection, selection: Selection, known: gra
     else:
         lost = uids
     await _tell_vanished(connection, selection, lost, known.modseq)
+    await connection.breathe()
     numbers = SequenceSet(uids.ranges)
     flags = grammar.Fetch(numbers, (Attribute.UID, Attribute.FLAGS, Attribute.MODSEQ), uid=True)
     changed = changed_since(

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import groupby
 
-from twisted_duck.errors import BadSyntax, ExpungeIssued, Modified
+from twisted_duck.errors import BadSyntax, DuckError, ExpungeIssued, Modified
 from twisted_duck.imap import grammar, responses
 from twisted_duck.imap.commands.base import (
     Connection,
@@ -124,18 +125,43 @@ async def copy(connection: Connection, command: grammar.Copy) -> Done:
 
 
 async def move(connection: Connection, command: grammar.Move) -> Done:
-    """RFC 6851 §3.3: COPYUID is told before the messages are gone."""
+    """RFC 6851 §3.3: COPYUID is told before the messages are gone.
+
+    Very many are moved in pieces.  Where one fails, those before it have been moved, and that is told before the NO.
+    """
     selection = writable(connection)
     if not IMoveMailbox.providedBy(selection.mailbox):
         raise BadSyntax("MOVE is not supported here")
     uids = _to_copy(selection, command)
     if not uids:
         return Done("MOVE completed: no messages")
-    code = _copyuid(await selection.mailbox.move(uids, command.mailbox))
-    if code is not None:
-        connection.send(responses.status(b"OK", "moved", code))
-    await connection.tell(expunges=True)
+    most = connection.limits.messages_per_change
+    moved: list[CopyResult] = []
+    try:
+        for at in range(0, len(uids), most):
+            moved.append(await selection.mailbox.move(uids[at : at + most], command.mailbox))
+    except DuckError:
+        if moved:
+            await _tell_moved(connection, moved)
+        raise
+    await _tell_moved(connection, moved)
     return Done("MOVE completed", highest_modseq(selection))
+
+
+async def _tell_moved(connection: Connection, moved: Sequence[CopyResult]) -> None:
+    # One COPYUID, unless somebody put another mailbox in the place of the destination meanwhile.
+    for uidvalidity, group in groupby(moved, lambda result: result.uidvalidity):
+        results = list(group)
+        code = _copyuid(
+            CopyResult(
+                uidvalidity,
+                [uid for result in results for uid in result.source],
+                [uid for result in results for uid in result.destination],
+            )
+        )
+        if code is not None:
+            connection.send(responses.status(b"OK", "moved", code))
+    await connection.tell(expunges=True)
 
 
 def _to_copy(selection: Selection, command: grammar.Copy | grammar.Move) -> list[int]:
