@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import datetime
+from unittest.mock import patch
 
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
+from twisted_duck.mime import header
 from twisted_duck.mime.date import sent_date
 from twisted_duck.mime.header import (
     blank_line,
@@ -53,6 +55,15 @@ class HeaderTests(SynchronousTestCase):
             self.assertTrue(one.start <= one.value <= one.end)
             place = one.end
         self.assertEqual(raw_fields(raw), [raw[one.start : one.end] for one in fields(raw)])
+
+    @given(st.text("ab: \t\r\n", max_size=60).map(str.encode), st.integers(2, 9), st.integers(1, 9))
+    def test_in_pieces_of_any_size_it_is_the_same(self, raw: bytes, block: int, piece: int) -> None:
+        def read() -> tuple[object, object]:
+            return list(unfolded_lines(raw)), select(raw, selector([b"a", b"ab"]), 10, 1_000)
+
+        whole = read()
+        with patch.multiple(header, _BLOCK=block, _PIECE=piece):
+            self.assertEqual(read(), whole)
 
     def test_lines_longer_than_a_block_stay_whole(self) -> None:
         raw = b"A: b\r\n" * 20_000 + b"C:" + b"\r\n d" * 50_000 + b"\r\nE: f\r\n\r\n"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import quopri
+from unittest.mock import patch
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,6 +13,10 @@ from twisted.trial.unittest import SynchronousTestCase
 from twisted_duck.limits import Limits
 from twisted_duck.mime.scan import scan
 from twisted_duck.mime.text import fold, found, iter_search_header, iter_search_text, searchable
+
+
+def quoted(value: str) -> str:
+    return "".join(f"={octet:02X}" for octet in value.encode())
 
 
 def text_of(head: bytes, body: bytes) -> str:
@@ -37,6 +42,18 @@ class FoldTests(SynchronousTestCase):
     def test_it_is_done_by_character_and_once(self, one: str, other: str) -> None:
         self.assertEqual(fold(one + other), fold(one) + fold(other))
         self.assertEqual(fold(fold(one)), fold(one))
+
+    @given(st.text("aÄ\r\n ", max_size=60), st.integers(1, 9))
+    def test_in_pieces_of_any_size_it_is_the_same(self, value: str, chunk: int) -> None:
+        raw = "".join(f"=?utf-8?q?{quoted(each)}?= " for each in value.split(" "))
+        data = f"Subject: {raw}\n\n".encode()
+
+        def read() -> tuple[object, object]:
+            return fold(value), list(iter_search_header(data, scan(data)))
+
+        whole = read()
+        with patch("twisted_duck.mime.text._CHUNK", chunk):
+            self.assertEqual(read(), whole)
 
     def test_a_long_run_of_marks_is_not_sorted(self) -> None:
         self.assertEqual(len(fold("é" + "\u0301\u0316" * 300_000)), 600_002)

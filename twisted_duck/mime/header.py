@@ -10,7 +10,7 @@ from __future__ import annotations
 import mmap
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import islice
+from itertools import chain, islice
 
 from attrs import frozen
 
@@ -18,6 +18,11 @@ _FIELD = re.compile(rb"[^\n]*+(?:\n[ \t][^\n]*+)*+(?:\n|\Z)")
 _FOLD = re.compile(rb"\n[ \t]++")
 _FIELD_END = re.compile(rb"\n(?![ \t])")
 _BLOCK = 1 << 16
+#: Bytes that are searched in one call, which holds up all other threads: two milliseconds.
+_PIECE = 1 << 20
+_CR = 0x0D
+#: What a line begins with that belongs to the one before.
+_FOLDED = (b" ", b"\t")
 #: What stands around a field's name and value and does not belong to them.
 SPACE = b" \t\r\n"
 _BLANKS = (b"\r\n", b"\n", b"")
@@ -65,10 +70,23 @@ def blocks(raw: bytes, size: int) -> Iterator[bytes]:
     """The header `raw` in pieces of whole fields, each of at least `size` bytes but for the last."""
     place = 0
     while place < len(raw):
-        match = _FIELD_END.search(raw, place + size)
-        end = match.end() if match else len(raw)
+        end = _field_end(raw, place + size)
         yield raw[place:end]
         place = end
+
+
+def _field_end(raw: bytes, at: int) -> int:
+    """Where the first field ends that does not end before `at`."""
+    while at < len(raw):
+        match = _FIELD_END.search(raw, at, at + _PIECE)
+        if match is None:
+            at += _PIECE
+        elif raw[match.end() : match.end() + 1] in _FOLDED:
+            # That was the end of the piece, and not of the field.
+            at = match.end()
+        else:
+            return match.end()
+    return len(raw)
 
 
 def blank_line(raw: bytes) -> bytes:
@@ -103,11 +121,14 @@ def select(
 ) -> dict[bytes, list[bytes]]:
     """The raw values of the fields that `wanted` (see `selector`) names, by lower-case name, without the last line end.
 
-    At most `most` fields are looked at, and `longest` bytes of each. This is one search by the regular expression engine, and so costs
-    little however many other fields there are.
+    At most `most` fields are looked at, and `longest` bytes of each. The regular expression engine goes through many fields at
+    a time, and so this costs little however many others there are.
     """
     found: dict[bytes, list[bytes]] = {}
-    for match in islice(wanted.finditer(b"\n" + raw), most):
+    # The last field of a block may be of any length: with what is enough of it no call takes long.
+    enough = _BLOCK + 2 * longest
+    matches = (wanted.finditer(b"\n" + block[:enough]) for block in blocks(raw, _BLOCK))
+    for match in islice(chain.from_iterable(matches), most):
         found.setdefault(match[1].lower(), []).append(match[2].rstrip(b"\r")[:longest])
     return found
 
@@ -130,7 +151,17 @@ def unfolded_lines(raw: bytes) -> Iterator[bytes]:
     This is done for many fields at a time, which is several times as fast as to go through `fields`.
     """
     for block in blocks(raw, _BLOCK):
-        yield from filter(None, _FOLD.sub(b" ", block.replace(b"\r\n", b"\n")).split(b"\n"))
+        yield from filter(None, b"".join(_without_folds(block)).split(b"\n"))
+
+
+def _without_folds(block: bytes) -> Iterator[bytes]:
+    """Fields with a LF at their ends, in pieces: one call for a field of many megabytes would stop all other threads."""
+    place = 0
+    while place < len(block):
+        end = block.find(b"\n", place + _BLOCK)
+        end = len(block) if end < 0 else end - (block[end - 1] == _CR)
+        yield _FOLD.sub(b" ", block[place:end].replace(b"\r\n", b"\n"))
+        place = end
 
 
 def first(found: Fields, name: bytes) -> bytes | None:

@@ -68,7 +68,10 @@ def fold(text: str) -> str:
     of a ligature) is mapped as well, so that who looks for them finds the ligature, too; all ends in lower case, as the
     names of header fields are.
     """
-    return text.lower() if text.isascii() else text.translate(_folded)
+    if text.isascii():
+        return text.lower()
+    # In one call, no other thread would have its turn until a field of many megabytes is done.
+    return "".join(text[at : at + _CHUNK].translate(_folded) for at in range(0, len(text), _CHUNK))
 
 
 def found(pieces: Iterable[str], wanted: str) -> bool:
@@ -156,12 +159,27 @@ def _header_lines(raw: bytes, mark: str) -> Iterator[str]:
         if line.isascii() and b"=?" not in line:
             text = value.decode("ascii")
         else:
-            text = _LINE_ENDS.sub(" ", decode_words(value))
+            text = _one_line(decode_words(value))
         lines.append(f"{mark}{name.decode('latin-1').rstrip()}:{text.strip()}\n")
         if len(lines) == _LINES:
             yield fold("".join(lines))
             lines.clear()
     yield fold("".join(lines))
+
+
+def _one_line(text: str) -> str:
+    """Without the line ends that encoded words can spell; in pieces, as `fold`."""
+    if "\n" not in text and "\r" not in text:
+        return text
+    pieces: list[str] = []
+    place = 0
+    while place < len(text):
+        end = min(place + _CHUNK, len(text))
+        while end < len(text) and text[end] in "\r\n":
+            end += 1
+        pieces.append(_LINE_ENDS.sub(" ", text[place:end]))
+        place = end
+    return "".join(pieces)
 
 
 def decoded(data: Data, part: Part, charset: bytes) -> Iterator[str]:
