@@ -169,6 +169,24 @@ class MatchTests(SynchronousTestCase):
         self.assertEqual(self.found(match(either, index, Store())), [1])
         self.assertEqual(self.found(match(both, index, Store())), [1])
 
+    def test_others_have_their_turn_between_keys_that_go_through_everything(self) -> None:
+        index = filled({uid: set() for uid in range(1, 2_001)})
+
+        def turns(keys: int) -> int:
+            taken = 0
+
+            async def pause() -> None:
+                nonlocal taken
+                taken += 1
+
+            one = SequenceSet.of(1)
+            nots = search.And(tuple(search.Not(search.UIDs(one)) for _ in range(keys)))
+            found = self.found(match(nots, index, Store(), pause=pause))
+            self.assertEqual(found, list(range(2, 2_001)))
+            return taken
+
+        self.assertEqual([turns(keys) for keys in (40, 500, 1_000)], [0, 9, 19])
+
     def test_empty_mailbox_asks_nobody(self) -> None:
         store = Store()
         for key in (*LEAVES, search.All(), search.Not(search.All()), search.HasFlag(SEEN)):

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Collection, Generator, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Generator, Iterable, Sequence
 from typing import Protocol, TypeAlias
 
 import attrs
@@ -28,6 +28,14 @@ from twisted_duck.search import SearchKey, children, fold
 #: A part of the mailbox; None is all of it, which need not be written out.
 Part: TypeAlias = set[int] | None
 _Walk: TypeAlias = Generator[tuple[SearchKey, Part], Part, Part]
+
+
+#: Messages that keys are compared to by arithmetic between two pauses: some milliseconds.
+_TURN = 100_000
+
+
+async def _go_on() -> None:
+    """For stores of which nobody expects more."""
 
 
 class Leaves(Protocol):
@@ -176,8 +184,11 @@ async def match(
     index: MailboxIndex,
     leaves: Leaves,
     universe: Iterable[int] | None = None,
+    pause: Callable[[], Awaitable[object]] = _go_on,
 ) -> list[int]:
     """The living UIDs that match `key`, ascending; of `universe` only, if that is given.
+
+    `pause` lets others be served: a search may have a thousand keys, each of which goes through the whole mailbox.
 
     `key` has no sequence numbers, no \\Recent and nothing that is so long ago: only a session knows these (KeyError).  Fails with whatever `leaves`
     fails with.
@@ -188,6 +199,7 @@ async def match(
     if not mailbox.count or (part is not None and not part):
         return []
     walks: list[_Walk] = []
+    passed = 0
     while True:
         # Down: to a key that has none inside.
         walk = _COMBINED.get(type(key))
@@ -198,6 +210,10 @@ async def match(
             indexed = _INDEXED.get(type(key))
             if indexed is not None:
                 answer = indexed(mailbox, key, part)
+                passed += mailbox.count
+                if passed > _TURN:
+                    passed = 0
+                    await pause()
             else:
                 asked = mailbox.everything() if part is None else sorted(part)
                 answer = set(await leaves.select(key, asked))

@@ -148,7 +148,8 @@ class StoreMailbox:
 
     async def search(self, key: SearchKey) -> list[int]:
         leaves = StoreLeaves(self._mongo, self._opened.place, len(self.index), self._limits)
-        return await match(key, self.index, leaves)
+        reactor = self._mongo.reactor
+        return await match(key, self.index, leaves, pause=lambda: deferLater(reactor, 0))
 
     async def vanished_since(self, modseq: int) -> UIDSet | None:
         return await self._opened.vanished_since(modseq)
