@@ -347,6 +347,8 @@ class Connection(Protocol):
         if self.last_state is not None:
             self.session.state = self.last_state
         self.timer.stop()
+        # Now: a thousand that are sent away at once would have 64 KiB each until the reactor comes to their sockets.
+        self._inbox.discard()
         self.out.end(lost=self._lost)
         if not self._lost and self._abort_call is None:
             self.transport.loseConnection()

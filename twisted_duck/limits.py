@@ -58,8 +58,9 @@ class Limits:
     # --- MIME ---------------------------------------------------------------------------------------------------------
     #: Levels of nesting that are taken apart; a deeper part is kept as it is (real mail has fewer than ten).
     mime_depth: int = 100
-    #: Parts of one message that are told apart; the last one keeps the rest.
-    mime_parts: int = 10_000
+    #: Parts of one message that are told apart; the last one keeps the rest.  Each has up to 90 bytes of BODYSTRUCTURE besides
+    #: `mime_structure`, which stays below what clients read as one line.
+    mime_parts: int = 5_000
     #: Fields of one header that are looked at for ENVELOPE and BODYSTRUCTURE.
     mime_fields: int = 10_000
     #: Bytes of one such field; real ones with thousands of recipients have less.
