@@ -157,6 +157,17 @@ class FetchTests(MessagesTestCase):
             self.assertEqual(b"".join([c async for c in content.chunks(0, content.size)]), head)
         self.assertEqual(self.count("find bodies"), 1)
 
+    async def test_one_message_is_one_command(self) -> None:
+        await self.put(self.account, "INBOX", simple(), simple(1))
+        mailbox = await self.account.select("INBOX", True)
+        for want in ("content", "header"):
+            self.recorder.clear()
+            wanted = frozenset({want, "date", "envelope", "thread id"})
+            [[message]] = [batch async for batch in mailbox.fetch([2], wanted)]
+            self.assertEqual(message.content.peek(0, 20), b"Subject: message 1\r\n")
+            self.assertEqual(self.recorder.names, ["aggregate messages"])
+            self.assertEqual(await self.recorder.problems(self.store.mongo), [])
+
     async def test_a_reader_that_stops_leaves_nothing_behind(self) -> None:
         await self.put(self.account, "INBOX", *map(simple, range(1_500)))
         mailbox = await self.account.select("INBOX", True)

@@ -21,7 +21,7 @@ _PIECE = 256 * 1024
 #: What has to be read of a body, as a projection: for all of the message ...
 WHOLE: Final[Document] = {"size": 1, "tree": 1, "rope": 1}
 #: ... and for its header, which is the first segment but for `StoredContent.lacks_header`.
-HEADER: Final[Document] = {**WHOLE, "rope": {"$slice": 1}}
+HEADER: Final[Document] = {**WHOLE, "rope": {"$slice": ["$rope", 1]}}
 
 
 @implementer(IDecodedContent)

@@ -85,11 +85,16 @@ async def _read(
     wanted: frozenset[FetchWant],
 ) -> AsyncIterator[list[MessageData]]:
     lists = [field for want, field in _LISTS.items() if want in wanted]
+    projection = WHOLE if "content" in wanted else HEADER if "header" in wanted else None
+    most = _BYTES_OF_HEADERS if projection is HEADER else _BYTES
     at, guess = 0, _FIRST_GUESS
     while at < len(uids):
         some = uids[at : at + min(_MOST, max(1, _BYTES // guess))]
         at += len(some)
-        rows = await _rows(mongo, place, living, some, wanted)
+        if projection is not None and len(uids) == 1:
+            rows = await _with_body(mongo, place, uids[0], wanted, projection)
+        else:
+            rows = await _rows(mongo, place, living, some, wanted)
         if not rows:
             continue
         if lists and any(field not in row for row in rows for field in lists):
@@ -99,12 +104,11 @@ async def _read(
         if "preview" in wanted:
             await _bring_previews(mongo, place.user, [row for row in rows if "preview" not in row])
         guess = 64 + sum(_weight(row, lists) for row in rows) // len(rows)
-        if wanted.isdisjoint(("content", "header")):
+        if projection is None:
             yield [_message(row, wanted, place) for row in rows]
             continue
-        read = _contents if "content" in wanted else _headers
-        for group in _groups(rows, _BYTES if read is _contents else _BYTES_OF_HEADERS):
-            contents = await read(mongo, place.user, group)
+        for group in _groups(rows, most):
+            contents = await _contents(mongo, place.user, group, projection)
             yield [_message(row, wanted, place, contents[row["body"]]) for row in group]
 
 
@@ -117,16 +121,39 @@ async def _rows(
 ) -> list[Document]:
     filters = uid_filters(living, uids)
     which = filters[0] if len(filters) == 1 else {"uid": {"$in": list(uids)}}
+    return await mongo.find(
+        MESSAGES,
+        {"user": place.user, "box": place.box, **which},
+        projection=_projection(wanted),
+        sort={"uid": 1},
+        batchSize=_MOST,
+    )
+
+
+def _projection(wanted: frozenset[FetchWant]) -> Document:
     # With the body's id, in case that a list is kept there, or a message has to be read again, and then its size.
     fields = {"uid", "body"}.union(*(_FIELDS[want] for want in wanted))
     if not _KEPT.isdisjoint(wanted):
         fields.add("size")
-    return await mongo.find(
+    return {"_id": 0, **dict.fromkeys(sorted(fields), 1)}
+
+
+async def _with_body(
+    mongo: Mongo, place: Place, uid: int, wanted: frozenset[FetchWant], projection: Document
+) -> list[Document]:
+    """One message, its body in `bodies`, by one command.
+
+    Of two thousand, so joined, each would take MongoDB seven times as long as by two finds.
+    """
+    body = [{"$match": {"user": place.user}}, {"$project": projection}]
+    join = {"from": BODIES, "localField": "body", "foreignField": "_id", "pipeline": body}
+    return await mongo.aggregate(
         MESSAGES,
-        {"user": place.user, "box": place.box, **which},
-        projection={"_id": 0, **dict.fromkeys(sorted(fields), 1)},
-        sort={"uid": 1},
-        batchSize=_MOST,
+        [
+            {"$match": {"user": place.user, "box": place.box, "uid": uid}},
+            {"$project": _projection(wanted)},
+            {"$lookup": {**join, "as": "bodies"}},
+        ],
     )
 
 
@@ -144,21 +171,17 @@ async def _bodies(
 
 
 async def _contents(
-    mongo: Mongo, user: ObjectId, rows: Sequence[Document]
+    mongo: Mongo, user: ObjectId, rows: Sequence[Document], projection: Document = WHOLE
 ) -> dict[ObjectId, StoredContent]:
-    bodies = await _bodies(mongo, user, rows, WHOLE)
-    return {id: StoredContent(mongo, body) for id, body in bodies.items()}
-
-
-async def _headers(
-    mongo: Mongo, user: ObjectId, rows: Sequence[Document]
-) -> dict[ObjectId, StoredContent]:
-    """Contents of which only the header can be read."""
-    bodies = await _bodies(mongo, user, rows, HEADER)
+    """By the ids of bodies; of HEADER, only the header can be read."""
+    came = [body for row in rows for body in row.get("bodies", ())]
+    bodies = {body["_id"]: body for body in came} or await _bodies(mongo, user, rows, projection)
     found = {id: StoredContent(mongo, body) for id, body in bodies.items()}
-    lacking = [row for row in rows if found[row["body"]].lacks_header]
-    if lacking:
-        found |= await _contents(mongo, user, lacking)
+    if projection is HEADER:
+        lacking = {id for id, content in found.items() if content.lacks_header}
+        if lacking:
+            whole = [{"body": id} for id in lacking]
+            found |= await _contents(mongo, user, whole)
     return found
 
 
