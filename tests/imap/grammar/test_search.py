@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import datetime
+import sys
 
 from attrs import evolve
 
-from tests.imap.grammar.support import GrammarCase, wire_of
+from tests.imap.grammar.support import GrammarCase, parts_of, wire_of
 from twisted_duck import search as keys
-from twisted_duck.errors import BadCharset, TooMany
+from twisted_duck.errors import BadCharset, BadSyntax, TooMany
+from twisted_duck.imap import grammar
 from twisted_duck.imap.grammar import (
     Criterion,
     Page,
@@ -20,6 +22,7 @@ from twisted_duck.imap.grammar import (
 )
 from twisted_duck.limits import Limits
 from twisted_duck.sequence import SAVED, STAR, SequenceSet
+from twisted_duck.values import UIDSet
 
 HAS = keys.HasFlag
 NOT = keys.Not
@@ -308,6 +311,40 @@ class Searches(GrammarCase):
                 f"SEARCH {'OR ' * 10_000}": "8 levels at most",
             }
         )
+
+    def test_what_is_refused_or_allowed_costs_as_much_as_it_is_long(self) -> None:
+        """Calls that Python makes, of a set of so many UIDs and of so many levels."""
+
+        def calls(line: str) -> int:
+            made = 0
+
+            def count(frame: object, event: str, argument: object) -> None:
+                nonlocal made
+                made += event in ("call", "c_call")
+
+            parts = parts_of(f"a UID SEARCH {line}")
+            before = sys.getprofile()
+            sys.setprofile(count)
+            try:
+                try:
+                    value = grammar.parse(parts, self.limits).value
+                    assert isinstance(value, Search)
+                    assert isinstance(value.key, keys.UIDs)
+                    UIDSet.of_ranges(value.key.set.ranges)
+                except BadSyntax:
+                    pass
+            finally:
+                sys.setprofile(before)
+            return made
+
+        some, twice = (
+            calls("UID " + ",".join(str(2 * uid) for uid in range(count, 0, -1)))
+            for count in (50_000, 100_000)
+        )
+        self.assertGreater(twice, 100_000)
+        self.assertLess(twice, 2.5 * some)
+        # 10,000 levels are refused at the ninth.
+        self.assertEqual(calls("NOT " * 20_000 + "ALL"), calls("NOT " * 10_000 + "ALL"))
 
     def test_the_number_of_keys_is_bounded(self) -> None:
         self.key(" ".join(["ALL"] * 50))
