@@ -10,9 +10,11 @@ from twisted.internet.defer import Deferred, gatherResults
 from tests.store.base import StoreTestCase, add, simple, state, together
 from twisted_duck import errors
 from twisted_duck.spool import Spool
+from twisted_duck.store import hierarchy
 from twisted_duck.store.account import StoreAccount
 from twisted_duck.store.checker import Progress, check
 from twisted_duck.store.mailbox import StoreMailbox
+from twisted_duck.store.opened import Opened
 from twisted_duck.store.store import MailStore
 from twisted_duck.values import (
     DELETED,
@@ -98,6 +100,26 @@ class TwoProcesses(StoreTestCase):
         self.assertEqual(list(copied.destination), [6])
         status = await self.here.status("INBOX")
         self.assertEqual((status.messages, status.uidnext), (4, 7))
+
+    async def test_inbox_was_renamed_also_where_its_index_can_not_follow(self) -> None:
+        await self.put(self.here, "INBOX", simple())
+        give_away, refresh = hierarchy.give_away_inbox, Opened.refresh
+        made: list[str] = []
+
+        async def make(mongo: Any, place: Any, uids: Any, path: str, limits: Any) -> None:
+            await give_away(mongo, place, uids, path, limits)
+            made.append(path)
+
+        async def away(opened: Opened, *seen: Any) -> None:
+            if made:
+                raise errors.Unavailable("the database is away")
+            await refresh(opened, *seen)
+
+        self.patch(hierarchy, "give_away_inbox", make)
+        self.patch(Opened, "refresh", away)
+        await self.there.rename("INBOX", "Old")
+        self.assertEqual(made, ["Old"])
+        self.assertEqual((await self.here.status("Old")).messages, 1)
 
     async def test_claims_of_recent_wake_nobody_and_are_told_once(self) -> None:
         await self.put(self.here, "INBOX", simple())

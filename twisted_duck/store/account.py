@@ -126,7 +126,7 @@ class StoreAccount:
             await hierarchy.give_away_inbox(
                 self._mongo, opened.place, opened.index.uids, new_name, self._limits
             )
-            await opened.refresh()
+            await opened.follow()
         finally:
             self._registry.leave(opened)
 

@@ -9,7 +9,6 @@ from typing import TypeVar
 
 from bson.objectid import ObjectId
 from twisted.internet.task import deferLater
-from twisted.logger import Logger
 from zope.interface import implementer
 
 from twisted_duck import errors
@@ -44,8 +43,6 @@ from twisted_duck.values import (
 )
 
 T = TypeVar("T")
-
-log = Logger()
 
 #: How often a change is computed again because others changed the mailbox meanwhile.
 _ATTEMPTS = 20
@@ -326,13 +323,8 @@ class StoreMailbox:
     async def _learn(self, done: Done) -> None:
         if done.emptied is not None:
             self._discard(self._writer.user, done.emptied)
-        if self._opened.advance(done):
-            return
-        try:
-            await self._opened.refresh()
-        except errors.DuckError as error:
-            # It is made, and who hears that it failed makes it again.  The stream, or the next command, tells the rest.
-            log.warn("{name} stays behind: {error}", name=self.name, error=error)
+        if not self._opened.advance(done):
+            await self._opened.follow()
 
 
 async def retried(mongo: Mongo, writer: Writer, attempt: Callable[[], Awaitable[T]]) -> T:

@@ -326,6 +326,16 @@ class Opened:
         else:
             self._heard = max(self._heard, modseq)
 
+    async def follow(self) -> None:
+        """Refresh after a change of our own: it is made, and who hears that it failed makes it again.
+
+        If that can't be done, the stream, or the next command, tells the rest.
+        """
+        try:
+            await self.refresh()
+        except errors.DuckError as error:
+            log.warn("{name} stays behind: {error}", name=self.name, error=error)
+
     def wake(self) -> None:
         """Refresh in the background: somebody else changed it, and somebody here wants to know."""
 
