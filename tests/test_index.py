@@ -379,3 +379,16 @@ class UniformTests(SynchronousTestCase):
                 [(uid, uid, frozenset({f"k{uid % 5}"})) for uid in sorted(kept)],
             )
             self.assertEqual(len(index.keywords()), 5 if kept else 0)
+
+    def test_few_among_many_are_found(self) -> None:
+        chance = random.Random(3)
+        for rare in (0, 1, 5, 30, 200):
+            index = MailboxIndex(1)
+            uids = array("I", range(1, 301))
+            chosen = sorted(chance.sample(range(1, 301), rare))
+            flags = {uid: frozenset({DELETED, f"k{uid % 3}"}) for uid in chosen}
+            index.load(uids, array("Q", uids), [flags.get(uid, frozenset({SEEN})) for uid in uids])
+            index.apply(Changes(300, 301, 1))
+            self.assertEqual(index.with_flag(DELETED), chosen)
+            self.assertEqual(index.with_flag("K1"), [uid for uid in chosen if uid % 3 == 1])
+            self.assertEqual(index.first_unseen(), chosen[0] if chosen else None)

@@ -129,12 +129,25 @@ class MailboxIndex:
     def with_flag(self, flag: str) -> list[int]:
         """The UIDs that have a flag (compared without regard to case), ascending."""
         key = flag.lower()
-        numbers = {n for n, s in enumerate(self._flag_sets) if any(f.lower() == key for f in s)}
-        if not any(self._flag_counts[n] for n in numbers):
-            return []
+        numbers = {
+            number
+            for number, flags in enumerate(self._flag_sets)
+            if self._flag_counts[number] and any(flag.lower() == key for flag in flags)
+        }
+        count = sum(self._flag_counts[number] for number in numbers)
+        if len(numbers) <= _PASSES and count * _SPARSE <= len(self.uids):
+            # Few among many: found without a look at each.
+            return sorted(self.uids[at] for number in numbers for at in self._with_number(number))
         return [
             uid for uid, number in zip(self.uids, self._flags, strict=True) if number in numbers
         ]
+
+    def _with_number(self, number: int) -> Iterator[int]:
+        """Where the messages stand that have this flag set."""
+        at = -1
+        for _ in range(self._flag_counts[number]):
+            at = self._flags.index(number, at + 1)
+            yield at
 
     def count_with(self, flag: str) -> int:
         """How many messages have a system flag."""
@@ -158,7 +171,13 @@ class MailboxIndex:
         return answer
 
     def _find_first_unseen(self) -> int | None:
-        unseen = {n for n, flags in enumerate(self._flag_sets) if SEEN not in flags}
+        unseen = {
+            number
+            for number, flags in enumerate(self._flag_sets)
+            if self._flag_counts[number] and SEEN not in flags
+        }
+        if len(unseen) <= _PASSES:
+            return self.uids[min(map(self._flags.index, unseen))]
         for uid, number in zip(self.uids, self._flags, strict=True):
             if number in unseen:
                 return uid

@@ -73,7 +73,7 @@ async def fetch(
     wanted: frozenset[FetchWant],
 ) -> AsyncIterator[list[MessageData]]:
     """The messages of `uids` (ascending, all in `living`) that are still there, in order."""
-    async for batch in _ahead(_read(mongo, place, living, uids, wanted)):
+    async for batch in ahead(_read(mongo, place, living, uids, wanted)):
         yield batch
 
 
@@ -280,7 +280,7 @@ def _message(
     )
 
 
-async def _ahead(source: AsyncIterator[T]) -> AsyncIterator[T]:
+async def ahead(source: AsyncIterator[T]) -> AsyncIterator[T]:
     """What `source` gives, with the next item already asked for while one is used."""
     end: Any = object()
 

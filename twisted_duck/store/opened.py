@@ -31,13 +31,14 @@ from twisted_duck.index import MailboxIndex, gone_from
 from twisted_duck.store.changes import LOG_FIELDS, Done, Place
 from twisted_duck.store.connection import Mongo
 from twisted_duck.store.driver import Document
+from twisted_duck.store.fetch import ahead
 from twisted_duck.store.schema import MAILBOXES, MESSAGES, TOMBSTONES
 from twisted_duck.values import Change, Changes, Expunged, Flags, UIDSet
 
 log = Logger()
 
 #: Messages that are put into an index at a time: about 10 ms.
-_AT_ONCE = 5_000
+_AT_ONCE = 2_000
 
 #: Bytes that a mailbox takes without any message.
 _EMPTY = 4_000
@@ -170,14 +171,16 @@ class Opened:
         """The first time: all messages, in batches, into an index that nobody looks at before it is whole."""
         document = seen.document
         index = MailboxIndex(document["uidvalidity"])
-        async for batch in self._mongo.batches(
+        batches = self._mongo.batches(
             MESSAGES,
             {"user": self.user, "box": document["box"]},
             projection=_ROW,
             sort={"uid": 1},
             batchSize=_AT_ONCE,
             readConcern={"level": "snapshot", "atClusterTime": seen.time},
-        ):
+        )
+        # The database is at work on the next one meanwhile.
+        async for batch in ahead(batches):
             index.load(
                 array("I", [row["uid"] for row in batch]),
                 array("Q", [row["modseq"] for row in batch]),
