@@ -146,8 +146,10 @@ class Connection(Protocol):
         @param idle: seconds after login in which a command must come
         """
         self.settings = settings
-        self.limits = settings.limits
+        limits = self.limits = settings.limits
         self.session = Session(self.protocol_name, state=self.first_state)
+        #: Octets of what is sent ahead that may wait here: of strangers as few as make sense.
+        self.ahead = limits.early if self.has_login else limits.pipeline
         self._inbox = inbox
         self._idle = idle
         self._waiting: Deferred[None] | None = None
@@ -227,7 +229,7 @@ class Connection(Protocol):
                 return
         self.timer.received()
         self._inbox.feed(data)
-        if not self._paused and self._inbox.buffered > self.limits.pipeline:
+        if not self._paused and self._inbox.buffered > self.ahead:
             self._paused = True
             self.transport.pauseProducing()
         self._wake()
@@ -382,7 +384,7 @@ class Connection(Protocol):
             self.goodbye(self._finishing)
             raise ConnectionOver
         self.timer.idle()
-        if self._paused and self._inbox.buffered <= self.limits.pipeline:
+        if self._paused and self._inbox.buffered <= self.ahead:
             self._paused = False
             self.transport.resumeProducing()
         self._waiting = Deferred()

@@ -25,7 +25,7 @@ class Limits:
     command_after_login: int = 256 * KIB
     #: Literals in one command: SEARCH with many strings; a message given to APPEND is not counted.
     literals_per_command: int = 100
-    #: Bytes of what a client sent ahead that wait while a command is worked on; then reading stops.
+    #: Bytes of what a client sent ahead that wait while a command is worked on; then reading stops.  Before login: `early`.
     pipeline: int = 256 * KIB
     #: Bytes that what arrives compressed becomes at a time (RFC 4978): a read of a socket; then others have their turn.
     inflation: int = 64 * KIB
