@@ -33,6 +33,7 @@ class StatusTests(StoreTestCase):
         mailbox = await self.account.select(names[20], False)
         await mailbox.claim_recent()
         await mailbox.close()
+        await self.put(self.account, names[20], simple(), simple())
         return names
 
     def asked(self) -> list[str]:
@@ -58,7 +59,7 @@ class StatusTests(StoreTestCase):
         self.assertEqual(
             told,
             {
-                name: (5, 0 if name == names[20] else 5, *((0, 0) if n % 2 else (2, 2 * size)))
+                name: (*((7, 2) if n == 1 else (5, 5)), *((0, 0) if n % 2 else (2, 2 * size)))
                 for n, name in enumerate(names[::20])
             },
         )
@@ -72,6 +73,13 @@ class StatusTests(StoreTestCase):
         self.recorder.clear()
         self.assertEqual(await self.account.statuses([], EVERYTHING), {})
         self.assertEqual(self.asked(), [])
+
+    async def test_messages_of_a_mailbox_that_nobody_has_opened_are_not_counted(self) -> None:
+        await self.put(self.account, "INBOX", *map(simple, range(5)))
+        self.recorder.clear()
+        wanted: frozenset[StatusWant] = frozenset({"recent"})
+        self.assertEqual((await self.account.statuses(["INBOX"], wanted))["INBOX"].recent, 5)
+        self.assertEqual(self.asked(), ["find mailboxes"])
 
     async def test_one_is_the_same_as_many(self) -> None:
         await self.put(self.account, "INBOX", simple(), simple(1), flags=[DELETED])

@@ -30,7 +30,9 @@ async def statuses(
     recent: dict[ObjectId, int] = {}
     sizes: dict[ObjectId, int] = {}
     if "recent" in wanted:
-        new = [m for m in mailboxes if m["messages"] and m["recent"] < m["uidnext"]]
+        # A mailbox that nobody has opened yet has nothing else, and need not be counted.
+        recent = {m["box"]: m["messages"] for m in mailboxes if m["recent"] == 1}
+        new = [m for m in mailboxes if m["messages"] and 1 < m["recent"] < m["uidnext"]]
         for some in _groups(new):
             # Each condition names the user, so that each is found by its index.
             conditions = [
