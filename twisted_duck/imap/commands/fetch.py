@@ -152,6 +152,8 @@ class Plan:
     wants: frozenset[FetchWant]
     #: Whether parts of the message are among them.
     reads: bool
+    #: Whether a header is gone through for chosen fields.
+    filters: bool
     #: Whether reading sets \\Seen, and then FLAGS are told if nobody asked for them.
     sets_seen: bool
     says_flags: bool
@@ -184,6 +186,7 @@ class Plan:
             tuple(items),
             tuple(at_hand),
             frozenset(wants),
+            filters=any(isinstance(item, FetchBody) and item.filters for item in asked),
             reads=not wants.isdisjoint(("header", "content")),
             sets_seen=seen and not selection.mailbox.readonly,
             says_flags=Attribute.FLAGS in asked,
@@ -202,6 +205,13 @@ class Plan:
         if self.reads and size > Outflow.PIECE:
             return None
         return responses.fetch(row.number, said)
+
+    def weight(self, row: Row) -> int:
+        """How many items of a usual length it takes as long as to say this one."""
+        if not self.filters:
+            return len(self.items)
+        header: int = row.data.content.header  # type: ignore[union-attr]
+        return len(self.items) * (1 + header // 1024)
 
     def check(self, batch: Sequence[MessageData]) -> None:
         """Fails with UnknownEncoding before anything is said of these messages."""
@@ -309,7 +319,7 @@ async def _from_store(
                 await _stream(connection, plan, row, flags_changed=flags_changed)
             else:
                 connection.send(said)
-            items_told += len(plan.items)
+            items_told += plan.weight(row)
             if plan.reads and items_told >= _ITEMS_AT_ONCE:
                 items_told = 0
                 await connection.breathe()

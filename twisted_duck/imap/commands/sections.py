@@ -14,8 +14,8 @@ from twisted_duck.outflow import Outflow
 #: Bytes of a header whose fields are gone through between two pauses: a few milliseconds, if fields are short.
 _FIELDS_AT_ONCE = 8 * 1024
 
-#: Sections that are chosen fields of a header.
-_FILTERED = ("HEADER.FIELDS", "HEADER.FIELDS.NOT")
+#: The same of the header of a part, while others are not told how long that is.
+_FIELDS_OF_PART = 1024
 
 #: Lets others be served.
 Pause = Callable[[], Awaitable[None]]
@@ -23,7 +23,7 @@ Pause = Callable[[], Awaitable[None]]
 
 def of_header(item: FetchBody) -> bool:
     """Whether nothing behind the header of the message is asked for."""
-    return not item.section.part and item.section.text in ("HEADER", *_FILTERED)
+    return not item.section.part and (item.filters or item.section.text == "HEADER")
 
 
 def say_at_hand(item: FetchBody, content: Any) -> bytes | None:
@@ -32,13 +32,15 @@ def say_at_hand(item: FetchBody, content: Any) -> bytes | None:
     if found is None:
         return item.response_name + b" NIL"
     start, stop = found
-    has_names = item.section.text in _FILTERED
-    if stop - start > (_FIELDS_AT_ONCE if has_names else Outflow.PIECE):
+    most = Outflow.PIECE
+    if item.filters:
+        most = _FIELDS_OF_PART if item.section.part else _FIELDS_AT_ONCE
+    if stop - start > most:
         return None
     data: bytes | None = content.peek(start, stop)
     if data is None:
         return None
-    if has_names:
+    if item.filters:
         data = _slice(item, _filtered(item, data))
     return b"%b {%d}\r\n%b" % (item.response_name, len(data), data)
 
@@ -50,7 +52,7 @@ async def say_section(item: FetchBody, content: Any, pause: Pause) -> AsyncItera
         yield item.response_name + b" NIL"
         return
     start, stop = found
-    if item.section.text in _FILTERED:
+    if item.filters:
         header = b"".join([piece async for piece in read(content, start, stop)])
         kept: list[bytes] = []
         for block in blocks(header, _FIELDS_AT_ONCE):
@@ -72,7 +74,7 @@ def _locate(item: FetchBody, content: Any) -> tuple[int, int] | None:
         found = locate(content.tree, section)
     else:
         found = of_message(section.text, content.header, content.size)
-    if found is None or partial is None or section.text in _FILTERED:
+    if found is None or partial is None or item.filters:
         return found
     start = min(found[0] + partial.start, found[1])
     return start, min(start + partial.count, found[1])

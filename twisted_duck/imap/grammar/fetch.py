@@ -73,6 +73,11 @@ class FetchBody:
     peek: bool = False
 
     @property
+    def filters(self) -> bool:
+        """Whether it is chosen fields of a header."""
+        return self.section.text in ("HEADER.FIELDS", "HEADER.FIELDS.NOT")
+
+    @property
     def response_name(self) -> bytes:
         """The label with the origin of the slice: `BODY[TEXT]<100>`."""
         if self.partial is None:
