@@ -106,7 +106,11 @@ class CommandReader:
         return grammar.tag_of(self._parts)
 
     def release(self) -> None:
-        """The command is over: give its messages back."""
+        """The command is over: give its messages back, and its literals, of which there may be a hundred."""
+        self._close_spools()
+        self._parts.clear()
+
+    def _close_spools(self) -> None:
         for spool in self._spools:
             spool.close()
         self._spools.clear()
@@ -218,5 +222,5 @@ class CommandReader:
         try:
             step(*arguments)
         except OSError as error:
-            self.release()
+            self._close_spools()
             self._fault = errors.Unavailable(f"no room to receive a message: {error.strerror}")
