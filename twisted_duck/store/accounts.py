@@ -14,6 +14,7 @@ from typing import Any
 import attrs
 from bson.objectid import ObjectId
 from twisted.internet.threads import deferToThreadPool
+from twisted.logger import Logger
 from zope.interface import implementer
 
 from twisted_duck import errors
@@ -37,6 +38,8 @@ from twisted_duck.store.schema import (
 
 #: Documents of a deleted user that are removed at a time.
 _AT_ONCE = 1_000
+
+log = Logger()
 
 
 @attrs.frozen
@@ -208,7 +211,12 @@ class Accounts:
 
         await self._mongo.transaction(work)
         self._removed(user)
-        await erase(self._mongo, user)
+        try:
+            await erase(self._mongo, user)
+        except errors.Unavailable as error:
+            log.info(
+                "mail of a user who is deleted is left to the collector: {error}", error=str(error)
+            )
 
     # --- what they share ----------------------------------------------------------------------------------------------
 

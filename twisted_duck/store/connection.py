@@ -490,6 +490,10 @@ class Mongo:
                     and self.reactor.seconds() - began >= self.times.patience
                 ):
                     await self._abandoned.end()
+            except errors.Unsettled:
+                # The database is away: to wait for it once more would tell nobody anything.
+                self._leave(transaction)
+                raise
             except Exception:
                 # Its locks are given back before anybody is told; nothing has to be waited for if that fails.
                 if transaction.began and not await self._abort(lease):
@@ -534,12 +538,22 @@ class Mongo:
             return False
         return True
 
+    async def _kill(self, lease: _Lease) -> bool:
+        """Whether the server has ended whatever the session has: of the transactions that were tried one after another, it
+        may not have heard of the last ones.
+        """
+        try:
+            await self.send({"killSessions": [lease.id]}, "admin")
+        except FAILURES:
+            return False
+        return True
+
     def _leave(self, transaction: Transaction) -> None:
         """See to it, in the background, that a transaction keeps its locks no longer than it takes to reach the server."""
 
         async def end() -> None:
             for _ in range(_ABORTS):
-                if self._pool is None or await self._abort(transaction.lease):
+                if self._pool is None or await self._kill(transaction.lease):
                     return
                 await deferLater(self.reactor, 1.0)
 
