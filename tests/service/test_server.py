@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import imaplib
 import os
 import poplib
@@ -23,6 +24,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.service.support import Memory, ServerCase, directory
 from twisted_duck.errors import Unavailable
 from twisted_duck.service.config import ConfigError
+from twisted_duck.service.maker import spare_collector
 from twisted_duck.service.server import Server, address
 
 
@@ -125,6 +127,14 @@ class ServerTests(ServerCase):
         server.startService()
         await server.stopService()
         self.assertEqual(self.ends, ["MongoDB at db is a standalone server"])
+
+    def test_what_is_loaded_is_not_looked_through_for_cycles(self) -> None:
+        self.addCleanup(gc.unfreeze)
+        self.addCleanup(gc.set_threshold, *gc.get_threshold())
+        spare_collector()
+        self.assertGreater(gc.get_freeze_count(), 10_000)
+        self.assertEqual(gc.get_threshold()[0], 10_000)
+        self.assertTrue(gc.isenabled())
 
     def test_bad_endpoint(self) -> None:
         for endpoint in ("tpc:143", "tcp:", "tcp:x", "ssl:993:privateKey=/no/such"):

@@ -67,7 +67,11 @@ class Worker:
     def run(self) -> None:
         try:
             # Here, for what is imported takes time, and the parent waits for nobody else.
-            from twisted_duck.service.maker import open_store
+            from twisted_duck.service.maker import open_store, spare_collector
+
+            def ready() -> None:
+                spare_collector()
+                say(ready=True)
 
             server = Server(
                 self._reactor,
@@ -76,7 +80,7 @@ class Worker:
                 self.end,
                 self.settings,
                 listening=SharingReactor(self._reactor),
-                ready=lambda: say(ready=True),
+                ready=ready,
             )
         except Fault as fault:
             self.end(fault)
