@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeAlias
@@ -12,6 +13,7 @@ from twisted_duck import search as keys
 from twisted_duck.errors import BadSyntax
 from twisted_duck.imap import grammar, utf7
 from twisted_duck.limits import Limits
+from twisted_duck.values import UIDSet
 from twisted_duck.wire.framing import (
     NEED_DATA,
     CommandFramer,
@@ -115,8 +117,27 @@ def arguments(value: object) -> list[bytes]:
     match value:
         case grammar.Login(user, password):
             return [astring(user), astring(password)]
-        case grammar.Select(name) | grammar.Delete(name) | grammar.GetQuotaRoot(name):
+        case grammar.Select(name, _, condstore, known):
+            return [mailbox(name), *select_parameters(condstore, known)]
+        case (
+            grammar.Delete(name)
+            | grammar.GetQuotaRoot(name)
+            | grammar.Subscribe(name)
+            | grammar.Unsubscribe(name)
+        ):
             return [mailbox(name)]
+        case grammar.Authenticate(mechanism, initial):
+            response = [] if initial is None else [base64.b64encode(initial) or b"="]
+            return [mechanism.encode(), *response]
+        case grammar.Id(pairs):
+            texts = [b"NIL" if each is None else text(each) for pair in pairs for each in pair]
+            return [group(texts) if texts else b"NIL"]
+        case grammar.Enable(names):
+            return [name.encode() for name in names]
+        case grammar.Compress():
+            return [b"DEFLATE"]
+        case grammar.GetQuota(root):
+            return [astring(root)]
         case grammar.Create(name, uses):
             return [mailbox(name), b"(USE %b)" % flag_list(uses)]
         case grammar.SetQuota(root, limits):
@@ -134,7 +155,11 @@ def arguments(value: object) -> list[bytes]:
                 group(string(utf7.encode(pattern)) for pattern in patterns),
                 b"RETURN " + group(options),
             ]
-        case grammar.List(reference, (pattern,)) | grammar.Lsub(reference, pattern):
+        case (
+            grammar.List(reference, (pattern,))
+            | grammar.Lsub(reference, pattern)
+            | grammar.XList(reference, pattern)
+        ):
             return [mailbox(reference), string(utf7.encode(pattern))]
         case grammar.Status(name, items):
             return [mailbox(name), group(item.value.encode() for item in items)]
@@ -169,6 +194,26 @@ def arguments(value: object) -> list[bytes]:
             return [replaced.to_bytes(), mailbox(name), *arrival(message)]
         case _:
             return []
+
+
+def text(value: str) -> bytes:
+    return string(value.encode("utf-8", "surrogateescape"))
+
+
+def uid_set(uids: UIDSet) -> bytes:
+    return b",".join(b"%d:%d" % each for each in uids.ranges)
+
+
+def select_parameters(condstore: bool, known: grammar.Known | None) -> list[bytes]:
+    parameters = [b"CONDSTORE"] if condstore else []
+    if known is not None:
+        words = [b"%d %d" % (known.uidvalidity, known.modseq)]
+        if known.uids is not None:
+            words.append(uid_set(known.uids))
+        if known.numbers:
+            words.append(group(map(uid_set, (known.numbers, known.uids_of_numbers))))
+        parameters.append(b"QRESYNC " + group(words))
+    return [group(parameters)] if parameters else []
 
 
 def returned(returns: grammar.Returns | None) -> list[bytes]:
@@ -231,6 +276,10 @@ def search_key(key: keys.SearchKey) -> bytes:
             return b"MODSEQ %d" % least
         case keys.InternalDate(operator, date):
             return b"%b %b" % (operator.upper().encode(), day(date))
+        case keys.SaveDate(operator, date):
+            return b"SAVED%b %b" % (operator.upper().encode(), day(date))
+        case keys.EmailID(id) | keys.ThreadID(id):
+            return b"%b %b" % (type(key).__name__.upper().encode(), id.encode())
         case keys.SentDate(operator, date):
             return b"SENT%b %b" % (operator.upper().encode(), day(date))
         case keys.Size(operator, number) | keys.Within(operator, number):
