@@ -4,7 +4,7 @@ Three things can be waited for, and each has its own patience:
 
 * **login**: counted from the start of the connection, so that a byte now and then does not extend it;
 * **a command**: counted from the end of the last one.  It is held while a command is worked on;
-* **the client's reading**: while an answer waits for it, what counts is that it takes something now and then.
+* **the client's reading**: after login, while an answer waits for it, what counts is that it takes something now and then.
 
 `expired(reason)` is called once, with a line for the log and the client.
 """
@@ -42,13 +42,15 @@ class Inactivity:
         self._last_progress: int | None = None
         self._idle_since: float | None = clock.seconds()
         self._call: IDelayedCall | None = clock.callLater(login, self._login_expired)
-        self._watch: IDelayedCall | None = clock.callLater(reading, self._check_reading)
+        # Before login there is an end in any case, and a timer less for each of those who never get there.
+        self._watch: IDelayedCall | None = None
 
     def logged_in(self) -> None:
         """From now on what counts is the time between commands."""
         if self._call is not None:
             self._call.cancel()
             self._call = self._clock.callLater(self._command, self._command_expired)
+            self._watch = self._clock.callLater(self._reading, self._check_reading)
 
     def working(self) -> None:
         """A command is being worked on."""
