@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 
-from twisted.trial.unittest import SynchronousTestCase
+from twisted.internet.utils import getProcessOutputAndValue
+from twisted.trial.unittest import SynchronousTestCase, TestCase
 
+from benchmarks import blocks
 from benchmarks.chart import parts
 from benchmarks.compare import TARGETS, rows
 from benchmarks.mail import KEYS, mailbox
 from benchmarks.measuring import Measurement, Report, Result, Work, alternate
 from benchmarks.steps import STEPS
+from tests import mongo
 from tests.clients.server import PASSWORD, USER, ServerTestCase
 
 #: MiB.  What is allowed for is the message once, as the file that it is received into, and what else there is to do.
@@ -161,3 +165,28 @@ class ComparisonTests(SynchronousTestCase):
             # A subject in base64 has no word of itself in it.
             plain = [each for each in mail if each.number % 10]
             self.assertEqual([word in each.data for each in plain], [has(each) for each in plain])
+
+
+class LargeTests(TestCase):
+    """The benchmarks that watch the turns of a process of their own do all that they name, in small."""
+
+    timeout = 120
+
+    async def said(self, name: str, *more: str) -> list[list[str]]:
+        """The columns of each row."""
+        uri = await mongo.database(self)
+        program = ["-m", "benchmarks." + name, "--mongo", uri, *more]
+        out, err, code = await getProcessOutputAndValue(
+            sys.executable, program, {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+        )
+        self.assertEqual(code, 0, err.decode())
+        return [re.split("  +", line) for line in out.decode().splitlines()]
+
+    async def test_blocks(self) -> None:
+        _, *rows = await self.said("blocks", "--messages", "300")
+        self.assertEqual([row[0] for row in rows], list(blocks.STEPS))
+        self.assertNotIn("-", [row[-1] for row in rows], "a step has failed")
+
+    async def test_million(self) -> None:
+        _, *rows = await self.said("million", "--messages", "600", "--sessions", "3")
+        self.assertEqual(len(rows), 8)
