@@ -117,7 +117,8 @@ class Limits:
     # --- storage ------------------------------------------------------------------------------------------------------
     #: Days that expunges are remembered: a client that comes back later is told all that is not there (RFC 7162 §3.2).
     tombstone_days: int = 30
-    #: Messages that one change of a MOVE or an EXPUNGE takes out of a mailbox; with more, it is several, each whole in itself.
+    #: Messages that one change of a STORE has, or that one of a MOVE or an EXPUNGE takes out of a mailbox; with more, it is
+    #: several, each whole in itself.
     #: MongoDB takes 250 microseconds a message that is moved, and a transaction is to be over in seconds: with 20,000 it had
     #: 5, and at 50,000 what had changed was more than the embedded one's cache holds.
     messages_per_change: int = 5_000

@@ -8,7 +8,7 @@ from tests.imap.transcript import IMAPCase
 from twisted_duck.errors import MailboxGone, Unavailable
 from twisted_duck.limits import Limits
 from twisted_duck.memory.mailbox import MemoryMailbox
-from twisted_duck.values import DELETED, SEEN, CopyResult
+from twisted_duck.values import DELETED, SEEN, CopyResult, StoreResult
 
 MESSAGE = b"Subject: one\r\n\r\nbody\r\n"
 
@@ -241,6 +241,35 @@ class PiecesTests(IMAPCase):
         self.deliver("INBOX", MESSAGE, flags=[SEEN])
         self.deliver("INBOX", MESSAGE)
         self.validity = self.do("status", "Trash").uidvalidity
+
+    def test_very_many_are_changed_in_pieces_and_told_once(self) -> None:
+        self.transcript(r"""
+            C: a1 STORE 1:2 +FLAGS (\Flagged)
+            S: * 1 FETCH (FLAGS (\Recent \Flagged \Seen))
+            S: * 2 FETCH (FLAGS (\Recent \Flagged))
+            S: a1 OK STORE completed
+            C: a2 STORE 1:2 +FLAGS.SILENT (\Draft)
+            S: a2 OK STORE completed
+            C: a3 NOOP
+            S: a3 OK ...
+        """)
+
+    def test_what_was_changed_before_a_failure_is_news(self) -> None:
+        store = MemoryMailbox.store
+
+        async def failing(mailbox: MemoryMailbox, uids: Any, change: Any) -> StoreResult:
+            if uids == [2]:
+                raise Unavailable("away")
+            return await store(mailbox, uids, change)
+
+        self.patch(MemoryMailbox, "store", failing)
+        self.transcript(r"""
+            C: a1 STORE 1:2 +FLAGS.SILENT (\Flagged)
+            S: a1 NO [UNAVAILABLE] away
+            C: a2 NOOP
+            S: * 1 FETCH (FLAGS (\Recent \Flagged \Seen))
+            S: a2 OK ...
+        """)
 
     def test_very_many_are_moved_in_pieces_and_told_at_once(self) -> None:
         self.transcript(f"""
