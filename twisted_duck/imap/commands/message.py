@@ -175,6 +175,7 @@ async def _tell_moved(connection: Connection, moved: Sequence[CopyResult]) -> No
         )
         if code is not None:
             connection.send(responses.status(b"OK", "moved", code))
+            await connection.breathe()
     await connection.tell(expunges=True)
 
 
