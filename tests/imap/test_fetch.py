@@ -335,9 +335,10 @@ class StreamedTests(IMAPCase):
         client = self.client()
         client.transport.slow = True
         client.send(b"a1 FETCH 1 BODY[]\r\n")
-        pieces: list[bytes] = []
-        while not (pieces and pieces[-1].endswith(b"a1 OK FETCH completed\r\n")):
+        pieces = [client.take()]
+        while pieces[-1] and not pieces[-1].endswith(b"a1 OK FETCH completed\r\n"):
             pieces.append(client.take())
+        self.assertTrue(pieces[-1])
         self.assertGreater(len(pieces), 50)
         self.assertLess(max(map(len, pieces)), Outflow.PIECE + 50_000)
 

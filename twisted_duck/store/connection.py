@@ -56,8 +56,8 @@ log = Logger()
 #: What every change is committed with.
 MAJORITY: Final = {"w": "majority", "j": True}
 
-#: MongoDB 5.0: the first with snapshot reads outside transactions.
-_OLDEST_WIRE_VERSION = 13
+#: MongoDB 6.0: `$lookup` from sharded collections (5.1), snapshot reads outside transactions (5.0).
+_OLDEST_WIRE_VERSION = 17
 
 DUPLICATE_KEY = 11000
 _UNAUTHORIZED = frozenset({13, 18, 8000})
@@ -332,7 +332,7 @@ class Mongo:
                 " --replSet rs0 and run rs.initiate() once, or leave --mongo out to use the embedded one"
             )
         if int(hello.get("maxWireVersion", 0)) < _OLDEST_WIRE_VERSION:
-            raise errors.Unavailable(f"MongoDB at {where} is older than 5.0; upgrade it")
+            raise errors.Unavailable(f"MongoDB at {where} is older than 6.0; upgrade it")
         if self.target.username is not None and not status["authInfo"]["authenticatedUsers"]:
             raise errors.Unavailable(
                 f"MongoDB at {where} refuses the user {self.target.username!r} of database"
