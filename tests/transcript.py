@@ -93,9 +93,14 @@ class Held:
 class Client:
     """One session: what it was told, and has not been looked at yet."""
 
-    def __init__(self, factory: IProtocolFactory, host: str = "192.0.2.1") -> None:
+    def __init__(
+        self,
+        factory: IProtocolFactory,
+        host: str = "192.0.2.1",
+        transport: type[Transport] = Transport,
+    ) -> None:
         self.protocol: Any = factory.buildProtocol(None)
-        self.transport = Transport(
+        self.transport = transport(
             hostAddress=IPv4Address("TCP", "192.0.2.143", 143),
             peerAddress=IPv4Address("TCP", host, 50000),
         )

@@ -213,7 +213,7 @@ class Accounts:
         self._removed(user)
         try:
             await erase(self._mongo, user)
-        except errors.Unavailable as error:
+        except errors.ServerError as error:
             log.info(
                 "mail of a user who is deleted is left to the collector: {error}", error=str(error)
             )
