@@ -29,7 +29,7 @@ from twisted_duck import errors
 from twisted_duck.addresses import AddressRules, candidates, domain_form, form, form_of_name
 from twisted_duck.imap import utf7
 from twisted_duck.imap.factory import IMAP4Factory
-from twisted_duck.imap.grammar import Command, announced
+from twisted_duck.imap.grammar import Command, Id, announced
 from twisted_duck.imap.grammar import parse as parse_imap
 from twisted_duck.lmtp import grammar as lmtp
 from twisted_duck.lmtp.factory import LMTPFactory
@@ -165,11 +165,10 @@ def _imap_grammar(data: bytes) -> None:
         command = parse_imap(parts)
     except errors.ClientError:
         return
-    try:
-        wire = wire_of(Command(command.tag, command.name, command.value))
-    except UnicodeEncodeError:
-        # A lone surrogate in UTF-7 was refused: there is none here.
-        raise AssertionError(command) from None
+    if isinstance(command.value, Id) and not str(command.value).isascii():
+        # It is for people to read: what is not UTF-8 was replaced, and has another length.
+        return
+    wire = wire_of(Command(command.tag, command.name, command.value))
     again = parse_imap(cut(wire + b"\r\n"))
     assert again == command, (command, wire, again)
 
