@@ -304,8 +304,8 @@ def _connections(at: Subject) -> Work:
 @step("expunge", "EXPUNGE")
 def _expunge(at: Subject) -> Work:
     def before() -> None:
+        _leave(at)
         at.create(_SCRATCH)
-        at.select(at.filled)
         at.client.run(b"COPY 1:* " + _SCRATCH)
         at.select(_SCRATCH)
         at.client.run(b"STORE 1:* +FLAGS.SILENT (\\Deleted)")

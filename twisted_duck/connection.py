@@ -280,7 +280,8 @@ class Connection(Protocol):
             self.check_alive()
             await self.serve_command()
             self._answered()
-            if not self._go_on():
+            # Where nothing waits, the next thing is `sleep`, which sends the answer.
+            if self._inbox.buffered and not self._go_on():
                 await self._rest()
 
     def _answered(self) -> None:

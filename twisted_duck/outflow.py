@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IPushProducer, ITransport, IWriteDescriptor
+from twisted.internet.interfaces import IPushProducer, ITransport
 from zope.interface import implementer
+
+from twisted_duck import prompt
 
 
 class ConnectionOver(Exception):
@@ -36,7 +37,7 @@ class Outflow:
         self.encode: Callable[[bytes], bytes] | None = None
         #: Bytes handed to the transport.
         self.written = 0
-        self._socket = _socket(transport)
+        self._socket = prompt.socket_of(transport)
         #: Whether the transport was given something since it was last told to send.
         self._unsent = False
         transport.registerProducer(self, True)  # type: ignore[attr-defined]
@@ -58,28 +59,33 @@ class Outflow:
             self.flush()
 
     def flush(self) -> None:
-        if self._pieces:
-            data = self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
-            self._pieces.clear()
-            self._size = 0
-            if not self._over:
-                if self.encode is not None:
-                    data = self.encode(data)
-                self.written += len(data)
-                self._unsent = True
-                self._transport.write(data)
+        if data := self._collected():
+            self._unsent = True
+            self._transport.write(data)
+
+    def _collected(self) -> bytes:
+        """What is to be handed on now; nothing once it is over."""
+        pieces = self._pieces
+        if not pieces:
+            return b""
+        data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        pieces.clear()
+        self._size = 0
+        if self._over:
+            return b""
+        if self.encode is not None:
+            data = self.encode(data)
+        self.written += len(data)
+        return data
 
     def send(self) -> None:
-        """Hand on what was collected, and have it sent now: for an answer's end, behind which there is nothing to come.
-
-        A transport sends in its reactor's next turn; to go through that for each answer is a tenth of what a short one
-        takes.  What can't be sent now stays with the transport.
-        """
-        self.flush()
+        """Hand on what was collected, and have it sent now: for an answer's end, behind which there is nothing to come."""
         if self._unsent:
+            self.flush()
             self._unsent = False
-            if self._socket is not None:
-                _send_now(self._socket)
+            prompt.send(self._socket)
+        elif data := self._collected():
+            prompt.write(self._transport, data)
 
     async def drain(self) -> None:
         """Come back when there is room.  Raises ConnectionOver if the connection ends before."""
@@ -121,18 +127,3 @@ class Outflow:
 
     def stopProducing(self) -> None:
         self.end(lost=True)
-
-
-def _socket(transport: Any) -> Any:
-    """The transport itself, or what is below its TLS, if it can be told to write; else None."""
-    if not IWriteDescriptor.providedBy(transport):
-        transport = getattr(transport, "transport", None)
-    return transport if IWriteDescriptor.providedBy(transport) else None
-
-
-def _send_now(socket: Any) -> None:
-    # Where the connection is to be closed behind this, its reactor has to do it.  TLS that came later, by STARTTLS, gives it
-    # what it has encrypted in the next turn only.
-    if not (socket.disconnecting or getattr(socket, "TLS", False)):
-        # If this fails, so does the reactor's next attempt, which ends the connection.
-        socket.doWrite()

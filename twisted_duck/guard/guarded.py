@@ -57,6 +57,10 @@ class CountingView(View):
         self._transport.write(data)
         self._session.bytesOut += len(data)
 
+    def write_now(self, data: bytes) -> None:
+        super().write_now(data)
+        self._session.bytesOut += len(data)
+
     def writeSequence(self, iovec: Iterable[bytes]) -> None:
         pieces = list(iovec)
         self._transport.writeSequence(pieces)

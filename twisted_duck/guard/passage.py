@@ -18,8 +18,11 @@ from twisted.protocols.policies import WrappingFactory
 from twisted.python.failure import Failure
 from zope.interface import alsoProvides, implementer, providedBy
 
+from twisted_duck import prompt
+from twisted_duck.prompt import Prompt
 
-class View:
+
+class View(Prompt):
     """The transport, as the protocol behind a passage sees it."""
 
     def __init__(self, passage: Passage, transport: Any) -> None:
@@ -36,6 +39,9 @@ class View:
 
     def write(self, data: bytes) -> None:
         self._transport.write(data)
+
+    def write_now(self, data: bytes) -> None:
+        prompt.write(self._transport, data)
 
     def writeSequence(self, iovec: Iterable[bytes]) -> None:
         self._transport.writeSequence(iovec)

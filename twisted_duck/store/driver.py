@@ -29,9 +29,10 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.python.filepath import FilePath
 from txmongo.connection import ConnectionPool, _Connection, _Pinger
-from txmongo.protocol import MongoDecoder, MongoProtocol, Msg
+from txmongo.protocol import BaseMessage, MongoDecoder, MongoProtocol, Msg
 from zope.interface import implementer
 
+from twisted_duck import prompt
 from twisted_duck.store.uri import BadURI, Target
 
 Document = dict[str, Any]
@@ -61,6 +62,7 @@ class Wire(MongoProtocol):  # type: ignore[misc]
 
     def connectionMade(self) -> None:
         self.transport.setTcpNoDelay(True)
+        self._socket = prompt.socket_of(self.transport)
         pool = self.factory.pool
         pool.wires.add(self)
         pool.names[self.transport.getPeer().host] = self.factory.connector.host
@@ -69,6 +71,12 @@ class Wire(MongoProtocol):  # type: ignore[misc]
     def connectionLost(self, reason: Failure) -> None:
         super().connectionLost(reason)
         self.factory.pool.lost(self)
+
+    def _send(self, request: BaseMessage) -> int:
+        # What waits for the reply waits for nothing else.
+        number: int = super()._send(request)
+        prompt.send(self._socket)
+        return number
 
     def dataReceived(self, data: bytes) -> None:
         received = self._received
