@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from typing import Any, ClassVar
 
 from twisted.cred.portal import Portal
@@ -14,6 +15,7 @@ from twisted_duck import errors
 from twisted_duck.imap.factory import IMAP4Factory
 from twisted_duck.memory.mailbox import MemoryMailbox
 
+PLAIN = b64encode(f"\0{USER}\0{PASSWORD}".encode()).decode()
 AWAY = errors.Unavailable("the database is away")
 
 
@@ -93,3 +95,34 @@ class LMTPLogTests(Listening, LMTPCase):
             client.say(line)
         client.disconnect()
         self.logged("delivered to alice in INBOX")
+
+
+class InClear(Listening):
+    """No tests by itself: a password is sent over a connection that is not to have any."""
+
+    def check(self, *lines: str) -> None:
+        asked: list[object] = []
+        self.patch(self.portal, "login", asked.append)
+        client = self.client()
+        for line in lines:
+            self.assertIn("send no password over a clear connection", client.say(line)[0])
+        client.disconnect()
+        self.assertEqual(asked, [])
+        self.logged()
+        for secret in (PASSWORD, PLAIN):
+            self.assertEqual([each for each in self.events if secret in str(each)], [])
+
+
+class InClearIMAPTests(InClear):
+    def make_factory(self, portal: Portal) -> IMAP4Factory:
+        return IMAP4Factory(portal, limits=self.limits, clock=self.clock, tls="context")
+
+    def test_it_is_neither_looked_at_nor_logged(self) -> None:
+        self.check(f"1 LOGIN {USER} {PASSWORD}", f"2 AUTHENTICATE PLAIN {PLAIN}")
+
+
+class InClearPOP3Tests(InClear, POP3Case):
+    options: ClassVar[dict[str, Any]] = {"tls": "context"}
+
+    def test_it_is_neither_looked_at_nor_logged(self) -> None:
+        self.check(f"USER {USER}", f"AUTH PLAIN {PLAIN}")
