@@ -401,15 +401,18 @@ class Connection(Protocol):
         if self.is_over:
             raise ConnectionOver
 
-    async def breathe(self) -> None:
-        """Between pieces of long work: let the client read, and others be served."""
-        if not self._go_on():
+    async def breathe(self, pieces: int = 1) -> None:
+        """Between pieces of long work: let the client read, and others be served.
+
+        @param pieces: as how much of it the last one counts
+        """
+        if not self._go_on(pieces):
             await self._rest()
 
-    def _go_on(self) -> bool:
+    def _go_on(self, pieces: int = 1) -> bool:
         """After a piece of work: hand on what was said.  Whether the next one may follow at once."""
         self.out.flush()
-        self._breaths += 1
+        self._breaths += pieces
         return self._breaths < _BREATH and not (self.out.full or self.is_over)
 
     async def _rest(self) -> None:

@@ -37,7 +37,7 @@ class Base64:
         self._held = b""
 
     def feed(self, data: bytes) -> bytes:
-        data = self._held + NOT_BASE64.sub(b"", data)
+        data = self._held + data.translate(None, NOT_BASE64)
         # Groups of four count from the last padding on.
         whole = len(data) - (len(data) - data.rfind(b"=") - 1) % 4
         self._held = data[whole:]

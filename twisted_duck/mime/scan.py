@@ -29,6 +29,9 @@ Data = bytes | mmap.mmap
 DEFAULT_LIMITS: Final = Limits()
 
 _BLANK = re.compile(rb"\n\r?\n")
+#: Bytes that it may have behind its first.
+_BLANK_REST = 2
+#: Bytes that are searched in one call, which holds up all other threads: a map is searched byte by byte, at a millisecond.
 _CHUNK = 1 << 20
 _VERSION = 1
 
@@ -356,14 +359,21 @@ def _header_end(data: Data, start: int, stop: int) -> int:
     for blank in (b"\r\n", b"\n"):
         if data[start : min(start + len(blank), stop)] == blank:
             return start + len(blank)
-    match = _BLANK.search(data, start, stop)
-    return max(start, stop) if match is None else match.end()
+    for at in range(start, stop, _CHUNK):
+        match = _BLANK.search(data, at, min(at + _CHUNK + _BLANK_REST, stop))
+        if match is not None:
+            return match.end()
+    return max(start, stop)
 
 
 def _find(data: Data, delimiter: bytes, start: int, bound: int, size: int) -> int:
     """The first `delimiter` from `start` that begins no later than `bound`; `size` where there is none."""
-    found = data.find(delimiter, max(start, 0), bound + len(delimiter))
-    return size if found < 0 else found
+    stop = min(bound + len(delimiter), size)
+    for at in range(max(start, 0), stop, _CHUNK):
+        found = data.find(delimiter, at, min(at + _CHUNK + len(delimiter) - 1, stop))
+        if found >= 0:
+            return found
+    return size
 
 
 def _look_on(data: Data, opened: list[_Open], place: int, start: int) -> None:

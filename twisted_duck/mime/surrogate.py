@@ -147,32 +147,34 @@ class Downgrader:
         self._next = next(self._headers, None)
         self._held = bytearray()
         self._too_long = False
+        #: Octets of the header that was downgraded for the piece that `feed` gave last.
+        self.downgraded = 0
 
-    def feed(self, data: bytes) -> bytes:
-        """What is to be sent instead."""
-        told: list[bytes] = []
+    def feed(self, data: bytes) -> Iterator[bytes]:
+        """What is to be sent instead, in pieces with one header at most: to downgrade one takes its time."""
         while data and self._next is not None:
             start, end = self._next
             inside = self._at >= start
             piece = data[: (end if inside else start) - self._at]
             data = data[len(piece) :]
             self._at += len(piece)
-            told.append(self._header(piece, self._at == end) if inside else piece)
-            if self._at == end:
+            is_whole = self._at == end
+            if is_whole:
                 self._next = next(self._headers, None)
-        told.append(data)
+            yield self._header(piece, is_whole) if inside else piece
+            self.downgraded = 0
         self._at += len(data)
-        return b"".join(told)
+        yield data
 
     def _header(self, piece: bytes, last: bool) -> bytes:
         self._held += piece
-        # What is there anyway may be as long as it is.
-        self._too_long = self._too_long or (not last and len(self._held) > self._limit)
+        self._too_long = self._too_long or len(self._held) > self._limit
         if not (last or self._too_long):
             return b""
         held = bytes(self._held)
         self._held.clear()
         if not self._too_long:
+            self.downgraded = len(held)
             return downgrade(held)
         self._too_long = not last
         return held.translate(_QUESTION_MARKS)

@@ -36,6 +36,8 @@ from twisted_duck.mime.words import (
 
 _CHUNK = 1 << 16
 _LINES = 1_000
+#: Bytes of a field that are decoded in one call.
+_LONG_FIELD = 1 << 16
 _LINE_ENDS = re.compile(r"[\r\n]+")
 _KNOWN = 1 << 16
 """Characters whose folding is remembered; a message with more starts the table anew."""
@@ -159,12 +161,25 @@ def _header_lines(raw: bytes, mark: str) -> Iterator[str]:
         if line.isascii() and b"=?" not in line:
             text = value.decode("ascii")
         else:
-            text = _one_line(decode_words(value))
+            text = _one_line("".join(map(decode_words, _cut(value))))
         lines.append(f"{mark}{name.decode('latin-1').rstrip()}:{text.strip()}\n")
         if len(lines) == _LINES:
             yield fold("".join(lines))
             lines.clear()
     yield fold("".join(lines))
+
+
+def _cut(value: bytes) -> Iterator[bytes]:
+    """A field in pieces of bounded size, cut before white space if there is any: decoded at once, one of many megabytes
+    would stop all other threads.  An encoded word has 75 characters (RFC 2047 §2).
+    """
+    place = 0
+    while len(value) - place > _LONG_FIELD:
+        end = value.rfind(b" ", place + 1, place + _LONG_FIELD)
+        end = place + _LONG_FIELD if end < 0 else end
+        yield value[place:end]
+        place = end
+    yield value[place:]
 
 
 def _one_line(text: str) -> str:

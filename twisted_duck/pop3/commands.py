@@ -31,6 +31,9 @@ UPDATE = "UPDATE"
 #: Lines of a listing that are written at once.
 _BATCH = 1000
 
+#: Octets of a header that take as long to be downgraded as a piece of work usually does.
+_DOWNGRADED = 1024
+
 
 # --- in both states ---------------------------------------------------------------------------------------------------
 
@@ -251,10 +254,12 @@ class _Answer:
             downgrader = Downgrader(content.tree, start, limit)
         async with aclosing(inbox.pieces(content, start, stop)) as pieces:
             async for piece in pieces:
-                self._say(piece if downgrader is None else downgrader.feed(piece), only)
-                await self._connection.breathe()
-                if only is not None and only.done:
-                    return
+                for told in (piece,) if downgrader is None else downgrader.feed(piece):
+                    self._say(told, only)
+                    work = 0 if downgrader is None else downgrader.downgraded
+                    await self._connection.breathe(1 + work // _DOWNGRADED)
+                    if only is not None and only.done:
+                        return
 
     def _say(self, piece: bytes, only: FirstLines | None) -> None:
         self._begin()

@@ -12,7 +12,7 @@ from twisted_duck.limits import Limits
 from twisted_duck.names import INBOX
 from twisted_duck.spool import Spool
 from twisted_duck.store.addresses import Addresses
-from twisted_duck.store.arrival import Arrival, Reading, arrive, check, read
+from twisted_duck.store.arrival import Arrival, Reading, arrive_behind, check, read
 from twisted_duck.store.connection import Mongo
 from twisted_duck.store.schema import MAILBOXES, USERS
 from twisted_duck.store.writers import Writers
@@ -61,7 +61,7 @@ class StoreDelivery:
         self, recipient: Recipient, message: Reading, trace: bytes, junk: bool
     ) -> str:
         assert isinstance(recipient.user, ObjectId)
-        arrival = arrive(message.behind(trace, self._limits), frozenset(), None)
+        arrival = await arrive_behind(message, trace, self._limits, self._mongo.reactor)
         if junk:
             path = await self._junk(recipient.user)
             if path is not None:

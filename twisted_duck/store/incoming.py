@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from bson.objectid import ObjectId
+from twisted.internet.task import deferLater
 
 from twisted_duck import errors
 from twisted_duck.index import MailboxIndex
 from twisted_duck.limits import Limits
-from twisted_duck.store.arrival import Arrival, check, prepare
+from twisted_duck.store.arrival import THREAD_FROM, Arrival, check, prepare
 from twisted_duck.store.connection import Mongo
 from twisted_duck.store.opened import Registry
 from twisted_duck.values import AppendMessage, Flags
@@ -38,10 +39,16 @@ async def ready(
         finally:
             registry.leave(opened)
     arrivals = []
+    read = 0
     for message in messages:
+        if read > THREAD_FROM:
+            # Each may be short, and all together would hold everybody up.
+            await deferLater(mongo.reactor, 0)
+            read = 0
         arrival = await prepare(message, limits, mongo.reactor)
         await arrival.keep_blobs(mongo)
         arrivals.append(arrival)
+        read += arrival.size
     return arrivals
 
 

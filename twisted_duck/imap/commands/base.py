@@ -59,7 +59,7 @@ class Connection(Protocol):
     def send(self, data: bytes) -> None:
         """Say something, complete lines."""
 
-    async def breathe(self) -> None:
+    async def breathe(self, pieces: int = 1) -> None:
         """Between pieces of long work: let the client read, and others be served."""
 
     async def tell(self, *, expunges: bool) -> None:

@@ -25,16 +25,38 @@ from twisted_duck.imap.commands.base import (
 from twisted_duck.imap.commands.binary import check_encoding, say_binary, say_binary_size
 from twisted_duck.imap.commands.message import EXPUNGE_ISSUED
 from twisted_duck.imap.commands.sections import Pause, of_header, say_at_hand, say_section
-from twisted_duck.imap.grammar import Attribute, BinarySize, FetchBinary, FetchBody, FetchContent
+from twisted_duck.imap.grammar import (
+    Attribute,
+    BinarySize,
+    FetchBinary,
+    FetchBody,
+    FetchContent,
+    FetchItem,
+)
 from twisted_duck.imap.resync import LAST_UID, agreed, changed_since, vanished
 from twisted_duck.imap.selection import BATCH, Selection
 from twisted_duck.interfaces import IObjectIDAccount, IQResyncMailbox
+from twisted_duck.mime.scan import PartTree
 from twisted_duck.outflow import Outflow
 from twisted_duck.sequence import SequenceSet
 from twisted_duck.values import SEEN, FetchWant, FlagChange, Flags, MessageData, UIDSet
 
 #: Items of messages that are answered between two pauses.
 _ITEMS_AT_ONCE = 16
+#: Parts of a message that take as long to be read from the stored tree as an item takes to be said.
+_PARTS_AN_ITEM = 10
+
+
+def _breaths(items: int) -> int:
+    """As how many pieces of work so many items count."""
+    return max(1, items // _ITEMS_AT_ONCE)
+
+
+def _locates(item: FetchItem) -> bool:
+    """Whether it takes the part tree to know where that is."""
+    return isinstance(item, FetchBinary | BinarySize) or (
+        isinstance(item, FetchBody) and bool(item.section.part)
+    )
 
 
 @attrs.define
@@ -154,6 +176,8 @@ class Plan:
     reads: bool
     #: Whether a header is gone through for chosen fields.
     filters: bool
+    #: Whether it takes the part tree to know where something is.
+    locates: bool
     #: Whether reading sets \\Seen, and then FLAGS are told if nobody asked for them.
     sets_seen: bool
     says_flags: bool
@@ -187,6 +211,7 @@ class Plan:
             tuple(at_hand),
             frozenset(wants),
             filters=any(isinstance(item, FetchBody) and item.filters for item in asked),
+            locates=any(map(_locates, asked)),
             reads=not wants.isdisjoint(("header", "content")),
             sets_seen=seen and not selection.mailbox.readonly,
             says_flags=Attribute.FLAGS in asked,
@@ -208,17 +233,21 @@ class Plan:
 
     def weight(self, row: Row) -> int:
         """How many items of a usual length it takes as long as to say this one."""
-        if not self.filters:
-            return len(self.items)
-        header: int = row.data.content.header  # type: ignore[union-attr]
-        return len(self.items) * (1 + header // 1024)
+        weight = len(self.items)
+        if self.filters:
+            weight *= 1 + row.data.content.header // 1024  # type: ignore[union-attr]
+        if self.locates:
+            weight += len(row.data.content.tree.parts) // _PARTS_AN_ITEM  # type: ignore[union-attr]
+        return weight
 
-    def check(self, batch: Sequence[MessageData]) -> None:
+    async def check(self, connection: Connection, batch: Sequence[MessageData]) -> None:
         """Fails with UnknownEncoding before anything is said of these messages."""
         parts = [item.part for item in self.items if isinstance(item, FetchBinary | BinarySize)]
         for data in batch if parts else ():
+            tree: PartTree = data.content.tree  # type: ignore[attr-defined]
             for part in parts:
-                check_encoding(data.content.tree, part)  # type: ignore[attr-defined]
+                check_encoding(tree, part)
+            await connection.breathe(_breaths(len(tree.parts) // _PARTS_AN_ITEM))
 
 
 async def fetch(connection: Connection, command: grammar.Fetch) -> Done:
@@ -307,7 +336,7 @@ async def _from_store(
     """Everything else.  How many messages were answered."""
     told = items_told = 0
     async for batch in selection.mailbox.fetch(uids, plan.wants):
-        plan.check(batch)
+        await plan.check(connection, batch)
         newly_seen = await _set_seen(selection, batch) if plan.sets_seen else frozenset()
         if plan.says_flags or newly_seen:
             selection.tell_keywords()
@@ -321,8 +350,8 @@ async def _from_store(
                 connection.send(said)
             items_told += plan.weight(row)
             if plan.reads and items_told >= _ITEMS_AT_ONCE:
-                items_told = 0
-                await connection.breathe()
+                breaths, items_told = _breaths(items_told), 0
+                await connection.breathe(breaths)
             elif connection.out.full:
                 await connection.out.drain()
             told += 1
