@@ -19,6 +19,18 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 class Inactivity:
     """Ends a connection that nobody uses, and never one whose client is working."""
 
+    __slots__ = (
+        "_call",
+        "_clock",
+        "_command",
+        "_expired",
+        "_idle_since",
+        "_last_progress",
+        "_progress",
+        "_reading",
+        "_watch",
+    )
+
     def __init__(
         self,
         clock: IReactorTime,

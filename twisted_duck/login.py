@@ -35,7 +35,7 @@ from twisted_duck.auth import (
 )
 from twisted_duck.auth.channel import channel_bindings, has_bindings
 from twisted_duck.authorization import Authorization
-from twisted_duck.connection import Connection, Inbox
+from twisted_duck.connection import Connection
 from twisted_duck.guard.guarded import Hook
 from twisted_duck.interfaces import IAccount
 from twisted_duck.outflow import ConnectionOver
@@ -66,14 +66,12 @@ class LoginConnection(Connection):
 
     settings: Settings
 
-    def __init__(self, settings: Settings, inbox: Inbox, *, idle: float) -> None:
-        super().__init__(settings, inbox, idle=idle)
-        #: The avatar, as `account_of` has it; None before login.
-        self.account: Any = None
-        self._logout: Callable[[], Any] | None = None
-        #: What `onAuthenticated` has not answered yet.
-        self._asking: Deferred[None] | None = None
-        self._failed_logins = 0
+    #: The avatar, as `account_of` has it; None before login.
+    account: Any = None
+    _logout: Callable[[], Any] | None = None
+    #: What `onAuthenticated` has not answered yet.
+    _asking: Deferred[None] | None = None
+    _failed_logins = 0
 
     def account_of(self, interface: type[Interface], avatar: Any) -> Any:
         """What the protocol works with, of an avatar that was given for one of `avatars`."""

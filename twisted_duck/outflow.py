@@ -23,6 +23,19 @@ class Outflow:
     so that what waits for a slow client is bounded by one piece and that buffer.
     """
 
+    __slots__ = (
+        "_full",
+        "_over",
+        "_pieces",
+        "_size",
+        "_socket",
+        "_transport",
+        "_unsent",
+        "_waiting",
+        "encode",
+        "written",
+    )
+
     #: Bytes collected before they are handed on.
     PIECE = 64 * 1024
 

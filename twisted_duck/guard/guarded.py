@@ -86,15 +86,16 @@ class Guarded(Passage):
 
     factory: GuardedFactory
 
+    _timer: IDelayedCall | None = None
+    _asked: Deferred[Any] | None = None
+    #: Whether `onClose` is to be called.
+    _announced = False
+
     def __init__(self, factory: GuardedFactory) -> None:
         super().__init__(factory.clock, factory.limits.early, half_closeable=factory.half_closeable)
         self.factory = factory
         self.session = Session(factory.name, state=factory.first_state)
         self._phase = Phase.HANDSHAKE
-        self._timer: IDelayedCall | None = None
-        self._asked: Deferred[Any] | None = None
-        #: Whether `onClose` is to be called.
-        self._announced = False
 
     def logPrefix(self) -> str:
         return f"{self.session.protocol} {self.session.id}"

@@ -72,21 +72,21 @@ class Passage(Protocol):
 
     transport: Any
 
+    #: Who is behind it, once there is somebody, until the end of the connection.
+    inner: Any = None
+    #: Whether what arrives is passed on at once: there is somebody, and has been given what was held.
+    _flowing = False
+    _held = b""
+    #: Whether the transport was paused while nothing flows.
+    _stopped = False
+    _inner_paused = False
+    _end_read = False
+    _handshaken = False
+    _delivery: IDelayedCall | None = None
+
     def __init__(self, clock: IReactorTime, bound: int, *, half_closeable: bool = False) -> None:
         self._clock = clock
         self._bound = bound
-        #: Who is behind it, once there is somebody, until the end of the connection.
-        self.inner: Any = None
-        #: Whether what arrives is passed on at once: there is somebody, and has been given what was held.
-        self._flowing = False
-        self._held: list[bytes] = []
-        self._held_size = 0
-        #: Whether the transport was paused while nothing flows.
-        self._stopped = False
-        self._inner_paused = False
-        self._end_read = False
-        self._handshaken = False
-        self._delivery: IDelayedCall | None = None
         if half_closeable:
             alsoProvides(self, IHalfCloseableProtocol)
 
@@ -119,7 +119,7 @@ class Passage(Protocol):
         if self._delivery is not None:
             self._delivery.cancel()
             self._delivery = None
-        self._held.clear()
+        self._held = b""
         inner, self.inner = self.inner, None
         if inner is not None:
             inner.connectionLost(reason)
@@ -127,15 +127,13 @@ class Passage(Protocol):
     # --- holding ------------------------------------------------------------------------------------------------------
 
     def hold(self, data: bytes) -> None:
-        self._held.append(data)
-        self._held_size += len(data)
-        if self._held_size > self._bound:
+        self._held += data
+        if len(self._held) > self._bound:
             self._stop()
 
     def drop(self) -> None:
         """Forget what is held, and do not read any slower for it."""
-        self._held.clear()
-        self._held_size = 0
+        self._held = b""
         self._go_on()
 
     def _stop(self) -> None:
@@ -186,8 +184,7 @@ class Passage(Protocol):
         if self.inner is None or self._flowing or self._inner_paused:
             return
         self._flowing = True
-        data = b"".join(self._held)
-        self._held.clear()
+        data, self._held = self._held, b""
         if getattr(self.transport, "disconnecting", False):
             return
         # First, so that a protocol that wants no more has the last word.

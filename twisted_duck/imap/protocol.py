@@ -51,20 +51,19 @@ class IMAP4Protocol(login.LoginConnection):
 
     settings: Settings
 
+    # As in `connection.Connection`.
+
+    selection: Selection | None = None
+    #: Whether the selected mailbox has moved since somebody last waited for that.
+    _moved = False
+    _idling = False
+
     def __init__(self, settings: Settings) -> None:
         self.enabled = Enabled()
         self._reader = CommandReader(
-            settings.limits,
-            more=self.sleep,
-            go_ahead=lambda: self.send(responses.continuation()),
-            enabled=self.enabled,
-            spool_directory=settings.spool_directory,
+            settings.limits, self, spool_directory=settings.spool_directory
         )
         super().__init__(settings, self._reader, idle=settings.limits.idle_after_login)
-        self.selection: Selection | None = None
-        #: Whether the selected mailbox has moved since somebody last waited for that.
-        self._moved = False
-        self._idling = False
 
     # --- what `connection.Connection` asks for ------------------------------------------------------------------------
 
@@ -127,6 +126,9 @@ class IMAP4Protocol(login.LoginConnection):
     def now(self) -> datetime:
         return datetime.fromtimestamp(self.settings.clock.seconds(), UTC)
 
+    def go_ahead(self) -> None:
+        self.send(responses.continuation())
+
     def has_input(self) -> bool:
         return self._reader.buffered > 0
 
@@ -155,7 +157,7 @@ class IMAP4Protocol(login.LoginConnection):
 
     def _compress(self) -> None:
         self.out.encode = Deflater()
-        self._reader.inflate(self.breathe)
+        self._reader.inflate()
 
     def log_out(self) -> None:
         self.after_answer(lambda: self.end("logout"))

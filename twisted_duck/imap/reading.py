@@ -9,6 +9,7 @@ the client is told to go ahead (RFC 3501 §7.5, RFC 7888).
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from typing import Protocol
 
 from twisted_duck import errors
 from twisted_duck.imap import grammar
@@ -35,32 +36,48 @@ from twisted_duck.wire.framing import (
 CheckAppend = Callable[[grammar.Announced, int], Awaitable[None]]
 
 
+class Client(Protocol):
+    """Whoever sends the commands."""
+
+    @property
+    def enabled(self) -> Enabled:
+        """Looked at for each command."""
+
+    async def sleep(self) -> None:
+        """Until something was fed."""
+
+    async def breathe(self) -> None:
+        """Give others their turn."""
+
+    def go_ahead(self) -> None:
+        """Tell it to send the literal that it announced."""
+
+
 class CommandReader:
     """The reading side of one connection."""
 
+    __slots__ = (
+        "_check_append",
+        "_client",
+        "_fault",
+        "_framer",
+        "_inflation",
+        "_limits",
+        "_parts",
+        "_spool_directory",
+        "_spools",
+    )
+
     def __init__(
-        self,
-        limits: Limits,
-        *,
-        more: Callable[[], Awaitable[None]],
-        go_ahead: Callable[[], None],
-        enabled: Enabled,
-        spool_directory: str | None = None,
+        self, limits: Limits, client: Client, *, spool_directory: str | None = None
     ) -> None:
-        """
-        @param more: waits until something was fed
-        @param go_ahead: tells the client to send the literal it announced
-        @param enabled: what the client has enabled; looked at for each command
-        """
         self._limits = limits
-        self._more = more
-        self._go_ahead = go_ahead
-        self._enabled = enabled
+        self._client = client
         self._spool_directory = spool_directory
         self._framer = CommandFramer(FrameLimits.before_login(limits))
         self._check_append: CheckAppend | None = None
         self._parts: list[bytes | grammar.Literal] = []
-        self._spools: list[Spool] = []
+        self._spools: tuple[Spool, ...] = ()
         self._inflation: Inflation | None = None
         #: Why the present command cannot be had, although it must be read to its end.
         self._fault: errors.DuckError | None = None
@@ -74,18 +91,14 @@ class CommandReader:
         waiting = self._inflation.buffered if self._inflation is not None else 0
         return self._framer.buffered + waiting
 
-    def inflate(self, breathe: Callable[[], Awaitable[None]]) -> None:
-        """What is fed from now on is compressed; `breathe` gives others their turn between pieces of it."""
-        inflation = self._inflation = Inflation(self._framer, self._limits)
-        arrive = self._more
+    def inflate(self) -> None:
+        """What is fed from now on is compressed."""
+        self._inflation = Inflation(self._framer, self._limits)
 
-        async def more() -> None:
-            if inflation.more():
-                await breathe()
-            else:
-                await arrive()
-
-        self._more = more
+    def _more(self) -> Awaitable[None]:
+        if self._inflation is not None and self._inflation.more():
+            return self._client.breathe()
+        return self._client.sleep()
 
     @property
     def is_inflating(self) -> bool:
@@ -113,7 +126,7 @@ class CommandReader:
     def _close_spools(self) -> None:
         for spool in self._spools:
             spool.close()
-        self._spools.clear()
+        self._spools = ()
 
     async def read_line(self, what: str) -> bytes:
         """One line that is not a command, without its end.  Fails with BadSyntax where it is too long."""
@@ -141,7 +154,7 @@ class CommandReader:
                 case EndOfCommand():
                     if self._fault is not None:
                         raise self._fault
-                    return grammar.parse(self._parts, self._limits, utf8=self._enabled.utf8)
+                    return grammar.parse(self._parts, self._limits, utf8=self._client.enabled.utf8)
                 case LiteralHeader() as header:
                     await self._literal(header)
                 case TooLong(what, head):
@@ -163,7 +176,7 @@ class CommandReader:
         if not self._framer.accept(streamed=is_message):
             return
         if header.synchronising:
-            self._go_ahead()
+            self._client.go_ahead()
         if is_message:
             spool = await self._message()
             self._parts.append(grammar.Literal(header.size, None, spool, binary=header.binary))
@@ -172,7 +185,7 @@ class CommandReader:
 
     async def _is_message(self, header: LiteralHeader) -> bool:
         """Whether it is a message to be stored.  Fails with what is against having the literal at all."""
-        message = grammar.announced(self._parts, self._limits, utf8=self._enabled.utf8)
+        message = grammar.announced(self._parts, self._limits, utf8=self._client.enabled.utf8)
         if message is not None:
             await self._check_message(message, header.size)
             return True
@@ -206,7 +219,7 @@ class CommandReader:
 
     async def _message(self) -> Spool:
         spool = Spool(self._limits, self._spool_directory)
-        self._spools.append(spool)
+        self._spools += (spool,)
         while True:
             match await self._event():
                 case LiteralData(data):

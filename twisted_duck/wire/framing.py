@@ -131,6 +131,8 @@ class FrameLimits:
 class LineFramer:
     """Lines and counted octets: all that POP3 and LMTP need."""
 
+    __slots__ = ("_buffer", "_searched", "_skipping")
+
     def __init__(self) -> None:
         self._buffer = bytearray()
         self._searched = 0
@@ -241,11 +243,13 @@ class CommandFramer(LineFramer):
     between two commands.
     """
 
+    __slots__ = ("_header", "_literals", "_ready", "_remaining", "_spent", "_state", "limits")
+
     def __init__(self, limits: FrameLimits) -> None:
         super().__init__()
         self.limits = limits
-        #: Two at most; a deque would take more memory than all the rest.
-        self._ready: list[CommandEvent] = []
+        #: What comes next in any case.
+        self._ready: CommandEvent | None = None
         self._begin()
 
     def _begin(self) -> None:
@@ -261,7 +265,7 @@ class CommandFramer(LineFramer):
 
     def discard(self) -> None:
         super().discard()
-        self._ready.clear()
+        self._ready = None
         self._begin()
 
     def next_line(self, limit: int) -> Line | TooLong | NeedData:
@@ -271,8 +275,9 @@ class CommandFramer(LineFramer):
 
     def next_event(self) -> CommandEvent | NeedData:
         """The next event of this command or the next one."""
-        if self._ready:
-            return self._ready.pop(0)
+        if self._ready is not None:
+            event, self._ready = self._ready, None
+            return event
         if self._state is _State.TEXT and not self._skipping:
             return self._text()
         if self._state is _State.ANSWER:
@@ -315,7 +320,7 @@ class CommandFramer(LineFramer):
 
     def _refuse_as(self, what: OneOf["command", "literals"]) -> bool:
         self.refuse()
-        self._ready.append(TooLong(what, b""))
+        self._ready = TooLong(what, b"")
         return False
 
     def _drop_literal(self, header: LiteralHeader) -> None:
@@ -336,11 +341,11 @@ class CommandFramer(LineFramer):
         self._spent += len(line)
         announced = announcement(line)
         if announced is None:
-            self._ready.append(EndOfCommand())
+            self._ready = EndOfCommand()
             self._begin()
             return Text(line)
         end, self._header = announced
-        self._ready.append(self._header)
+        self._ready = self._header
         self._state = _State.ANSWER
         return Text(line[:end])
 
