@@ -230,6 +230,9 @@ class Session:
         self.wire.send("DONE")
         self.hear(self.wire.answer())
         self.idling = False
+        if self.differs():
+            # It looked as after all that has happened, and had heard of none of it: of a part it heard just now.
+            self.noop()
 
     def noop(self) -> None:
         """NOOP must tell everything, and what was done in the other process once that is heard of."""

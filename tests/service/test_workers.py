@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from twisted.internet import reactor
-from twisted.internet.error import ProcessTerminated
+from twisted.internet.error import ProcessExitedAlready, ProcessTerminated
 from twisted.internet.task import Clock, deferLater
 from twisted.logger import capturedLogs, formatEvent
 from twisted.python.failure import Failure
@@ -198,11 +198,15 @@ class FakeProcess:
         self.pid = pid
         self.written = b""
         self.signals: list[int] = []
+        #: Whether it has ended, and its pipes have not.
+        self.reaped = False
 
     def write(self, data: bytes) -> None:
         self.written += data
 
     def signalProcess(self, number: int) -> None:
+        if self.reaped:
+            raise ProcessExitedAlready
         self.signals.append(number)
         if number in (signal.SIGTERM, signal.SIGKILL):
             self.process.processEnded(Failure(ProcessTerminated(signal=number)))
@@ -275,6 +279,16 @@ class ReplacingTests(SynchronousTestCase):
         self.successResultOf(self.workers.stopService())
         self.clock.advance(1000)
         self.assertEqual((len(self.clock.started), self.clock.getDelayedCalls()), (1, []))
+
+    def test_one_that_is_gone_already_keeps_no_other_from_hearing_of_the_end(self) -> None:
+        first = self.latest
+        self.workers._spawn(2).ready.addErrback(lambda failure: None)
+        first.transport.reaped = True
+        stopped = self.workers.stopService()
+        self.assertEqual(self.latest.transport.signals, [signal.SIGTERM])
+        self.assertNoResult(stopped)
+        first.processEnded(Failure(ProcessTerminated(signal=9)))
+        self.successResultOf(stopped)
 
     def test_the_uri_is_not_on_a_command_line(self) -> None:
         self.assertIn(URI, json.loads(self.latest.transport.written)["uri"])

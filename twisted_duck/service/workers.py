@@ -19,7 +19,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from typing import Any
 
 from twisted.application.service import Service
@@ -30,6 +30,7 @@ from twisted.internet.defer import (
     FirstError,
     gatherResults,
 )
+from twisted.internet.error import ProcessExitedAlready
 from twisted.internet.interfaces import IDelayedCall
 from twisted.internet.protocol import ProcessProtocol
 from twisted.logger import Logger, LogLevel
@@ -80,8 +81,10 @@ class _Process(ProcessProtocol):
         self.transport.write(json.dumps(self._task).encode() + b"\n")  # type: ignore[union-attr]
 
     def signal(self, number: int) -> None:
-        if not self.ended.called:
-            self.transport.signalProcess(number)  # type: ignore[union-attr]
+        # It may be gone although its pipes are not closed yet: those behind it have to hear of it all the same.
+        with suppress(ProcessExitedAlready):
+            if not self.ended.called:
+                self.transport.signalProcess(number)  # type: ignore[union-attr]
 
     def hang_up(self) -> None:
         """It may have read the configuration already, and have no handler yet."""
