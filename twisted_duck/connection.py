@@ -115,6 +115,8 @@ class Connection(Protocol):
     last_state: ClassVar[str | None] = None
     #: Whether a client is to log in within `Limits.login` seconds.
     has_login: ClassVar[bool] = False
+    #: Whether each octet shows that the client is at work; else a whole line does, and what is told to the timer.
+    octets_count: ClassVar[bool] = False
     #: By the class of a command's value.
     table: ClassVar[Mapping[type, Rule]]
 
@@ -149,8 +151,8 @@ class Connection(Protocol):
         self.settings = settings
         limits = self.limits = settings.limits
         self.session = Session(self.protocol_name, state=self.first_state)
-        #: Octets of what is sent ahead that may wait here: of strangers as few as make sense.
-        self.ahead = limits.early if self.has_login else limits.pipeline
+        #: Octets of what is sent ahead that may wait here: of who has not logged in as few as make sense.
+        self.ahead = limits.early
         self._inbox = inbox
         self._idle = idle
         self._waiting: Deferred[None] | None = None
@@ -227,12 +229,14 @@ class Connection(Protocol):
             if language is not None:
                 self.goodbye(f"this is {self.protocol_name}, not {language}")
                 return
-        self.timer.received()
+        if self.octets_count:
+            self.timer.received()
         self._inbox.feed(data)
+        self._wake()
+        # What was not used up at once.
         if not self._paused and self._inbox.buffered > self.ahead:
             self._paused = True
             self.transport.pauseProducing()
-        self._wake()
         # Whatever the command waits for now: what it has said so far need not.
         self.out.flush()
 

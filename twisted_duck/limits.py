@@ -25,7 +25,8 @@ class Limits:
     command_after_login: int = 256 * KIB
     #: Literals in one command: SEARCH with many strings; a message given to APPEND is not counted.
     literals_per_command: int = 100
-    #: Bytes of what a client sent ahead that wait while a command is worked on; then reading stops.  Before login: `early`.
+    #: Bytes of what a client sent ahead that wait while a command is worked on; then reading stops.  Before login, and in
+    #: LMTP, which has none: `early`.
     pipeline: int = 256 * KIB
     #: Bytes that what arrives compressed becomes at a time (RFC 4978): a read of a socket; then others have their turn.
     inflation: int = 64 * KIB
@@ -138,7 +139,8 @@ class Limits:
     on_authenticated: int = 10
     #: Seconds that `onClose` may take: then nobody waits for it any more.
     on_close: int = 10
-    #: Bytes that are read of what a client sends before it may; then (at the end of one read of 64 KiB) reading stops.
+    #: Bytes that are read of what a client sends before it may, or before it has logged in; then (at the end of one read of
+    #: 64 KiB) reading stops.
     early: int = 8 * KIB
     #: Seconds that live connections have at shutdown to finish what they are at; then they are cut.
     shut_down: int = 10

@@ -8,6 +8,7 @@ from twisted.internet.defer import Deferred
 from tests.imap.transcript import IMAPCase
 from tests.transcript import Client
 from twisted_duck.errors import Corruption, Unavailable
+from twisted_duck.imap.reading import CommandReader
 from twisted_duck.limits import KIB, Limits
 from twisted_duck.memory import MemoryStore
 from twisted_duck.memory.account import MemoryAccount
@@ -442,10 +443,10 @@ class FaultTests(IMAPCase):
     def test_bug_outside_of_a_command_ends_the_connection(self) -> None:
         client = self.client()
 
-        async def read_command() -> None:
+        async def read_command(reader: CommandReader) -> None:
             raise ZeroDivisionError
 
-        self.patch(client.protocol._reader, "read_command", read_command)
+        self.patch(CommandReader, "read_command", read_command)
         said = client.say("a1 NOOP")
         self.assertEqual(said[0], "a1 OK NOOP completed")
         self.assertTrue(said[1].startswith("* BYE something is broken"))

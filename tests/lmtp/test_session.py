@@ -120,6 +120,25 @@ class EndTests(LMTPCase):
         self.assertTrue(client.transport.closed)
         self.assertEqual(client.heard(), b"421 4.3.2 idle for too long\r\n")
 
+    def test_a_line_has_five_minutes_however_many_octets_come_of_it(self) -> None:
+        client = self.client()
+        for _ in range(4):
+            self.clock.advance(60)
+            client.send(b"a")
+        self.clock.advance(59)
+        self.assertFalse(client.transport.closed)
+        self.clock.advance(1)
+        self.assertTrue(client.transport.closed)
+
+    def test_what_is_too_long_has_five_more_to_end(self) -> None:
+        client = self.client()
+        client.send(b"a" * 10_000)
+        for _ in range(5):
+            self.assertFalse(client.transport.closed)
+            client.send(b"a")
+            self.clock.advance(60)
+        self.assertTrue(client.transport.closed)
+
     def test_there_is_no_time_for_a_login(self) -> None:
         client = self.client()
         for _ in range(10):

@@ -48,6 +48,8 @@ class IMAP4Protocol(login.LoginConnection):
     first_state: ClassVar[str] = NOT_AUTHENTICATED
     last_state: ClassVar[str | None] = LOGOUT
     table = TABLE
+    # A message may take longer than a command.
+    octets_count: ClassVar[bool] = True
 
     settings: Settings
 

@@ -75,6 +75,7 @@ class LMTPProtocol(connection.Connection):
         """What the client sends next, `most` octets of it or fewer."""
         while not (octets := self._framer.next_octets(min(most, _PIECE))):
             await self.sleep()
+        self.timer.received()
         return octets
 
     def put_back(self, octets: bytes) -> None:
