@@ -15,11 +15,11 @@ from typing import Any
 from bson.objectid import ObjectId
 from pymongo import MongoClient
 
-from benchmarks.client import Imap
 from benchmarks.peers import Duckmail
+from benchmarks.subject import Server
 from twisted_duck.service.embedded import embedded_uri
 
-HOST, USER, PASSWORD = "127.0.0.1", "large", "large"
+HOST, USER, PASSWORD = "127.0.0.1", "large@example.com", "large"
 #: Documents in one insert.
 _AT_ONCE = 10_000
 #: What most mailboxes have: most were read, some are answered, few are new.
@@ -36,7 +36,9 @@ class Served:
             stdout=subprocess.PIPE,
         )
         self.pids = {"duckmail": self.process.pid}
-        self._port = int(self._line())
+        imap, pop3, lmtp = map(int, self._line().split())
+        #: For clients of all kinds.
+        self.server = Server(HOST, USER, PASSWORD, imap=imap, pop3=pop3, lmtp=lmtp, pids=self.pids)
 
     def _line(self) -> bytes:
         assert self.process.stdout is not None
@@ -48,11 +50,6 @@ class Served:
         self.process.stdin.write(b"\n")
         self.process.stdin.flush()
         return dict(json.loads(self._line()))
-
-    def client(self) -> Imap:
-        client = Imap(HOST, self._port)
-        client.login(USER, PASSWORD)
-        return client
 
     def stop(self) -> None:
         assert self.process.stdin is not None
@@ -130,6 +127,55 @@ def seed(uri: str, path: str, many: int) -> None:
         store.users.update_one(
             {"_id": user["_id"]}, {"$inc": {"used": mailbox["bytes"], "uidvalidity": 1}}
         )
+    finally:
+        client.close()
+
+
+def multiply(uri: str, many: int) -> None:
+    """INBOX, which nobody has open, gets copies of its messages, each with a body of its own, until there are so many."""
+    client: MongoClient[dict[str, Any]] = MongoClient(uri)
+    try:
+        store = client.get_default_database()
+        user = store.users.find_one({"name": USER})
+        assert user is not None
+        where = {"user": user["_id"], "path": "INBOX"}
+        mailbox = store.mailboxes.find_one(where)
+        assert mailbox is not None
+        templates = list(store.messages.find({"user": user["_id"], "box": mailbox["box"]}))
+        wanted = [each["body"] for each in templates]
+        bodies = {each["_id"]: each for each in store.bodies.find({"_id": {"$in": wanted}})}
+        more = many - len(templates)
+        chosen = (templates * (more // len(templates) + 1))[:more]
+        for at in range(0, more, _AT_ONCE // 10):
+            messages = [
+                {
+                    **each,
+                    "_id": ObjectId(),
+                    "body": ObjectId(),
+                    "uid": mailbox["uidnext"] + number,
+                    "modseq": mailbox["modseq"] + number + 1,
+                }
+                for number, each in enumerate(chosen[at : at + _AT_ONCE // 10], at)
+            ]
+            store.messages.insert_many(messages, ordered=False)
+            store.bodies.insert_many(
+                [
+                    {**bodies[old["body"]], "_id": new["body"]}
+                    for old, new in zip(chosen[at:], messages, strict=False)
+                ],
+                ordered=False,
+            )
+        size = sum(each["size"] for each in chosen)
+        unseen = sum("\\Seen" not in each["flags"] for each in chosen)
+        counts = {
+            "uidnext": more,
+            "modseq": more,
+            "messages": more,
+            "unseen": unseen,
+            "bytes": size,
+        }
+        store.mailboxes.update_one(where, {"$inc": counts})
+        store.users.update_one({"_id": user["_id"]}, {"$inc": {"used": size}})
     finally:
         client.close()
 

@@ -30,6 +30,7 @@ class Work:
     @ivar right: whether the server did what it was asked for
     @ivar before: what has to be done each time, unmeasured
     @ivar after: what has to be put away in the end, unmeasured
+    @ivar most: times that it is done at the most, where `before` takes much longer than what is measured
     @ivar tells: the figure is what `do` returns, not the time it takes: KiB
     """
 
@@ -38,6 +39,7 @@ class Work:
     right: Callable[[Any], bool] = lambda _: True
     before: Callable[[], object] = lambda: None
     after: Callable[[], object] = lambda: None
+    most: int = MOST_TIMES
     tells: bool = False
 
 
@@ -86,7 +88,9 @@ class Measurement:
         times = len(self._times)
         if self._work.tells:
             return times > 0
-        return times >= self._repeats and (times >= MOST_TIMES or sum(self._times) >= self._least)
+        return times >= self._repeats and (
+            times >= self._work.most or sum(self._times) >= self._least
+        )
 
     def once(self) -> None:
         self._work.before()
@@ -136,6 +140,9 @@ class Report:
     label: str
     sizes: Mapping[str, float]
     results: list[Result]
+
+    def by_step(self) -> dict[str, Result]:
+        return {each.step: each for each in self.results}
 
     def save(self, file: Path) -> None:
         machine = {"cores": os.cpu_count(), "system": platform.platform()}

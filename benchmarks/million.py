@@ -2,7 +2,7 @@
 
     python -m benchmarks.million [--mongo URI] [--messages 1000000] [--sessions 50]
 
-On a MongoDB that is there (its user `large` is made, and a mailbox of its), or an embedded one of its own.  Memory is what
+On a MongoDB that is there (its user `large@example.com` is made, and a mailbox of its), or an embedded one of its own.  Memory is what
 the server's process has grown by (MiB) since before the mailbox was opened, at the end of a step and at its peak;
 connections alone, in a mailbox of one message, are told beside it.
 """
@@ -55,7 +55,7 @@ class Measured:
 
 
 def measured(server: Served, sessions: int) -> list[tuple[str, ...]]:
-    clients = [server.client() for _ in range(sessions)]
+    clients = [server.server.imap_client() for _ in range(sessions)]
     single, large = b"SELECT " + _SMALL.encode(), b"SELECT " + _LARGE.encode()
     for client in clients:
         client.run(single)

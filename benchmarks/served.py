@@ -2,8 +2,8 @@
 
     python -m benchmarks.served URI USER PASSWORD
 
-The store on the MongoDB at URI, with a user made if there is none, over IMAP on a port of the loopback, which is the first
-thing it prints.  Each line on its standard input is answered by a line of JSON, what has been since the line before: the
+The store on the MongoDB at URI, with a user made if there is none, over IMAP, POP3 and LMTP on ports of the loopback, which
+are the first thing it prints, in this order.  Each line on its standard input is answered by a line of JSON, what has been since the line before: the
 longest time between two turns of the reactor (`longest`, milliseconds), the longest that it was at work itself between two
 (`busy`, milliseconds of CPU: what counts where others keep the machine busy, too), how many of these were longer than the
 bound (`over`), the seconds of CPU in all (`cpu`).  It ends with its input.
@@ -20,7 +20,7 @@ import time
 from typing import Any
 
 from twisted.internet import reactor as _reactor
-from twisted.internet.defer import Deferred, ensureDeferred
+from twisted.internet.defer import Deferred, ensureDeferred, maybeDeferred
 from twisted.internet.stdio import StandardIO
 from twisted.internet.task import react
 from twisted.protocols.basic import LineOnlyReceiver
@@ -29,6 +29,8 @@ from twisted_duck.auth import make_portal
 from twisted_duck.errors import AlreadyExists
 from twisted_duck.imap.factory import IMAP4Factory
 from twisted_duck.limits import Limits
+from twisted_duck.lmtp.factory import LMTPFactory
+from twisted_duck.pop3.factory import POP3Factory
 from twisted_duck.store.store import open_store
 
 reactor: Any = _reactor
@@ -101,13 +103,18 @@ async def main(uri: str, user: str, password: str) -> None:
     except AlreadyExists:
         pass
     portal = make_portal(store.directory, store.account, reactor, limits)
-    factory = IMAP4Factory(portal, limits=limits, cleartextAuth="loopback")
-    port = reactor.listenTCP(0, factory, interface="127.0.0.1")
-    print(port.getHost().port, flush=True)
+    factories = (
+        IMAP4Factory(portal, limits=limits, cleartextAuth="loopback"),
+        POP3Factory(portal, limits=limits, cleartextAuth="loopback"),
+        LMTPFactory(store.delivery(), limits=limits),
+    )
+    ports = [reactor.listenTCP(0, each, interface="127.0.0.1") for each in factories]
+    print(*(port.getHost().port for port in ports), flush=True)
     ended: Deferred[None] = Deferred()
     StandardIO(Input(Turns(), ended))
     await ended
-    await port.stopListening()
+    for port in ports:
+        await maybeDeferred(port.stopListening)
     await store.close()
 
 

@@ -19,7 +19,7 @@ from benchmarks import processes
 from benchmarks.client import Connection, taken_apart, unstuffed
 from benchmarks.mail import KEYS, Mail
 from benchmarks.measuring import Work
-from benchmarks.subject import BATCH, MAILBOX, Server, Subject
+from benchmarks.subject import MAILBOX, Server, Subject
 
 Prepare = Callable[[Subject], Work | None]
 
@@ -35,6 +35,8 @@ STEPS: dict[str, Step] = {}
 
 _SCRATCH = MAILBOX + b"-scratch"
 _FETCHED = re.compile(rb"(?m)^\* \d+ FETCH \(")
+#: Messages of one MULTIAPPEND: no server has to take any number.
+_TOGETHER = 50
 #: Connections that are opened and closed before idle ones are counted, so that what comes once has come.
 _WARM = 10
 #: Seconds that a server has to settle.
@@ -86,14 +88,14 @@ def _append_pipelined(at: Subject) -> Work | None:
     return _arrival(at, lambda: at.fill(_SCRATCH, at.mail)) if at.takes_literals else None
 
 
-@step("multiappend", f"MULTIAPPEND, {BATCH} at once")
+@step("multiappend", f"MULTIAPPEND, {_TOGETHER} at once")
 def _multiappend(at: Subject) -> Work | None:
     if not at.takes_literals or b"MULTIAPPEND" not in at.capabilities:
         return None
 
     def do() -> None:
-        for start in range(0, len(at.mail), BATCH):
-            some = at.mail[start : start + BATCH]
+        for start in range(0, len(at.mail), _TOGETHER):
+            some = at.mail[start : start + _TOGETHER]
             at.client.run(b"APPEND %b %b" % (_SCRATCH, b" ".join(each.literal for each in some)))
 
     return _arrival(at, do)
@@ -316,6 +318,7 @@ def _expunge(at: Subject) -> Work:
         right=lambda said: said.count(b" EXPUNGE\r\n") == len(at.mail),
         before=before,
         after=lambda: _leave(at),
+        most=at.sizes.repeats,
     )
 
 

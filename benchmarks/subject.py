@@ -16,7 +16,7 @@ from benchmarks.client import Imap, Lmtp, Pop3, check, stuffed
 from benchmarks.mail import Mail, mailbox
 
 MAILBOX = b"duckmail-benchmark"
-#: Messages of one MULTIAPPEND, and of one pipeline.
+#: Messages of one pipeline.
 BATCH = 100
 
 

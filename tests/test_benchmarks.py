@@ -183,7 +183,7 @@ class LargeTests(TestCase):
         return [re.split("  +", line) for line in out.decode().splitlines()]
 
     async def test_blocks(self) -> None:
-        _, *rows = await self.said("blocks", "--messages", "300")
+        _, *rows = await self.said("blocks", "--messages", "300", "--large", "1")
         self.assertEqual([row[0] for row in rows], list(blocks.STEPS))
         self.assertNotIn("-", [row[-1] for row in rows], "a step has failed")
 

@@ -55,8 +55,9 @@ from twisted_duck.outflow import ConnectionOver, Outflow
 from twisted_duck.session import ISessionAware, Session
 from twisted_duck.wire.strangers import stranger
 
-#: Pieces of work, a command or some hundred messages each, after which the reactor is given a turn.
-_BREATH = 20
+#: Pieces of work, a command or some hundred messages each, after which the reactor is given a turn: one or two milliseconds
+#: each, so that nobody waits for 50.
+_BREATH = 10
 
 T = TypeVar("T")
 

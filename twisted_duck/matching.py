@@ -30,8 +30,8 @@ Part: TypeAlias = set[int] | None
 _Walk: TypeAlias = Generator[tuple[SearchKey, Part], Part, Part]
 
 
-#: Messages that keys are compared to by arithmetic between two pauses: some milliseconds.
-_TURN = 100_000
+#: Messages that keys are compared to between two pauses: some milliseconds.
+_TURN = 50_000
 
 
 async def _go_on() -> None:
@@ -103,8 +103,7 @@ def _uids(mailbox: _Mailbox, key: SearchKey, universe: Part) -> Part:
 def _modseq(mailbox: _Mailbox, key: SearchKey, universe: Part) -> Part:
     assert isinstance(key, search.ModSeq)
     index, last = mailbox.index, mailbox.uids[mailbox.count - 1]
-    changed = {uid for _, uid in index.changed_since(key.least - 1) if uid <= last}
-    found = set(living(index, sorted(changed)))
+    found = {uid for uid in index.latest_since(key.least - 1) if uid <= last}
     return found if universe is None else universe & found
 
 
@@ -210,13 +209,13 @@ async def match(
             indexed = _INDEXED.get(type(key))
             if indexed is not None:
                 answer = indexed(mailbox, key, part)
-                passed += mailbox.count
-                if passed > _TURN:
-                    passed = 0
-                    await pause()
             else:
                 asked = mailbox.everything() if part is None else sorted(part)
                 answer = set(await leaves.select(key, asked))
+            passed += mailbox.count
+            if passed > _TURN:
+                passed = 0
+                await pause()
         # Up: whoever waits for this answer may have another key to ask for.
         while walks:
             try:

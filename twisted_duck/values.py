@@ -107,23 +107,33 @@ class UIDSet:
 
     def __str__(self) -> str:
         """`1:3,5`, as it stands in COPYUID, VANISHED and MODIFIED."""
-        return ",".join(str(a) if a == b else f"{a}:{b}" for a, b in self.ranges)
+        return told(self.ranges)
 
 
 def compact(numbers: Iterable[int]) -> str:
     """Numbers **in the order given** as `7,3:5`: COPYUID pairs its two sets by position (RFC 4315 §3)."""
-    pieces: list[str] = []
+    return told(ascending(numbers))
+
+
+def ascending(numbers: Iterable[int]) -> list[tuple[int, int]]:
+    """Numbers in the order given as ranges `(first, last)` of those that ascend by one."""
+    ranges: list[tuple[int, int]] = []
     first = last = 0
     for number in numbers:
         if first and number == last + 1:
             last = number
             continue
         if first:
-            pieces.append(str(first) if first == last else f"{first}:{last}")
+            ranges.append((first, last))
         first = last = number
     if first:
-        pieces.append(str(first) if first == last else f"{first}:{last}")
-    return ",".join(pieces)
+        ranges.append((first, last))
+    return ranges
+
+
+def told(ranges: Iterable[tuple[int, int]]) -> str:
+    """`1:3,5`."""
+    return ",".join([str(first) if first == last else f"{first}:{last}" for first, last in ranges])
 
 
 @attrs.frozen

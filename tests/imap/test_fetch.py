@@ -376,6 +376,22 @@ class ManyTests(IMAPCase):
         self.clock.advance(0)
         self.assertIn(b"a1 OK", client.heard())
 
+    def test_others_are_served_while_a_search_names_very_many(self) -> None:
+        many = 22_000
+        self.deliver("INBOX", *[b"x"] * many)
+        self.client("2")
+        client = self.client()
+        numbers = " ".join(map(str, range(1, many + 1)))
+        for command, answer in (
+            (b"SEARCH ALL", f"* SEARCH {numbers}"),
+            (b"SEARCH RETURN (ALL) ALL", f'* ESEARCH (TAG "a1") ALL 1:{many}'),
+        ):
+            client.send(b"a1 %b\r\n" % command)
+            self.assertEqual(client.heard(), b"")
+            self.assertEqual(self.client("2").say("b1 NOOP"), ["b1 OK NOOP completed"])
+            self.clock.advance(0)
+            self.assertEqual(client.heard().decode(), f"{answer}\r\na1 OK SEARCH completed\r\n")
+
     def test_others_are_served_while_the_fields_of_one_header_are_gone_through(self) -> None:
         self.deliver("INBOX", b"Subject: s\r\n" + b"a: b\r\n" * 50_000 + b"\r\n")
         self.client("2")

@@ -96,6 +96,6 @@ class LineTests(SynchronousTestCase):
 
     def test_sets(self) -> None:
         self.assertEqual(responses.search([]), b"* SEARCH\r\n")
-        self.assertEqual(responses.search([2, 84]), b"* SEARCH 2 84\r\n")
+        self.assertEqual(responses.search([responses.numbers([2, 84])]), b"* SEARCH 2 84\r\n")
         self.assertEqual(responses.copyuid(7, "1,3", "5:6"), b"COPYUID 7 1,3 5:6")
         self.assertEqual(responses.appenduid(7, "9"), b"APPENDUID 7 9")

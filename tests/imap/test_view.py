@@ -49,15 +49,15 @@ class Mailbox:
 
 class NewsTests(SynchronousTestCase):
     def test_nothing_happened(self) -> None:
-        self.assertEqual(View(Mailbox(3).index).news(expunges=True), [])
+        self.assertEqual([*View(Mailbox(3).index).news(expunges=True)], [])
 
     def test_arrivals_are_one_exists(self) -> None:
         box = Mailbox(3)
         view = View(box.index)
         box.append()
         box.append(2)
-        self.assertEqual(view.news(expunges=False), [ExistsNews(6, 0)])
-        self.assertEqual(view.news(expunges=True), [])
+        self.assertEqual([*view.news(expunges=False)], [ExistsNews(6, 0)])
+        self.assertEqual([*view.news(expunges=True)], [])
 
     def test_numbers_of_expunges_count_what_is_left(self) -> None:
         box = Mailbox(5)
@@ -75,9 +75,9 @@ class NewsTests(SynchronousTestCase):
         box = Mailbox(3)
         view = View(box.index)
         box.expunge(1)
-        self.assertEqual(view.news(expunges=False), [])
+        self.assertEqual([*view.news(expunges=False)], [])
         self.assertEqual([view.number(uid) for uid in (1, 2, 3)], [1, 2, 3])
-        self.assertEqual(view.news(expunges=True), [ExpungeNews(1, 1)])
+        self.assertEqual([*view.news(expunges=True)], [ExpungeNews(1, 1)])
         self.assertEqual([view.number(uid) for uid in (1, 2, 3)], [None, 1, 2])
 
     def test_arrivals_are_told_while_expunges_wait(self) -> None:
@@ -85,9 +85,9 @@ class NewsTests(SynchronousTestCase):
         view = View(box.index)
         box.expunge(2)
         box.append()
-        self.assertEqual(view.news(expunges=False), [ExistsNews(4, 0)])
+        self.assertEqual([*view.news(expunges=False)], [ExistsNews(4, 0)])
         self.assertEqual(view.number(4), 4)
-        self.assertEqual(view.news(expunges=True), [ExpungeNews(2, 2)])
+        self.assertEqual([*view.news(expunges=True)], [ExpungeNews(2, 2)])
         self.assertEqual(view.number(4), 3)
 
     def test_what_came_and_went_unheard_is_never_told(self) -> None:
@@ -95,7 +95,7 @@ class NewsTests(SynchronousTestCase):
         view = View(box.index)
         box.append()
         box.expunge(2)
-        self.assertEqual(view.news(expunges=True), [])
+        self.assertEqual([*view.news(expunges=True)], [])
         self.assertEqual(len(view), 1)
 
     def test_flags_of_others_are_told_once(self) -> None:
@@ -103,21 +103,21 @@ class NewsTests(SynchronousTestCase):
         view = View(box.index)
         box.flag(2)
         modseq = box.flag(2, flags=NONE)
-        self.assertEqual(view.news(expunges=False), [FlagsNews(2, 2, modseq, NONE)])
-        self.assertEqual(view.news(expunges=False), [])
+        self.assertEqual([*view.news(expunges=False)], [FlagsNews(2, 2, modseq, NONE)])
+        self.assertEqual([*view.news(expunges=False)], [])
 
     def test_new_messages_are_not_told_as_changed(self) -> None:
         box = Mailbox(1)
         view = View(box.index)
         box.append()
         box.flag(2)
-        self.assertEqual(view.news(expunges=False), [ExistsNews(2, 0)])
+        self.assertEqual([*view.news(expunges=False)], [ExistsNews(2, 0)])
 
     def test_what_the_client_did_itself_is_not_told(self) -> None:
         box = Mailbox(3)
         view = View(box.index)
         view.knows(box.flag(1, 2))
-        self.assertEqual(view.news(expunges=False), [])
+        self.assertEqual([*view.news(expunges=False)], [])
 
     def test_what_another_did_before_is_told_though_the_client_changed_it_last(self) -> None:
         box = Mailbox(3)
@@ -132,10 +132,21 @@ class NewsTests(SynchronousTestCase):
         for uid in range(1, 31):
             box.flag(uid)
         box.expunge(*range(31, 51))
-        news = view.news(expunges=True)
+        news = [*view.news(expunges=True)]
         self.assertEqual([n.uid for n in news if isinstance(n, FlagsNews)], list(range(1, 31)))
         self.assertEqual(len([n for n in news if isinstance(n, ExpungeNews)]), 20)
         self.assertEqual(len(view), 30)
+
+    def test_news_are_made_when_they_are_asked_for(self) -> None:
+        box = Mailbox(2_000)
+        view = View(box.index)
+        box.flag(*range(1, 1_801))
+        news = view.news(expunges=True)
+        first = next(news)
+        box.expunge(1_500)
+        told = [each.uid for each in (first, *news) if isinstance(each, FlagsNews)]
+        self.assertEqual(told, [uid for uid in range(1, 1_801) if uid != 1_500])
+        self.assertEqual([*view.news(expunges=True)], [ExpungeNews(1_500, 1_500)])
 
     def test_views_share_the_array_of_the_index(self) -> None:
         box = Mailbox(1000)
@@ -210,7 +221,7 @@ class RecentTests(SynchronousTestCase):
         box.append(2)
         view.add_recent(1, 5)
         self.assertEqual(view.count_recent(), 2)
-        self.assertEqual(view.news(expunges=True), [ExistsNews(4, 4)])
+        self.assertEqual([*view.news(expunges=True)], [ExistsNews(4, 4)])
 
 
 class SetTests(SynchronousTestCase):

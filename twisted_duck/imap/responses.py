@@ -180,18 +180,23 @@ def vanished(uids: UIDSet, *, earlier: bool = False) -> bytes:
     )
 
 
-def search(numbers: Iterable[int], modseq: int | None = None, *, name: bytes = b"SEARCH") -> bytes:
-    """`modseq` is the highest of the messages found, where one was asked for (RFC 7162 §3.1.6)."""
-    found = " ".join(map(str, numbers)).encode("ascii")
+def numbers(some: Iterable[int]) -> bytes:
+    """A piece of what SEARCH and SORT tell."""
+    return b" ".join(b"%d" % number for number in some)
+
+
+def search(pieces: Iterable[bytes], modseq: int | None = None, *, name: bytes = b"SEARCH") -> bytes:
+    """`pieces` are `numbers`; `modseq` is the highest of the messages found, where one was asked for (RFC 7162 §3.1.6)."""
+    found = b" ".join(pieces)
     if not found:
         return b"* %b\r\n" % name
     highest = b"" if modseq is None else b" (MODSEQ %d)" % modseq
     return b"* %b %b%b\r\n" % (name, found, highest)
 
 
-def sort(numbers: Iterable[int], modseq: int | None = None) -> bytes:
+def sort(pieces: Iterable[bytes], modseq: int | None = None) -> bytes:
     """RFC 5256 §4; `modseq`: RFC 7162 §7, `sort-data`."""
-    return search(numbers, modseq, name=b"SORT")
+    return search(pieces, modseq, name=b"SORT")
 
 
 def thread(pieces: Iterable[str]) -> bytes:

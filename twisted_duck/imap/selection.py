@@ -6,6 +6,7 @@ A view decides what is news and in which order (`twisted_duck.imap.view`); here 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from itertools import islice
 from typing import Any
 
 from twisted.logger import Logger
@@ -17,8 +18,9 @@ from twisted_duck.imap.view import ExistsNews, ExpungeNews, FlagsNews, News, Vie
 from twisted_duck.session import Session
 from twisted_duck.values import UIDSet
 
-#: News between two pauses.
+#: News between two pauses, and how many may be messages that have vanished.
 BATCH = 500
+_VANISHED = 5_000
 
 _log = Logger()
 
@@ -94,14 +96,16 @@ class Selection:
             await self._claim_recent()
         news = view.news(expunges=expunges)
         self.tell_keywords()
-        if self.vanishes:
-            gone = [each.uid for each in news if isinstance(each, ExpungeNews)]
-            if gone:
+        while some := list(islice(news, BATCH)):
+            more = len(some) == BATCH
+            if self.vanishes and isinstance(some[0], ExpungeNews):
+                # Numbers have no meaning to who hears of UIDs: so many may be told at once.
+                some += islice(news, _VANISHED - BATCH)
+                gone = [each.uid for each in some if isinstance(each, ExpungeNews)]
                 self._send(responses.vanished(UIDSet.of(gone)))
-                news = news[len(gone) :]
-        for count, each in enumerate(news, 1):
-            self._send(self._say(each))
-            if not count % BATCH:
+                some = some[len(gone) :]
+            self._send(b"".join(map(self._say, some)))
+            if more:
                 await self._breathe()
 
     async def _claim_recent(self) -> None:

@@ -17,7 +17,8 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from typing import NamedTuple, TypeAlias
 
 import attrs
@@ -63,6 +64,9 @@ class FlagsNews:
     modseq: int
     flags: Flags
 
+
+#: Messages whose flags are looked up together.
+_AT_ONCE = 500
 
 News: TypeAlias = ExpungeNews | ExistsNews | FlagsNews
 
@@ -129,10 +133,16 @@ class View:
 
     def save(self, uids: Iterable[int]) -> None:
         """From now on `$` stands for these messages (RFC 5182 §2.1)."""
+        self._saved = SequenceSet(self._ranges(uids))
+
+    def save_more(self, uids: Iterable[int]) -> None:
+        """`$` stands for these messages as well, whose UIDs are above those that it stands for already."""
+        self._saved = SequenceSet((*self._saved.ranges, *self._ranges(uids)))
+
+    def _ranges(self, uids: Iterable[int]) -> tuple[tuple[int, int], ...]:
         # Between two neighbours there is no other UID, and there will be none.
         places = UIDSet.of(number for number, _ in self.numbered(sorted(uids)))
-        ends = ((self.uids[first - 1], self.uids[last - 1]) for first, last in places.ranges)
-        self._saved = SequenceSet(tuple(ends))
+        return tuple((self.uids[first - 1], self.uids[last - 1]) for first, last in places.ranges)
 
     def select(self, numbers: SequenceSet, *, uid: bool) -> list[int]:
         """The UIDs of a set's messages, ascending."""
@@ -143,16 +153,7 @@ class View:
 
     def numbered(self, uids: Iterable[int]) -> Iterator[tuple[int, int]]:
         """`(number, uid)` of those of the ascending `uids` that the client knows."""
-        mine, count, at = self.uids, self.count, 0
-        for uid in uids:
-            if at >= count or mine[at] != uid:
-                at = bisect_left(mine, uid, 0, count)
-                if at == count:
-                    return
-                if mine[at] != uid:
-                    continue
-            at += 1
-            yield at, uid
+        return _numbered(self.uids, self.count, uids)
 
     # --- \Recent ------------------------------------------------------------------------------------------------------
 
@@ -248,59 +249,65 @@ class View:
         living = self._index.uids
         return bool(living) and living[-1] > self.last_uid
 
-    def news(self, *, expunges: bool) -> list[News]:
-        """What the client does not know yet, in the order in which it must be told; the picture moves with it.
+    def news(self, *, expunges: bool) -> Iterator[News]:
+        """What the client does not know yet, in the order in which it must be told; the picture has moved with this call.
 
-        Without `expunges` (during FETCH, STORE and SEARCH) the messages that are gone keep their numbers.
+        Without `expunges` (during FETCH, STORE and SEARCH) the messages that are gone keep their numbers.  There may be as
+        many news as messages: each is made when it is asked for, with the flags that the message has then; what is gone by
+        then is left out.
         """
         if not self.has_news:
-            return []
-        news: list[News] = []
+            return iter(())
+        news: list[Iterable[News]] = []
         if self.uids is self._index.uids:
             # An expunge would have put another array there.
             self._expunges_at = self._index.highest_modseq
         elif expunges:
-            news.extend(self._expunge())
-        known_count = self.count
-        flags = self._changed_flags(known_count)
+            news.append(self._expunge())
+        changed = self._changed()
+        known, count = self.uids, self.count
         if self._arrive():
-            news.append(ExistsNews(self.count, self.count_recent()))
-        news.extend(flags)
+            news.append([ExistsNews(self.count, self.count_recent())])
+        news.append(self._flags_of(changed, known, count))
         self._flags_at = self._index.highest_modseq
         self._known.clear()
-        return news
+        return chain.from_iterable(news)
 
-    def _expunge(self) -> list[ExpungeNews]:
+    def _expunge(self) -> Iterator[ExpungeNews]:
         index = self._index
         gone = index.expunged_since(self._expunges_at)
         if gone is None:
             gone = gone_from(self.uids[: self.count], index.uids)
         known = self.uids[: self.count]
-        told = [ExpungeNews(at + 1, known[at]) for at in reversed(places(known, sorted(gone)))]
+        gone_at = places(known, sorted(gone))
         last = self.last_uid
         self.uids = index.uids
         self.count = bisect_right(index.uids, last)
         self._expunges_at = index.highest_modseq
-        return told
+        return (ExpungeNews(at + 1, known[at]) for at in reversed(gone_at))
 
-    def _changed_flags(self, count: int) -> list[FlagsNews]:
+    def _changed(self) -> Sequence[int]:
+        """The UIDs of messages whose flags have changed, ascending; of some that are new as well."""
         index, known = self._index, self._known
         if len(known) == index.highest_modseq - self._flags_at:
             return []
         # Where the index does not know every step, a message's latest change may hide one of somebody else's.
-        exact = index.remembers(self._flags_at)
-        changed = {
-            uid
-            for modseq, uid in index.changed_since(self._flags_at)
-            if not exact or modseq not in known
-        }
-        numbered = {
-            uid: number for number, uid in self.numbered(sorted(changed)) if number <= count
-        }
-        return [
-            FlagsNews(numbered[uid], uid, modseq, flags)
-            for uid, modseq, flags in index.rows(sorted(numbered))
-        ]
+        if not index.remembers(self._flags_at):
+            return index.latest_since(self._flags_at)
+        steps = index.changed_since(self._flags_at)
+        return sorted({uid for modseq, uid in steps if modseq not in known})
+
+    def _flags_of(self, uids: Sequence[int], known: array[int], count: int) -> Iterator[FlagsNews]:
+        """News of those of the ascending `uids` that are among the first `count` of `known`."""
+        for at in range(0, len(uids), _AT_ONCE):
+            # The index may move between two of these.
+            rows = list(self._index.rows(uids[at : at + _AT_ONCE]))
+            numbered = {
+                uid: number for number, uid in _numbered(known, count, (r[0] for r in rows))
+            }
+            for uid, modseq, flags in rows:
+                if uid in numbered:
+                    yield FlagsNews(numbered[uid], uid, modseq, flags)
 
     def _arrive(self) -> bool:
         """Take up the messages that are new; whether there were any."""
@@ -316,3 +323,17 @@ class View:
         self.uids = self.uids[: self.count] + living[start:]
         self.count = len(self.uids)
         return True
+
+
+def _numbered(known: array[int], count: int, uids: Iterable[int]) -> Iterator[tuple[int, int]]:
+    """`(number, uid)` of those of the ascending `uids` that are among the first `count` of `known`."""
+    at = 0
+    for uid in uids:
+        if at >= count or known[at] != uid:
+            at = bisect_left(known, uid, 0, count)
+            if at == count:
+                return
+            if known[at] != uid:
+                continue
+        at += 1
+        yield at, uid

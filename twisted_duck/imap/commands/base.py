@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import attrs
 
@@ -24,6 +24,12 @@ NOT_AUTHENTICATED = "Not Authenticated"
 AUTHENTICATED = "Authenticated"
 SELECTED = "Selected"
 LOGOUT = "Logout"
+
+
+#: Messages that are told between two pauses, where little is done for each: half a millisecond.
+_AT_ONCE = 2_000
+
+T = TypeVar("T")
 
 
 @attrs.frozen
@@ -102,6 +108,13 @@ class Connection(Protocol):
 
     async def wait(self, seconds: float) -> bool:
         """Until the client sends something or the selected mailbox moves; False when the time was over first."""
+
+
+async def in_turns(connection: Connection, items: Sequence[T]) -> AsyncIterator[Sequence[T]]:
+    """Very many items, some at a time, so that others are served in between."""
+    for at in range(0, len(items), _AT_ONCE):
+        yield items[at : at + _AT_ONCE]
+        await connection.breathe()
 
 
 def selected(connection: Connection) -> Selection:

@@ -6,11 +6,11 @@ from collections.abc import Iterable, Sequence
 
 from twisted_duck.errors import BadSyntax, DuckError
 from twisted_duck.imap import grammar, responses
-from twisted_duck.imap.commands.base import Connection, Done, selected, use_modseqs
+from twisted_duck.imap.commands.base import Connection, Done, in_turns, selected, use_modseqs
 from twisted_duck.imap.grammar import Returns
 from twisted_duck.imap.selection import Selection
 from twisted_duck.search import ModSeq, SearchKey, SequenceNumbers, at, walk
-from twisted_duck.values import compact
+from twisted_duck.values import ascending, told
 
 
 async def search(connection: Connection, command: grammar.Search) -> Done:
@@ -30,13 +30,18 @@ async def search(connection: Connection, command: grammar.Search) -> Done:
         raise
     numbers = found
     if not command.uid:
-        numbers = [number for number, _ in selected(connection).view.numbered(found)]
+        view = selected(connection).view
+        numbers = [
+            number
+            async for some in in_turns(connection, found)
+            for number, _ in view.numbered(some)
+        ]
     about_modseqs = asks_for_modseqs(command.key)
     if returns is None:
-        most = highest(selected(connection), found) if about_modseqs else None
-        connection.send(responses.search(numbers, most))
+        most = await highest(connection, found) if about_modseqs else None
+        connection.send(responses.search(await said(connection, numbers), most))
     else:
-        tell(connection, returns, found, numbers, uid=command.uid, modseqs=about_modseqs)
+        await tell(connection, returns, found, numbers, uid=command.uid, modseqs=about_modseqs)
     await connection.tell(expunges=may_renumber(command))
     return Done("SEARCH completed")
 
@@ -80,7 +85,12 @@ def forget(selection: Selection, returns: Returns | None) -> None:
         selection.view.save(())
 
 
-def tell(
+async def said(connection: Connection, numbers: Sequence[int]) -> list[bytes]:
+    """In pieces, which may be a million."""
+    return [responses.numbers(some) async for some in in_turns(connection, numbers)]
+
+
+async def tell(
     connection: Connection,
     returns: Returns,
     found: Sequence[int],
@@ -97,40 +107,52 @@ def tell(
     """
     items: list[bytes] = []
     #: UIDs of the messages that are told one by one.
-    told: list[int] = []
+    single: list[int] = []
     if found and returns.least:
         items.append(b"MIN %d" % numbers[0])
-        told.append(found[0])
+        single.append(found[0])
     if found and returns.greatest:
         items.append(b"MAX %d" % numbers[-1])
-        told.append(found[-1])
+        single.append(found[-1])
     if found and returns.all:
-        items.append(b"ALL " + _set(numbers))
+        items.append(b"ALL " + await _set(connection, numbers))
     if returns.count:
         items.append(b"COUNT %d" % len(numbers))
     if returns.partial is not None:
         page = returns.partial
         some = page.of(numbers)
-        items.append(b"PARTIAL (%b %b)" % (page.to_bytes(), _set(some) if some else b"NIL"))
-        told.extend(page.of(found))
+        shown = await _set(connection, some) if some else b"NIL"
+        items.append(b"PARTIAL (%b %b)" % (page.to_bytes(), shown))
+        single.extend(page.of(found))
     # Of RFC 4731 §3.2, RFC 5182 §2.4 and RFC 9394 §3.2 this is one and the same rule.
-    single = returns.least or returns.greatest or returns.partial is not None
-    meant = told if single and not (returns.all or returns.count) else found
+    few = returns.least or returns.greatest or returns.partial is not None
+    meant = single if few and not (returns.all or returns.count) else found
     selection = selected(connection)
     if returns.save:
-        selection.view.save(meant)
+        selection.view.save(())
+        async for each in in_turns(connection, sorted(meant)):
+            selection.view.save_more(each)
     if modseqs and meant:
-        items.append(b"MODSEQ %d" % highest(selection, meant))
+        items.append(b"MODSEQ %d" % await highest(connection, meant))
     if returns.tells:
         connection.send(responses.esearch(connection.tag, items, uid=uid))
 
 
-def _set(numbers: Iterable[int]) -> bytes:
+async def _set(connection: Connection, numbers: Sequence[int]) -> bytes:
     """In their order: a range stands for numbers that ascend by one (RFC 5267 §3.2)."""
-    return compact(numbers).encode("ascii")
+    ranges: list[tuple[int, int]] = []
+    async for some in in_turns(connection, numbers):
+        found = ascending(some)
+        if ranges and ranges[-1][1] + 1 == found[0][0]:
+            found[0] = ranges.pop()[0], found[0][1]
+        ranges.extend(found)
+    return ",".join([told(some) async for some in in_turns(connection, ranges)]).encode("ascii")
 
 
-def highest(selection: Selection, uids: Iterable[int]) -> int:
+async def highest(connection: Connection, uids: Iterable[int]) -> int:
     """The highest modseq of messages (RFC 7162 §3.1.6)."""
-    rows = selection.mailbox.index.rows(sorted(uids))
-    return max((modseq for _, modseq, _ in rows), default=0)
+    found = 0
+    async for some in in_turns(connection, sorted(uids)):
+        rows = selected(connection).mailbox.index.rows(some)
+        found = max([found, *(modseq for _, modseq, _ in rows)])
+    return found

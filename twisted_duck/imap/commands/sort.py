@@ -11,6 +11,7 @@ from twisted_duck.imap.commands.search import (
     forget,
     highest,
     may_renumber,
+    said,
     tell,
 )
 from twisted_duck.imap.sorting import Sorting
@@ -30,10 +31,10 @@ async def sort(connection: Connection, command: grammar.Sort) -> Done:
         raise
     modseqs = asks_for_modseqs(command.key)
     if command.returns is None:
-        most = highest(selected(connection), found) if modseqs else None
-        connection.send(responses.sort(numbers, most))
+        most = await highest(connection, found) if modseqs else None
+        connection.send(responses.sort(await said(connection, numbers), most))
     else:
-        tell(connection, command.returns, found, numbers, uid=command.uid, modseqs=modseqs)
+        await tell(connection, command.returns, found, numbers, uid=command.uid, modseqs=modseqs)
     await connection.tell(expunges=may_renumber(command))
     return Done("SORT completed")
 
