@@ -132,6 +132,23 @@ class SchemaTests(StoreTestCase):
             await MailStore(self.uri).open()
         self.assertIn("upgrade", str(caught.exception))
 
+    async def test_a_sharded_cluster_is_known_as_one(self) -> None:
+        class Router(Mongo):
+            async def send(self, command: Document, *arguments: Any, **more: Any) -> Document:
+                reply = await super().send(command, *arguments, **more)
+                if "hello" in command:
+                    del reply["setName"]
+                    reply["msg"] = "isdbgrid"
+                return reply
+
+        found = []
+        for kind in (Mongo, Router):
+            mongo = kind(self.uri, reactor)
+            await mongo.open()
+            found.append(mongo.is_sharded)
+            await mongo.close()
+        self.assertEqual(found, [False, True])
+
     async def test_two_processes_that_start_at_once(self) -> None:
         stores = [MailStore(self.uri) for _ in range(3)]
         await gatherResults(together(*(store.open() for store in stores)))

@@ -132,6 +132,16 @@ class CurrentTests(CurrentTestCase):
         await mailbox.refresh(exact=False)
         self.assertEqual(self.asked, [])
 
+    async def test_of_a_sharded_cluster_it_is_always_asked(self) -> None:
+        mailbox = await self.current()
+        self.store._stream.mongo.is_sharded = True
+        self.store._stream._whole_until = 0
+        await self.put(self.elsewhere, "INBOX", simple())
+        await self.until(lambda: len(mailbox.index) == 1)
+        self.recorder.clear()
+        await mailbox.refresh(exact=False)
+        self.assertEqual(self.asked, ["find mailboxes"])
+
     async def test_nobody_knows_anything_where_the_stream_has_lost_its_place(self) -> None:
         mailbox = await self.current()
         self.store._stream._token = {"_data": "82" + "00" * 20}

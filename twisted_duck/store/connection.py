@@ -276,6 +276,8 @@ class Mongo:
         self.on_command = on_command
         self._connections = self.target.connections or connections
         self._pool: Pool | None = None
+        #: Whether it is a sharded cluster; known once it is open.
+        self.is_sharded = False
         self._leases: list[_Lease] = []
         #: Transactions that are being ended in the background.
         self._leaving: set[Deferred[None]] = set()
@@ -326,7 +328,8 @@ class Mongo:
                 + (f" ({known})" if known else "")
                 + "; start it, or give the right address with --mongo"
             ) from None
-        if not hello.get("setName") and hello.get("msg") != "isdbgrid":
+        self.is_sharded = hello.get("msg") == "isdbgrid"
+        if not (hello.get("setName") or self.is_sharded):
             raise errors.Unavailable(
                 f"MongoDB at {where} is a standalone server, and transactions need a replica set: start mongod with"
                 " --replSet rs0 and run rs.initiate() once, or leave --mongo out to use the embedded one"

@@ -5,7 +5,8 @@ or late, or not at all while the stream is being opened anew: then every open ma
 
 An answer with less than it may hold says that there is no more, and when it was asked for says as of when.  So for some
 seconds after that, what was not heard of has not happened, and an index need not be compared with the database
-(`hears_all`).  Where the database is away, or is slow, or more happens than can be told, it has to be.
+(`hears_all`).  Where the database is away, or is slow, or more happens than can be told, it has to be; so it has on a sharded
+cluster, where an answer is of the time of the shard that is furthest behind, and one with nothing to do may be by ten seconds.
 """
 
 from __future__ import annotations
@@ -116,7 +117,7 @@ class ChangeStream:
             answer = (await self._more(cursor["id"]))["cursor"]
             events = answer["nextBatch"]
             self._take(answer, events)
-            if len(events) < _BATCH:
+            if len(events) < _BATCH and not self.mongo.is_sharded:
                 self._whole_until = asked + _WHOLE
             if not events:
                 self._registry.wake_behind()
