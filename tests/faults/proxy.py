@@ -21,7 +21,7 @@ from urllib.parse import urlsplit, urlunsplit
 import attrs
 import bson
 from twisted.internet import reactor
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.endpoints import TCP4ClientEndpoint, connectProtocol
 from twisted.internet.error import ConnectionRefusedError as Refused
 from twisted.internet.protocol import Factory, Protocol
@@ -30,7 +30,7 @@ from twisted.trial.unittest import TestCase
 
 Document = dict[str, Any]
 
-_OP_REPLY, _OP_MSG = 1, 2013
+_OP_REPLY, _OP_QUERY, _OP_MSG = 1, 2004, 2013
 
 #: With these a connection is made.
 _HANDSHAKE: Final = frozenset(
@@ -78,10 +78,15 @@ class Request:
     id: int
     #: None for what is no command of the store.
     command: Document | None
+    #: With which a connection is made.
+    handshake: Document = attrs.Factory(dict)
 
     @classmethod
     def of(cls, message: bytes) -> Request:
         _, id, _, opcode = struct.unpack_from("<iiii", message)
+        if opcode == _OP_QUERY:
+            # Flags, the name of a collection, what to skip, how many to answer.
+            return cls(id, None, bson.decode(message[message.index(b"\0", 20) + 9 :]))
         if opcode != _OP_MSG:
             return cls(id, None)
         # The first section is the command; documents that are sent beside it are not looked at.
@@ -227,6 +232,13 @@ class Proxy(Factory):
         self._count = 0
         self._hit = False
         self._all_lost: Deferred[None] | None = None
+        #: Whether nothing is heard, from anybody.
+        self.is_silent = False
+        #: A command that is kept back, and those that are.
+        self._holding: str | None = None
+        self._held: list[Callable[[], None]] = []
+        #: Authentications yet to be refused, and to be left without an answer.
+        self.refusals = self.swallows = 0
 
     @classmethod
     async def before(cls, case: TestCase, uri: str) -> Proxy:
@@ -241,9 +253,29 @@ class Proxy(Factory):
         self._listener = listen(port, self, interface="127.0.0.1")
         self.listening_port: int = self._listener.getHost().port
 
-    async def close(self) -> None:
-        await self._listener.stopListening()
+    async def shut(self) -> None:
+        """Nobody is connected, or can be."""
+        await maybeDeferred(self._listener.stopListening)
         self.cut()
+
+    def reopen(self) -> None:
+        self.listen(self.listening_port)
+
+    def hold(self, command: str) -> None:
+        """Keep back commands of that name from now on."""
+        self._holding = command
+
+    @property
+    def held(self) -> int:
+        return len(self._held)
+
+    def let_go(self) -> None:
+        held, self._held, self._holding = self._held, [], None
+        for pass_on in held:
+            pass_on()
+
+    async def close(self) -> None:
+        await self.shut()
         if self.connections:
             self._all_lost = Deferred()
             await self._all_lost
@@ -294,7 +326,20 @@ class Proxy(Factory):
         return self._staying == "unsent"
 
     def request(self, near: _Near, message: bytes) -> None:
+        if self.is_silent:
+            return
         request = Request.of(message)
+        if "saslStart" in request.handshake:
+            if self.refusals:
+                self.refusals -= 1
+                near.write(_error("denied", request, _OP_REPLY))
+                return
+            if self.swallows:
+                self.swallows -= 1
+                return
+        if self._holding is not None and self._holding in (request.command or ()):
+            self._held.append(lambda: near.pass_on(message))
+            return
         kind = self._staying
         if kind is None and self._fault is not None and request.can_meet(self._fault.kind):
             self._count += 1
@@ -325,13 +370,12 @@ class Proxy(Factory):
                 near.write(_error(kind, request))
 
 
-def _error(kind: Kind, request: Request) -> bytes:
+def _error(kind: Kind, request: Request, opcode: int = _OP_MSG) -> bytes:
     code, name, again = _ERRORS[kind]
     answer: Document = {"ok": 0.0, "errmsg": f"{name}, says the test", "code": code}
     answer["codeName"] = name
-    command = request.command
-    assert command is not None
+    command = request.command or {}
     settled = kind == "conflict" or "commitTransaction" not in command
     if again and settled and "autocommit" in command:
         answer["errorLabels"] = ["TransientTransactionError"]
-    return _message(answer, request.id)
+    return _message(answer, request.id, opcode)

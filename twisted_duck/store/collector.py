@@ -101,7 +101,12 @@ class Collector:
 
         def over(result: object) -> None:
             self._busy.discard(running)
-            if isinstance(result, Failure) and not result.check(CancelledError, errors.Unavailable):
+            if not isinstance(result, Failure) or result.check(CancelledError, errors.Unavailable):
+                return
+            if result.check(errors.DuckError):
+                # Why is in the log; the next run finds what is left.
+                log.warn("the collector gave up: {error}", error=str(result.value))
+            else:
                 log.failure("the collector failed", result)
 
         running.addBoth(over)

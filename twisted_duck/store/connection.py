@@ -296,7 +296,7 @@ class Mongo:
 
         Fails with Unavailable, whose message is one line that says what to do.
         """
-        self._pool = Pool(self.target, self._connections)
+        self._pool = Pool(self.target, self._connections, self.reactor)
         try:
             await self._check()
         except BaseException:
@@ -308,7 +308,7 @@ class Mongo:
             leaving.cancel()
         pool, self._pool = self._pool, None
         if pool is not None:
-            await pool.close(self.reactor)
+            await pool.close()
 
     def sibling(self) -> Mongo:
         """The same database over one connection of its own, to be opened: for what keeps a connection busy."""
@@ -320,9 +320,14 @@ class Mongo:
         where = self.target.address
         try:
             hello = await self.send({"hello": 1}, "admin")
-            status = await self.send({"connectionStatus": 1}, "admin")
         except FAILURES:
-            known = self._pool.last_failure if self._pool is not None else None
+            pool = self._pool
+            known = pool.last_failure if pool is not None else None
+            if pool is not None and pool.is_refused:
+                raise errors.Unavailable(
+                    f"MongoDB at {where} refuses the user {self.target.username!r} of database"
+                    f" {self.target.auth_database!r} ({known}): check name, password, and that SCRAM-SHA-1 is allowed"
+                ) from None
             raise errors.Unavailable(
                 f"MongoDB at {where} can't be reached, or has no primary"
                 + (f" ({known})" if known else "")
@@ -336,11 +341,6 @@ class Mongo:
             )
         if int(hello.get("maxWireVersion", 0)) < _OLDEST_WIRE_VERSION:
             raise errors.Unavailable(f"MongoDB at {where} is older than 6.0; upgrade it")
-        if self.target.username is not None and not status["authInfo"]["authenticatedUsers"]:
-            raise errors.Unavailable(
-                f"MongoDB at {where} refuses the user {self.target.username!r} of database"
-                f" {self.target.auth_database!r}: check name, password, and that SCRAM-SHA-1 is allowed"
-            )
 
     # --- commands -----------------------------------------------------------------------------------------------------
 
@@ -457,7 +457,7 @@ class Mongo:
         return found
 
     def _bounded(self, work: Coroutine[Any, Any, T], seconds: float) -> Deferred[T]:
-        return ensureDeferred(work).addTimeout(seconds, self.reactor)
+        return ensureDeferred(work).addTimeout(seconds, self.reactor, _too_late)
 
     # --- transactions -------------------------------------------------------------------------------------------------
 
@@ -590,6 +590,13 @@ class Mongo:
                     "the database went away in the middle of the change; it is not known whether it was made"
                 )
             await deferLater(self.reactor, pause)
+
+
+def _too_late(result: T | Failure, seconds: float) -> T:
+    if not isinstance(result, Failure):
+        return result
+    result.trap(CancelledError)
+    raise OutOfTime(f"no answer within {seconds:.3g} s")
 
 
 def _transient(error: Exception) -> bool:

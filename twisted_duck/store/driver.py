@@ -7,7 +7,9 @@ What is worked around, and how:
 * Requests are answered in order on each connection and connections are taken in turn, so a slow one holds up whoever
   comes next: `Pool.getprotocol` takes the connection with the least to do, and never one that is being made anew while
   another is there.
-* It ignores a failed authentication: `Pool.check` asks the server who we are.
+* It ignores a failed authentication: `Wire` gives up a connection that the server does not know us on, for every command
+  would be refused there.
+* It has no limit for that, either: a server that is silent then would have a connection for ever.
 * Its sessions hide the reply to `commitTransaction`, and with it a write concern that was not met: the fields of a
   transaction are put into the commands by `twisted_duck.store.connection` instead.
 * Its error texts repeat the whole command, mail included: replies are checked in `connection`.
@@ -19,17 +21,24 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final, cast
 
+import attrs
 from bson.codec_options import CodecOptions
 from OpenSSL import SSL, crypto
-from pymongo.errors import ConnectionFailure
+from pymongo.errors import ConnectionFailure, OperationFailure
 from twisted.internet import defer, ssl
-from twisted.internet.interfaces import IOpenSSLClientConnectionCreator, IReactorTime
+from twisted.internet.interfaces import IOpenSSLClientConnectionCreator
 from twisted.internet.protocol import ReconnectingClientFactory
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.python.filepath import FilePath
 from txmongo.connection import ConnectionPool, _Connection, _Pinger
-from txmongo.protocol import BaseMessage, MongoDecoder, MongoProtocol, Msg
+from txmongo.protocol import (
+    BaseMessage,
+    MongoAuthenticationError,
+    MongoDecoder,
+    MongoProtocol,
+    Msg,
+)
 from zope.interface import implementer
 
 from twisted_duck import prompt
@@ -68,6 +77,23 @@ class Wire(MongoProtocol):  # type: ignore[misc]
         pool.names[self.transport.getPeer().host] = self.factory.connector.host
         super().connectionMade()
 
+    def send_op_query_command(self, database: str, query: Document) -> defer.Deferred[Document]:
+        """With these a connection is made; fails where the server refuses one."""
+        sent: defer.Deferred[Document] = super().send_op_query_command(database, query)
+        return sent.addCallback(_granted)
+
+    def authenticate(self, *credentials: str) -> defer.Deferred[object]:
+        pool = self.factory.pool
+        done: defer.Deferred[object] = super().authenticate(*credentials)
+        done.addTimeout(_CONNECT_TIME, pool.reactor)
+        return done.addErrback(self._stranger)
+
+    def _stranger(self, failure: Failure) -> None:
+        # Whoever has it now finds it lost.
+        if failure.check(OperationFailure, MongoAuthenticationError):
+            self.factory.pool.is_refused = True
+        self.fail(failure.value)
+
     def connectionLost(self, reason: Failure) -> None:
         super().connectionLost(reason)
         self.factory.pool.lost(self)
@@ -95,9 +121,24 @@ class Wire(MongoProtocol):  # type: ignore[misc]
 
     def fail(self, reason: object) -> None:
         """What went wrong while the connection was made, or a reply that makes no sense."""
-        self.factory.pool.last_failure = str(reason)
-        log.info("connection to MongoDB given up: {reason}", reason=str(reason))
-        self.transport.loseConnection()
+        self.factory.pool.failed(str(reason))
+        # Nothing is waited for, as TLS would for the server's goodbye.
+        self.transport.abortConnection()
+
+
+def _granted(reply: Document) -> Document:
+    if not reply.get("ok"):
+        raise OperationFailure(str(reply.get("errmsg")), reply.get("code"))
+    return reply
+
+
+@attrs.define
+class _Outage:
+    """Nobody has been answered since."""
+
+    began: float
+    #: Connections that were given up.
+    failures: int = 0
 
 
 class Pool(ConnectionPool):  # type: ignore[misc]
@@ -106,10 +147,16 @@ class Pool(ConnectionPool):  # type: ignore[misc]
     Beware: the base class answers every attribute that it does not have with a Database.
     """
 
+    #: Why a connection was given up, and whether that was because of the credentials.
     last_failure: str | None = None
+    is_refused = False
 
-    def __init__(self, target: Target, connections: int) -> None:
+    def __init__(self, target: Target, connections: int, reactor: Any) -> None:
+        self.reactor = reactor
         self.wires: set[Wire] = set()
+        #: Whether there has been a connection that is not to be lost.
+        self._open = False
+        self._outage: _Outage | None = None
         #: Address -> the name it was connected to by.
         self.names: dict[str, str] = {}
         self._all_lost: defer.Deferred[None] | None = None
@@ -149,20 +196,46 @@ class Pool(ConnectionPool):  # type: ignore[misc]
         if self.cluster_time is not None:
             command["$clusterTime"] = self.cluster_time
         message = Msg.create(command, codec_options=CODEC)
-        return cast(Document, await wire.send_msg(message, CODEC, None, check=False))
+        reply = cast(Document, await wire.send_msg(message, CODEC, None, check=False))
+        if self._outage is not None:
+            self._over(self._outage)
+        self._open = True
+        return reply
+
+    def failed(self, reason: str) -> None:
+        """A connection was given up."""
+        self.last_failure = reason
+        nobody = not any(each.instance for each in self.getprotocols())
+        if self._open and nobody and self._outage is None:
+            self._outage = _Outage(self.reactor.seconds())
+            log.warn("MongoDB is away: {reason}", reason=reason)
+        if self._outage is not None:
+            self._outage.failures += 1
+
+    def _over(self, outage: _Outage) -> None:
+        self._outage = None
+        self.is_refused = False
+        log.info(
+            "MongoDB is back after {seconds:.1f} s; {count} connections were given up",
+            seconds=self.reactor.seconds() - outage.began,
+            count=outage.failures,
+        )
 
     def lost(self, wire: Wire) -> None:
         self.wires.discard(wire)
+        if self._open and not self.wires and self._outage is None:
+            self.failed("the connection was lost")
         if not self.wires and self._all_lost is not None:
             waiting, self._all_lost = self._all_lost, None
             waiting.callback(None)
 
-    async def close(self, reactor: IReactorTime) -> None:
+    async def close(self) -> None:
         """Close all connections, and wait (a second at most) until they are closed."""
+        self._open = False
         await self.disconnect()
         if self.wires:
             self._all_lost = defer.Deferred()
-            self._all_lost.addTimeout(1.0, reactor, lambda _result, _timeout: None)
+            self._all_lost.addTimeout(1.0, self.reactor, lambda _result, _timeout: None)
             await self._all_lost
 
 

@@ -93,7 +93,8 @@ class ChangeStream:
                         cursor = await self._reopen()
                     await self._listen(cursor)
                 except (*FAILURES, DuckError) as error:
-                    log.info("change stream: {error}", error=str(error))
+                    if cursor is not None:
+                        log.warn("news of other processes have stopped: {error}", error=str(error))
                     cursor = None
                     self._whole_until = 0.0
                     await deferLater(self.mongo.reactor, _PAUSE)
@@ -105,6 +106,7 @@ class ChangeStream:
 
     async def _reopen(self) -> Document:
         cursor = await self._aggregate()
+        log.info("news of other processes are heard again")
         if self._token is None:
             self._registry.wake_all()
         return cursor
