@@ -344,9 +344,11 @@ FetchWant = Literal[
 ]
 
 
-@attrs.frozen
+@attrs.define
 class MessageData:
     """One message's immutable data, as far as it was asked for; flags and modseq are in the mailbox's index.
+
+    Nobody changes it.  It is not frozen, since one is made for each message, and that takes twice as long.
 
     `envelope`, `bodystructure` and `body` are the bytes that FETCH sends (RFC 3501 §7.4.2).
     """

@@ -142,8 +142,11 @@ _AROUND = rb"(?:[ \t\r]|\n[ \t])*+"
 def _search(names: frozenset[bytes]) -> re.Pattern[bytes]:
     """Finds the fields that have these names in a header behind a line end, without their last line end."""
     alternatives = b"|".join(map(re.escape, sorted(names)))
+    # Most lines are passed over by their first octet, in half the time: one of a name's, or of what may stand around it.
+    first = b"".join(sorted({re.escape(name[:1]) for name in names})) + rb"\r\n"
     return re.compile(
-        rb"\n(?![ \t])%b(?:%b)%b:[^\n]*+(?:\n[ \t][^\n]*+)*+" % (_AROUND, alternatives, _AROUND),
+        rb"\n(?=[%b])%b(?:%b)%b:[^\n]*+(?:\n[ \t][^\n]*+)*+"
+        % (first, _AROUND, alternatives, _AROUND),
         re.IGNORECASE,
     )
 
