@@ -16,7 +16,8 @@ from tests.store.server import OwnServer
 from twisted_duck import errors
 from twisted_duck.store import stream
 from twisted_duck.store.account import StoreAccount
-from twisted_duck.store.connection import Times
+from twisted_duck.store.connection import CommandFailed, Times
+from twisted_duck.store.driver import Document
 from twisted_duck.store.mailbox import StoreMailbox
 from twisted_duck.store.store import MailStore
 from twisted_duck.values import FLAGGED
@@ -150,6 +151,24 @@ class CurrentTests(CurrentTestCase):
         await self.until(lambda: len(mailbox.index) == 1)
         await self.until(self.store._stream.hears_all)
         self.assertTrue(mailbox._opened.is_current)
+
+    async def test_a_place_at_which_the_stream_can_not_go_on_is_given_up(self) -> None:
+        mailbox = await self.current()
+        mongo: Any = self.store._stream.mongo
+        original, places = mongo.send, [True]
+
+        async def send(command: Document, *arguments: Any, **more: Any) -> Any:
+            if "aggregate" in command:
+                places.append("resumeAfter" in command["pipeline"][0]["$changeStream"])
+            elif places[-1]:
+                raise CommandFailed("getMore", {"code": 280, "codeName": "ChangeStreamFatalError"})
+            return await original(command, *arguments, **more)
+
+        mongo.send = send
+        await self.until(lambda: len(places) > 1)
+        await self.put(self.elsewhere, "INBOX", simple())
+        await self.until(lambda: len(mailbox.index) == 1)
+        self.assertEqual(places, [True, False])
 
     async def test_more_than_can_be_told_at_once_is_not_all(self) -> None:
         mailbox = await self.current()

@@ -36,6 +36,9 @@ _BATCH = 1_000
 #: one more for whatever is busy.
 _WHOLE = 2 * _WAIT / 1000 + 1
 
+#: The label of failures behind which a stream can go on where it was.
+_RESUMABLE = "ResumableChangeStreamError"
+
 _CHANGED = "updateDescription.updatedFields"
 
 #: Changes that matter to whoever has the mailbox open; a claim of \\Recent is none.
@@ -151,7 +154,13 @@ class ChangeStream:
             "maxTimeMS": _WAIT,
             "batchSize": _BATCH,
         }
-        return await self.mongo.send(command, time=self.mongo.times.command + _WAIT / 1000)
+        try:
+            return await self.mongo.send(command, time=self.mongo.times.command + _WAIT / 1000)
+        except CommandFailed as error:
+            if _RESUMABLE not in error.labels:
+                # Opened again at the same place, it would come to the same.
+                self._token = None
+            raise
 
     def _event(self, event: Any) -> None:
         mailbox = event["documentKey"]["_id"]
