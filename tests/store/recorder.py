@@ -75,7 +75,8 @@ class Recorder:
         found: set[str] = set()
         for command in self.commands:
             name, collection = next(iter(command.items()))
-            if collection not in INDEXES:
+            # `killSessions` names sessions there.
+            if not isinstance(collection, str) or collection not in INDEXES:
                 continue
             if name == "insert":
                 if collection in OF_A_USER and any(d["user"] is None for d in command["documents"]):
