@@ -21,6 +21,22 @@ def arguments(describe: Callable[[argparse.ArgumentParser], None]) -> argparse.N
     return parser.parse_args()
 
 
+def add_pids(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--pid",
+        action="append",
+        type=_pid,
+        default=[],
+        metavar="NAME=PID",
+        help="a process of the server, whose CPU and memory are told (repeatable)",
+    )
+
+
+def _pid(text: str) -> tuple[str, int]:
+    name, _, pid = text.rpartition("=")
+    return name or "server", int(pid)
+
+
 def connect(given: argparse.Namespace) -> Imap:
     client = Imap(given.host, given.port, tls=given.tls, starttls=given.starttls)
     client.login(given.user, given.password)

@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 from benchmarks.measuring import KIB, PER_SECOND, Report
@@ -44,6 +45,12 @@ def parts(reports: Sequence[Report]) -> list[Part]:
             ratios = [[other[title] / values[0][title] for title in steps] for other in values]
             found.append(Part(name, steps, ratios))
     return found
+
+
+def check() -> None:
+    """Whether there is what draws, before anything is measured for it: raises SystemExit."""
+    if find_spec("matplotlib") is None:
+        raise SystemExit("there is no matplotlib: pip install '.[benchmark]'")
 
 
 def draw(reports: Sequence[Report], file: Path) -> None:

@@ -137,10 +137,15 @@ def run(given: argparse.Namespace) -> dict[str, Report]:
     return reports
 
 
+def files(directory: Path) -> dict[str, Path]:
+    """Where the reports are kept, Dovecot's first."""
+    return {each: directory / (each.lower().replace(" ", "-") + ".json") for each in (THEIRS, OURS)}
+
+
 def save(reports: Mapping[str, Report], directory: Path) -> None:
     directory.mkdir(parents=True, exist_ok=True)
-    for label, report in reports.items():
-        report.save(directory / (label.lower().replace(" ", "-") + ".json"))
+    for label, file in files(directory).items():
+        reports[label].save(file)
 
 
 def arguments() -> argparse.ArgumentParser:

@@ -1,9 +1,11 @@
 """What costs the same in a large mailbox as in a small one, and whether it does.
 
     python -m benchmarks.growth HOST PORT USER PASSWORD [--tls | --starttls] [--sizes 1000,10000,100000] [--times 50]
+        [--pid NAME=PID ...]
 
 For any IMAP server with UIDPLUS and IDLE.  Prints the median milliseconds of each thing for each size, and how many times
-longer the largest mailbox takes than the smallest: at most 1.5 times is flat.  The sizes take turns.
+longer the largest mailbox takes than the smallest: at most 1.5 times is flat.  The sizes take turns.  Of processes that are
+named, the CPU is told as well, likewise: where others keep the machine busy, it says more.
 """
 
 from __future__ import annotations
@@ -13,9 +15,11 @@ import statistics
 import time
 from collections.abc import Callable
 
-from benchmarks.arguments import arguments, connect
+from benchmarks import processes
+from benchmarks.arguments import add_pids, arguments, connect
 from benchmarks.client import Imap, check, table
 from benchmarks.mail import message
+from benchmarks.processes import Pids
 from benchmarks.resync import fill
 from benchmarks.subject import MAILBOX
 
@@ -91,20 +95,46 @@ class Growing:
         return took
 
 
-def rows(mailboxes: list[Growing], times: int) -> list[tuple[str, ...]]:
+def rows(mailboxes: list[Growing], times: int, pids: Pids) -> list[tuple[str, ...]]:
     sizes = [f"{each.size:,}, ms" for each in mailboxes]
-    found: list[tuple[str, ...]] = [("step", *sizes, "ratio", "flat")]
+    more = [f"CPU, {each.size:,}, ms" for each in mailboxes] + ["ratio"] if pids else []
+    found: list[tuple[str, ...]] = [("step", *sizes, "ratio", *more, "flat")]
     ways = [mailbox.ways for mailbox in mailboxes]
     for name in ways[0]:
         taken: list[list[float]] = [[] for _ in mailboxes]
+        used: list[list[float]] = [[] for _ in mailboxes]
         for _ in range(times):
-            for way, each in zip(ways, taken, strict=True):
-                each.append(way[name]())
-        medians = [statistics.median(each) for each in taken]
-        ratio = medians[-1] / medians[0]
-        shown = [f"{1000 * each:.3f}" for each in medians]
-        found.append((name, *shown, f"{ratio:.2f}", "yes" if ratio <= FLAT else "NO"))
+            for way, seconds, cpu in zip(ways, taken, used, strict=True):
+                before = processes.fine_cpu(pids)
+                seconds.append(way[name]())
+                cpu.append(processes.fine_cpu(pids) - before)
+        time_ratio, shown = _medians(taken)
+        cpu_ratio, shown_cpu = _medians(used) if pids else (time_ratio, [])
+        flat = "yes" if min(time_ratio, cpu_ratio) <= FLAT else "NO"
+        found.append((name, *shown, *shown_cpu, flat))
     return found
+
+
+def _medians(taken: list[list[float]]) -> tuple[float, list[str]]:
+    """How many times more the last has than the first, and how all that is shown."""
+    medians = [statistics.median(each) for each in taken]
+    ratio = medians[-1] / medians[0]
+    return ratio, [*(f"{1000 * each:.3f}" for each in medians), f"{ratio:.2f}"]
+
+
+def measured(
+    client: Imap, idler: Imap, sizes: list[int], times: int, pids: Pids
+) -> list[tuple[str, ...]]:
+    """Rows of the table."""
+    mailboxes = [Growing(client, idler, size) for size in sorted(sizes)]
+    try:
+        for mailbox in mailboxes:
+            mailbox.fill()
+        return rows(mailboxes, times, pids)
+    finally:
+        client.run(b"SELECT INBOX")
+        for mailbox in mailboxes:
+            client.run(b"DELETE " + mailbox.name)
 
 
 def main() -> None:
@@ -112,20 +142,13 @@ def main() -> None:
         parser.description = "What costs the same in a large mailbox as in a small one."
         parser.add_argument("--sizes", default="1000,10000,100000", metavar="N,...")
         parser.add_argument("--times", type=int, default=50, metavar="N", help="(50)")
+        add_pids(parser)
 
     given = arguments(describe)
     client, idler = connect(given), connect(given)
-    sizes = sorted(int(each) for each in given.sizes.split(","))
-    mailboxes = [Growing(client, idler, size) for size in sizes]
-    try:
-        for mailbox in mailboxes:
-            mailbox.fill()
-        print(table(rows(mailboxes, given.times)))
-        idler.logout()
-    finally:
-        client.run(b"SELECT INBOX")
-        for mailbox in mailboxes:
-            client.run(b"DELETE " + mailbox.name)
+    sizes = [int(each) for each in given.sizes.split(",")]
+    print(table(measured(client, idler, sizes, given.times, dict(given.pid))))
+    idler.logout()
     client.logout()
 
 

@@ -18,6 +18,12 @@ from benchmarks.client import check, table
 #: A step that is over sooner is repeated until so many seconds have been measured, or so many times.
 LEAST_SECONDS, MOST_TIMES = 0.5, 50
 
+_MACHINE = {
+    "cores": os.cpu_count(),
+    "system": platform.platform(),
+    "python": platform.python_version(),
+}
+
 PER_SECOND, KIB = "/s", "KiB"
 
 
@@ -140,19 +146,19 @@ class Report:
     label: str
     sizes: Mapping[str, float]
     results: list[Result]
+    machine: Mapping[str, Any] = field(default_factory=lambda: {**_MACHINE})
 
     def by_step(self) -> dict[str, Result]:
         return {each.step: each for each in self.results}
 
     def save(self, file: Path) -> None:
-        machine = {"cores": os.cpu_count(), "system": platform.platform()}
-        file.write_text(json.dumps({**asdict(self), "machine": machine}, indent=2) + "\n")
+        file.write_text(json.dumps(asdict(self), indent=2) + "\n")
 
     @classmethod
     def load(cls, file: Path) -> Report:
         read = json.loads(file.read_text())
         results = [Result(**each) for each in read["results"]]
-        return cls(read["label"], read["sizes"], results)
+        return cls(read["label"], read["sizes"], results, read["machine"])
 
     def rows(self) -> str:
         head = ("step", "seconds", "first", "items/s", "CPU s", "client", "peak MiB")

@@ -24,6 +24,18 @@ def cpu(pids: Pids) -> dict[str, float]:
     }
 
 
+def fine_cpu(pids: Pids) -> float:
+    """Seconds of processor until now of all of them together, to the nanosecond; of threads that are still there."""
+    used = 0
+    for pid in _all(pids):
+        for thread in Path(f"/proc/{pid}/task").iterdir():
+            try:
+                used += int((thread / "schedstat").read_text().split()[0])
+            except (FileNotFoundError, ProcessLookupError):
+                continue
+    return used / 1e9
+
+
 def own_cpu() -> float:
     times = os.times()
     return times.user + times.system + times.children_user + times.children_system

@@ -12,6 +12,7 @@ import argparse
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from benchmarks.arguments import add_pids
 from benchmarks.measuring import Measurement, Report, Result, alternate
 from benchmarks.steps import STEPS
 from benchmarks.subject import Server, Sizes, Subject
@@ -45,11 +46,6 @@ def _steps(text: str) -> Sequence[str]:
     return [each for each in STEPS if each in chosen]
 
 
-def _pid(text: str) -> tuple[str, int]:
-    name, _, pid = text.rpartition("=")
-    return name or "server", int(pid)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("host")
@@ -58,14 +54,7 @@ def main() -> None:
     for port in ("imap", "imaps", "pop3", "lmtp"):
         parser.add_argument("--" + port, type=int, metavar="PORT")
     parser.add_argument("--address", default="", help="whom LMTP brings mail to (the user)")
-    parser.add_argument(
-        "--pid",
-        action="append",
-        type=_pid,
-        default=[],
-        metavar="NAME=PID",
-        help="a process of the server, whose CPU and memory are told (repeatable)",
-    )
+    add_pids(parser)
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there, too")
     parser.add_argument("--label", default="server", help="its name in tables and charts")
     describe(parser)

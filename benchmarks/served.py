@@ -31,6 +31,7 @@ from twisted_duck.imap.factory import IMAP4Factory
 from twisted_duck.limits import Limits
 from twisted_duck.lmtp.factory import LMTPFactory
 from twisted_duck.pop3.factory import POP3Factory
+from twisted_duck.service.maker import spare_collector
 from twisted_duck.store.store import open_store
 
 reactor: Any = _reactor
@@ -111,6 +112,7 @@ async def main(uri: str, user: str, password: str) -> None:
     ports = [reactor.listenTCP(0, each, interface="127.0.0.1") for each in factories]
     print(*(port.getHost().port for port in ports), flush=True)
     ended: Deferred[None] = Deferred()
+    spare_collector()
     StandardIO(Input(Turns(), ended))
     await ended
     for port in ports:

@@ -11,6 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from benchmarks.compare import TARGETS
 from benchmarks.measuring import Report
+from benchmarks.publish import BEGIN, END
 from benchmarks.steps import STEPS
 from tests.clients.server import environment
 
@@ -43,3 +44,20 @@ class DovecotTests(SynchronousTestCase):
                 self.program("chart", str(chart), *files)
                 self.assertTrue(chart.read_bytes().startswith(begin))
             self.assertIn("relative to Dovecot", (directory / "chart.svg").read_text())
+
+    def test_it_is_published(self) -> None:
+        with TemporaryDirectory() as name:
+            page = Path(name) / "performance.md"
+            page.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n")
+            some = ("--quick", "--steps", "noop,idle", "--growth", "20,60", "--times", "2")
+            self.program("publish", "--docs", name, *some)
+            written = page.read_text()
+            self.program("publish", "--docs", name, "--drawn")
+            self.assertEqual(page.read_text(), written)
+            self.assertTrue(written.startswith("before\n") and written.endswith("after\n"))
+            self.assertNotIn("old", written)
+            rows = [line.split(" | ")[0] for line in written.splitlines() if line.startswith("| ")]
+            idle, noop = (f"| {STEPS[each].title}" for each in ("idle", "noop"))
+            self.assertEqual(rows[:4], ["| step", noop, idle, "| step"])
+            self.assertEqual(len(rows), 4 + 7)
+            self.assertTrue((Path(name) / "performance.svg").read_bytes().startswith(b"<?xml"))

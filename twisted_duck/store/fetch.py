@@ -28,8 +28,9 @@ from twisted_duck.values import FetchWant, MessageData
 
 T = TypeVar("T")
 
-#: Messages in a batch, at most; bytes in one, about (one message may have more).
-_MOST = 1_000
+#: Messages in a batch, at most; of what is compared, which is more work for each; bytes in one, about (one message may have
+#: more).
+_MOST, _MOST_COMPARED = 1_000, 500
 _BYTES: Final = 768 * 1024
 #: The same of messages of which only headers are read, as a rule less than a quarter of them.
 _BYTES_OF_HEADERS: Final = 3 * 1024 * 1024
@@ -87,9 +88,10 @@ async def _read(
     lists = [field for want, field in _LISTS.items() if want in wanted]
     projection = WHOLE if "content" in wanted else HEADER if "header" in wanted else None
     most = _BYTES_OF_HEADERS if projection is HEADER else _BYTES
+    count = _MOST if _KEPT.isdisjoint(wanted) else _MOST_COMPARED
     at, guess = 0, _FIRST_GUESS
     while at < len(uids):
-        some = uids[at : at + min(_MOST, max(1, _BYTES // guess))]
+        some = uids[at : at + min(count, max(1, _BYTES // guess))]
         at += len(some)
         if projection is not None and len(uids) == 1:
             rows = await _with_body(mongo, place, uids[0], wanted, projection)

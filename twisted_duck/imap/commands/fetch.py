@@ -43,6 +43,8 @@ from twisted_duck.values import SEEN, FetchWant, FlagChange, Flags, MessageData,
 
 #: Items of messages that are answered between two pauses.
 _ITEMS_AT_ONCE = 16
+#: Ranges of UIDs that it is a piece of work to go through.
+_RANGES_A_PIECE = 500
 #: Parts of a message that take as long to be read from the stored tree as an item takes to be said.
 _PARTS_AN_ITEM = 10
 
@@ -292,13 +294,17 @@ async def resynchronise(connection: Connection, selection: Selection, known: gra
         lost = uids.common(UIDSet(((same + 1, LAST_UID),))) if same < LAST_UID else UIDSet()
     else:
         lost = uids
+    # Each of what follows goes through all that the client knows, which may be as many single UIDs as a line has.
+    pieces = 1 + len(uids.ranges) // _RANGES_A_PIECE
+    await connection.breathe(pieces)
     await _tell_vanished(connection, selection, lost, known.modseq)
-    await connection.breathe()
+    await connection.breathe(pieces)
     numbers = SequenceSet(uids.ranges)
     flags = grammar.Fetch(numbers, (Attribute.UID, Attribute.FLAGS, Attribute.MODSEQ), uid=True)
     changed = changed_since(
         selection.view, selection.mailbox.index, numbers, known.modseq, uid=True
     )
+    await connection.breathe(pieces)
     await _from_index(connection, selection, changed, Plan.of(flags, selection))
 
 
