@@ -315,11 +315,13 @@ class SharingTests(SynchronousTestCase):
             "tcp6:143",
             "tcp4:143",
             "tcp:port=143",
+            "tcp:interface=127.0.0.1:port=143",
+            r"tcp:interface=\:\:1:143",
             "unix:/a",
             "systemd:index=0",
         )
         shared = [is_shared(each) for each in self.settings(*endpoints).listeners]
-        self.assertEqual(shared, [True] * 4 + [False] * 2)
+        self.assertEqual(shared, [True] * 6 + [False] * 2)
 
     def test_what_only_one_can_do_the_first_one_does(self) -> None:
         settings = self.settings("tcp:143", "unix:/a", demo=True)
@@ -334,7 +336,12 @@ class SharingTests(SynchronousTestCase):
         self.assertIn("only TCP ports can be shared", str(error))
 
     def test_a_port_of_ones_own_choice_is_refused(self) -> None:
-        for endpoint in ("tcp:0", "tcp:port=0", "tcp:0:interface=127.0.0.1"):
+        for endpoint in (
+            "tcp:0",
+            "tcp:port=0",
+            "tcp:0:interface=127.0.0.1",
+            "tcp:backlog=9:port=0",
+        ):
             error = self.assertRaises(ConfigError, check_shared, self.settings(endpoint))
             self.assertIn("give its number", str(error))
 

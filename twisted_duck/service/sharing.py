@@ -16,7 +16,9 @@ from twisted_duck.service.fault import Fault
 
 #: Endpoints that can be shared.  A UNIX socket is a file, which whoever ends last would remove, and a socket of systemd's
 #: is there once.
-_TCP = re.compile(r"tcp[46]?:(?:port=)?(\d+)")
+_TCP = frozenset({"tcp", "tcp4", "tcp6"})
+#: What is between the parts of an endpoint's description.
+_COLON = re.compile(r"(?<!\\):")
 
 
 class SharingReactor:
@@ -34,7 +36,7 @@ class SharingReactor:
 
 
 def is_shared(listener: Listener) -> bool:
-    return _TCP.match(listener.endpoint) is not None
+    return _port(listener) is not None
 
 
 def of_worker(settings: Settings, number: int, uri: str) -> Settings:
@@ -63,10 +65,15 @@ def check_shared(settings: Settings) -> None:
             )
 
 
-def _port(listener: Listener) -> int:
-    found = _TCP.match(listener.endpoint)
-    assert found is not None
-    return int(found[1])
+def _port(listener: Listener) -> int | None:
+    """The number of a TCP port, which is the first argument without a name, or the one of that name, wherever it stands."""
+    kind, *arguments = _COLON.split(listener.endpoint)
+    if kind in _TCP:
+        for argument in arguments:
+            name, _, value = argument.rpartition("=")
+            if name in ("", "port") and value.isdecimal():
+                return int(value)
+    return None
 
 
 async def check_free(reactor: Any, settings: Settings) -> None:
