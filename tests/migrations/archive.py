@@ -9,7 +9,8 @@ from typing import Any
 
 from bson import decode_all, encode
 
-from twisted_duck.store.connection import MAJORITY, Mongo
+from twisted_duck.store.connection import Mongo
+from twisted_duck.store.transaction import MAJORITY
 
 #: What goes by itself after a while, and is no one's data.
 _PASSING = {"attempts", "bans", "rates"}

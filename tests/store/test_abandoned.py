@@ -18,8 +18,10 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.store.base import StoreTestCase, simple
 from twisted_duck import errors
 from twisted_duck.store.abandoned import Abandoned, session_id
-from twisted_duck.store.connection import CommandFailed, Mongo, Times, Transaction, _Lease
+from twisted_duck.store.connection import Mongo, Times
+from twisted_duck.store.failures import CommandFailed
 from twisted_duck.store.store import MailStore
+from twisted_duck.store.transaction import Lease, Transaction
 
 #: As they are, a tenth as long.
 TIMES = Times(patience=0.1, idle=0.5)
@@ -52,13 +54,13 @@ class RealTests(StoreTestCase):
         await self.other.open()
         self.addCleanup(self.other.close)
 
-    async def begun(self, lease: _Lease) -> Transaction:
+    async def begun(self, lease: Lease) -> Transaction:
         transaction = Transaction(self.other, lease)
         await touch(transaction)
         return transaction
 
     async def test_a_process_that_was_killed(self) -> None:
-        await self.begun(self.other._lease())
+        await self.begun(self.other._transactions._lease())
         await self.other.close()
         started = reactor.seconds()  # type: ignore[attr-defined]
         self.assertEqual(await self.put(self.account, "INBOX", simple()), [1])
@@ -82,14 +84,14 @@ class RealTests(StoreTestCase):
         impatient = MailStore(self.uri, times=Times(transaction=2.5, patience=0.1, idle=0.9))
         await impatient.open()
         self.addCleanup(impatient.close)
-        transaction = await self.begun(self.other._lease())
+        transaction = await self.begun(self.other._transactions._lease())
         append = Deferred.fromCoroutine(self.put(await impatient.account("ada"), "INBOX", simple()))
         while not append.called:
             await self.pause(0.3)
             await touch(transaction)
         with self.assertRaises(errors.Contention):
             await append
-        await self.other._commit(transaction.lease)
+        await self.other._transactions._commit(transaction.lease)
 
     async def test_a_session_that_is_not_ours_is_left_alone(self) -> None:
         store = MailStore(self.uri, times=Times(transaction=2.0, patience=0.1, idle=0.3))
@@ -97,10 +99,10 @@ class RealTests(StoreTestCase):
         self.addCleanup(store.close)
         account = await store.account("ada")
         for other in (session_id("another"), Binary(b"\0" * 16, UUID_SUBTYPE)):
-            transaction = await self.begun(_Lease({"id": other}))
+            transaction = await self.begun(Lease({"id": other}))
             with self.assertRaises(errors.Contention):
                 await self.put(account, "INBOX", simple())
-            self.assertTrue(await self.other._abort(transaction.lease))
+            self.assertTrue(await self.other._transactions._abort(transaction.lease))
 
 
 def entry(

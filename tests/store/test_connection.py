@@ -29,9 +29,11 @@ from twisted_duck.limits import Limits
 from twisted_duck.spool import Spool
 from twisted_duck.store import schema
 from twisted_duck.store.checker import Finding, check
-from twisted_duck.store.connection import CommandFailed, Mongo, Times, Transaction
+from twisted_duck.store.connection import Mongo, Times
 from twisted_duck.store.driver import Document, Wire
+from twisted_duck.store.failures import CommandFailed
 from twisted_duck.store.store import MailStore
+from twisted_duck.store.transaction import Transaction
 from twisted_duck.store.uri import BadURI, parse
 from twisted_duck.values import AppendMessage
 

@@ -12,7 +12,7 @@ What holds at every moment, whatever process is killed when:
   SHA-256 of its bytes, and never changes either.
 * Nothing counts references.  What cannot be reached is garbage, and `collector` removes it later.
 
-The way of a change: `account` or `mailbox` (what was asked) -> `changes` (the transaction) -> `connection` (commands,
-retries) -> `driver` (txmongo).  The way of an arriving message before that: `arrival` (analysis) -> `rope` (segments) ->
+The way of a change: `account` or `mailbox` (what was asked) -> `changes` (what is written) -> `transaction` ->
+`connection` (commands, retries) -> `driver` (txmongo).  The way of an arriving message before that: `arrival` (analysis) -> `rope` (segments) ->
 `blobs`.  What a process knows of an open mailbox is in `opened`; `stream` wakes it.
 """

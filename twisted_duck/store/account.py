@@ -23,13 +23,14 @@ from twisted_duck.interfaces import (
 from twisted_duck.limits import Limits
 from twisted_duck.names import INBOX, check_name
 from twisted_duck.store import hierarchy
-from twisted_duck.store.connection import MAJORITY, Mongo
+from twisted_duck.store.connection import Mongo
 from twisted_duck.store.driver import Document
 from twisted_duck.store.incoming import ready
 from twisted_duck.store.mailbox import StoreMailbox, retried
 from twisted_duck.store.opened import Opened, Registry
 from twisted_duck.store.schema import IMPORTS, MAILBOXES, SUBSCRIPTIONS, USERS
 from twisted_duck.store.status import statuses, told_id
+from twisted_duck.store.transaction import MAJORITY
 from twisted_duck.store.writers import Writer
 from twisted_duck.values import (
     DELIMITER,

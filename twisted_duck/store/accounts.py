@@ -24,7 +24,7 @@ from twisted_duck.auth.passwords import hash_password
 from twisted_duck.auth.verifiers import make_verifiers
 from twisted_duck.names import DEFAULT_MAILBOXES
 from twisted_duck.store.addresses import address_document
-from twisted_duck.store.connection import MAJORITY, Mongo, Transaction
+from twisted_duck.store.connection import Mongo
 from twisted_duck.store.driver import Document
 from twisted_duck.store.hierarchy import default_mailboxes
 from twisted_duck.store.schema import (
@@ -35,6 +35,7 @@ from twisted_duck.store.schema import (
     SUBSCRIPTIONS,
     USERS,
 )
+from twisted_duck.store.transaction import MAJORITY, Transaction
 
 #: Documents of a deleted user that are removed at a time.
 _AT_ONCE = 1_000

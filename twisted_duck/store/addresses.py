@@ -21,9 +21,10 @@ from twisted_duck.addresses import (
     form,
     form_of_name,
 )
-from twisted_duck.store.connection import MAJORITY, Mongo, Transaction
+from twisted_duck.store.connection import Mongo
 from twisted_duck.store.driver import Document
 from twisted_duck.store.schema import ADDRESSES, DOMAINS, USERS
+from twisted_duck.store.transaction import MAJORITY, Transaction
 
 #: Documents that are read at a time.
 _AT_ONCE = 1_000

@@ -25,9 +25,10 @@ from zope.interface import implementer
 from twisted_duck import errors
 from twisted_duck.interfaces import IBans
 from twisted_duck.limits import Limits
-from twisted_duck.store.connection import MAJORITY, Mongo
+from twisted_duck.store.connection import Mongo
 from twisted_duck.store.driver import Document
 from twisted_duck.store.schema import ATTEMPTS, BANS, SECRETS
+from twisted_duck.store.transaction import MAJORITY
 from twisted_duck.values import Ban
 
 _SECRET = 16

@@ -26,10 +26,11 @@ from itertools import islice
 import attrs
 
 from twisted_duck import errors
-from twisted_duck.store.connection import MAJORITY, Mongo, Transaction
+from twisted_duck.store.connection import Mongo
 from twisted_duck.store.driver import Document
 from twisted_duck.store.rope import BLOCK, BlobRef, Data, Source
 from twisted_duck.store.schema import BLOBS
+from twisted_duck.store.transaction import MAJORITY, Transaction
 
 #: Bytes of a chunk: with its envelope it is just below 256 KiB.
 CHUNK = 255 * 1024

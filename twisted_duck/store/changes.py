@@ -29,10 +29,11 @@ from twisted_duck.index import runs
 from twisted_duck.store import conversations
 from twisted_duck.store.arrival import Arrival, counts
 from twisted_duck.store.blobs import confirm
-from twisted_duck.store.connection import Mongo, Transaction
+from twisted_duck.store.connection import Mongo
 from twisted_duck.store.conversations import Newcomer
 from twisted_duck.store.driver import Document
 from twisted_duck.store.schema import BODIES, IMPORTS, MAILBOXES, MESSAGES, TOMBSTONES, USERS
+from twisted_duck.store.transaction import Transaction
 from twisted_duck.values import DELETED, SEEN, Change, Changes, Expunged, Flags, UIDSet, Uniform
 
 K = TypeVar("K")

@@ -19,7 +19,7 @@ from twisted_duck.names import INBOX
 from twisted_duck.store import fields, schema
 from twisted_duck.store.addresses import address_document
 from twisted_duck.store.blobs import chunks_of
-from twisted_duck.store.connection import MAJORITY, Mongo, Transaction
+from twisted_duck.store.connection import Mongo
 from twisted_duck.store.driver import Document
 from twisted_duck.store.hierarchy import add_mailbox
 from twisted_duck.store.rope import BlobRef, load
@@ -34,6 +34,7 @@ from twisted_duck.store.schema import (
     TOMBSTONES,
     USERS,
 )
+from twisted_duck.store.transaction import MAJORITY, Transaction
 from twisted_duck.values import DELETED, SEEN
 
 _AT_ONCE = 1_000

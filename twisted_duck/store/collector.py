@@ -31,7 +31,7 @@ from twisted.python.failure import Failure
 
 from twisted_duck import errors
 from twisted_duck.store.accounts import erase
-from twisted_duck.store.connection import MAJORITY, Mongo, Transaction
+from twisted_duck.store.connection import Mongo
 from twisted_duck.store.driver import Document
 from twisted_duck.store.schema import (
     BLOBS,
@@ -44,6 +44,7 @@ from twisted_duck.store.schema import (
     TOMBSTONES,
     USERS,
 )
+from twisted_duck.store.transaction import MAJORITY, Transaction
 
 log = Logger()
 

@@ -25,9 +25,9 @@ from typing import Final
 import attrs
 from bson.objectid import ObjectId
 
-from twisted_duck.store.connection import Transaction
 from twisted_duck.store.driver import Document
 from twisted_duck.store.schema import BODIES
+from twisted_duck.store.transaction import Transaction
 
 #: Bodies that have the same key, at most.
 _ENOUGH: Final = 4

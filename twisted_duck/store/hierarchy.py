@@ -16,9 +16,10 @@ from twisted_duck import errors
 from twisted_duck.limits import Limits
 from twisted_duck.names import DEFAULT_MAILBOXES, INBOX, ancestors, check_name, is_beneath
 from twisted_duck.store.changes import LOG_FIELDS, Done, Moved, Place, bury, charge
-from twisted_duck.store.connection import Mongo, Transaction
+from twisted_duck.store.connection import Mongo
 from twisted_duck.store.driver import Document
 from twisted_duck.store.schema import MAILBOXES, SUBSCRIPTIONS, USERS
+from twisted_duck.store.transaction import Transaction
 from twisted_duck.values import UIDSet
 
 

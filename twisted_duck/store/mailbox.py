@@ -20,13 +20,14 @@ from twisted_duck.search import SearchKey
 from twisted_duck.store import changes
 from twisted_duck.store.blobs import BlobsLost
 from twisted_duck.store.changes import Done, Moved, Sums
-from twisted_duck.store.connection import MAJORITY, Mongo
+from twisted_duck.store.connection import Mongo
 from twisted_duck.store.fetch import fetch
 from twisted_duck.store.incoming import check_flags, check_keywords, ready
 from twisted_duck.store.opened import Opened, Registry
 from twisted_duck.store.schema import MAILBOXES
 from twisted_duck.store.searching import StoreLeaves
 from twisted_duck.store.status import told_id
+from twisted_duck.store.transaction import MAJORITY
 from twisted_duck.store.writers import Writer
 from twisted_duck.values import (
     DELETED,

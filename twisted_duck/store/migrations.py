@@ -21,9 +21,10 @@ from twisted.logger import Logger
 
 from twisted_duck import errors
 from twisted_duck.store import fields
-from twisted_duck.store.connection import MAJORITY, Mongo
+from twisted_duck.store.connection import Mongo
 from twisted_duck.store.driver import Document
 from twisted_duck.store.schema import BODIES, MESSAGES, SCHEMA, USERS, VERSION
+from twisted_duck.store.transaction import MAJORITY
 
 log = Logger()
 

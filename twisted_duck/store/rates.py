@@ -20,14 +20,9 @@ from zope.interface import implementer
 
 from twisted_duck.interfaces import IRates
 from twisted_duck.limits import Limits
-from twisted_duck.store.connection import (
-    DUPLICATE_KEY,
-    FAILURES,
-    CommandFailed,
-    Mongo,
-    translate,
-)
+from twisted_duck.store.connection import Mongo
 from twisted_duck.store.driver import Document
+from twisted_duck.store.failures import DUPLICATE_KEY, FAILURES, CommandFailed, translate
 from twisted_duck.store.schema import RATES
 from twisted_duck.values import Bucket
 

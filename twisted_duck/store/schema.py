@@ -46,8 +46,9 @@ from __future__ import annotations
 from typing import Any, Final
 
 from twisted_duck import errors
-from twisted_duck.store.connection import MAJORITY, Mongo
+from twisted_duck.store.connection import Mongo
 from twisted_duck.store.driver import Document
+from twisted_duck.store.transaction import MAJORITY
 from twisted_duck.values import DELETED
 
 #: Seconds that making an index may take where there is mail already.

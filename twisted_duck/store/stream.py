@@ -19,8 +19,9 @@ from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
 from twisted_duck.errors import DuckError
-from twisted_duck.store.connection import FAILURES, CommandFailed, Mongo
+from twisted_duck.store.connection import Mongo
 from twisted_duck.store.driver import Document
+from twisted_duck.store.failures import FAILURES, CommandFailed
 from twisted_duck.store.opened import Registry
 from twisted_duck.store.schema import MAILBOXES
 

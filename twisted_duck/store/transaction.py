@@ -1,0 +1,313 @@
+"""Transactions: what takes effect together or not at all.
+
+They read from a majority-committed snapshot, and are committed to a journaled majority.  What is sent again, and when:
+
+* A transaction that the server gave up (`TransientTransactionError`: a write conflict with another process, a fail-over)
+  is run again from its beginning, after a pause that grows and is random, until a bound; then `Contention`, or
+  `Unavailable` if it was the connection that failed.
+* What the other process has locked is not waited for without end: a transaction that nothing was heard of for `idle`
+  seconds, because its process was killed or suspended, is ended by whoever it is in the way of (`abandoned`).
+* A commit whose reply was lost is sent again until the server says which it was: the server remembers.  Only if it
+  stays away longer than `settle` is the outcome unknown: `Unsettled`, after which a client is told nothing more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+import attrs
+from bson.int64 import Int64
+from pymongo.errors import ConnectionFailure
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import TimeoutError as OutOfTime
+from twisted.internet.task import deferLater
+from twisted.python.failure import Failure
+
+from twisted_duck import errors
+from twisted_duck.store.abandoned import Abandoned, session_id
+from twisted_duck.store.driver import Document
+from twisted_duck.store.failures import (
+    FAILURES,
+    UNKNOWN_COMMIT,
+    CommandFailed,
+    is_transient,
+    pauses,
+    translate,
+)
+
+if TYPE_CHECKING:
+    from twisted_duck.store.connection import Mongo
+
+T = TypeVar("T")
+
+#: What every change is committed with.
+MAJORITY: Final = {"w": "majority", "j": True}
+
+#: Attempts, a second apart, to tell the server to end a transaction; after a minute it does so by itself.
+_ABORTS = 60
+
+#: Seconds for a look at the transactions of others, and for ending them.
+_LOOK = 2.0
+
+#: Bytes of documents in one insert; the server takes 16 MiB.
+_LARGEST_COMMAND = 8 << 20
+
+
+@attrs.define
+class Lease:
+    """A server-side session: what a transaction is known by."""
+
+    id: Document
+    number: int = 0
+    used: float = 0.0
+
+
+class Transaction:
+    """What the coroutine given to `Transactions.run` sends its commands through."""
+
+    def __init__(self, mongo: Mongo, lease: Lease) -> None:
+        self._mongo = mongo
+        self.lease = lease
+        self.began = False
+
+    async def run(self, command: Document) -> Document:
+        """One command, in the transaction.  Its failures are for `Transactions.run`: don't catch them."""
+        command["lsid"] = self.lease.id
+        command["txnNumber"] = Int64(self.lease.number)
+        command["autocommit"] = False
+        if not self.began:
+            self.began = True
+            command["startTransaction"] = True
+            command["readConcern"] = {"level": "snapshot"}
+        return await self._mongo.send(command)
+
+    async def find(self, collection: str, filter: Document, **options: Any) -> list[Document]:
+        """Documents of a transaction that are few: one reply's worth, at most 16 MiB."""
+        command = {"find": collection, "filter": filter, **options}
+        command.setdefault("batchSize", 100_000)
+        cursor = (await self.run(command))["cursor"]
+        found: list[Document] = cursor["firstBatch"]
+        while cursor["id"]:
+            cursor = (await self.run({"getMore": cursor["id"], "collection": collection}))["cursor"]
+            found.extend(cursor["nextBatch"])
+        return found
+
+    async def find_one(self, collection: str, filter: Document, **options: Any) -> Document | None:
+        found = await self.find(collection, filter, limit=1, singleBatch=True, **options)
+        return found[0] if found else None
+
+    async def aggregate(self, collection: str, pipeline: list[Document]) -> list[Document]:
+        """Documents of a pipeline that are few: one batch's worth."""
+        command = {"aggregate": collection, "pipeline": pipeline, "cursor": {}}
+        found: list[Document] = (await self.run(command))["cursor"]["firstBatch"]
+        return found
+
+    async def change(
+        self, collection: str, filter: Document, update: Document | list[Document], **options: Any
+    ) -> Document | None:
+        """findAndModify; the document as it is afterwards, None if none matches."""
+        command = {
+            "findAndModify": collection,
+            "query": filter,
+            "update": update,
+            "new": True,
+            **options,
+        }
+        return (await self.run(command)).get("value")
+
+    async def take_out(self, collection: str, filter: Document) -> Document | None:
+        """Remove one document, and return it as it was; None if none matches."""
+        command = {"findAndModify": collection, "query": filter, "remove": True}
+        return (await self.run(command)).get("value")
+
+    async def insert(
+        self, collection: str, documents: Iterable[Document], weigh: Callable[[Document], int] = len
+    ) -> None:
+        """`weigh` tells about how many bytes a document has, where that is more than a few KiB."""
+        for batch in _batches(documents, weigh):
+            await self.run({"insert": collection, "documents": batch})
+
+    async def delete(self, collection: str, filters: Sequence[Document], limit: int = 0) -> int:
+        """Remove what matches any of the filters; how many documents that were."""
+        removed = 0
+        for at in range(0, len(filters), 1000):
+            some = [{"q": each, "limit": limit} for each in filters[at : at + 1000]]
+            removed += int((await self.run({"delete": collection, "deletes": some}))["n"])
+        return removed
+
+    async def update(self, collection: str, updates: Sequence[Document]) -> int:
+        """`updates` as in the `update` command (`q`, `u`, `multi` ...); how many documents matched."""
+        matched = 0
+        for at in range(0, len(updates), 1000):
+            some = list(updates[at : at + 1000])
+            matched += int((await self.run({"update": collection, "updates": some}))["n"])
+        return matched
+
+
+def _batches(
+    documents: Iterable[Document], weigh: Callable[[Document], int]
+) -> Iterator[list[Document]]:
+    """Documents by the thousand, or fewer where they are large: a command may have 16 MiB."""
+    batch: list[Document] = []
+    size = 0
+    for document in documents:
+        weight = weigh(document)
+        if batch and (len(batch) >= 1000 or size + weight > _LARGEST_COMMAND):
+            yield batch
+            batch, size = [], 0
+        batch.append(document)
+        size += weight
+    if batch:
+        yield batch
+
+
+class Transactions:
+    """Those of one L{Mongo}."""
+
+    def __init__(self, mongo: Mongo) -> None:
+        self._mongo = mongo
+        self._leases: list[Lease] = []
+        #: Transactions that are being ended in the background.
+        self._leaving: set[Deferred[None]] = set()
+        self._abandoned = Abandoned(
+            lambda command: mongo.send(command, "admin", _LOOK),
+            FAILURES,
+            mongo.reactor.seconds,
+            mongo.target.database,
+            mongo.times.idle,
+        )
+
+    def close(self) -> None:
+        for leaving in list(self._leaving):
+            leaving.cancel()
+
+    async def run(self, work: Callable[[Transaction], Awaitable[T]]) -> T:
+        """Run `work`, all of whose commands take effect together or not at all; what it returned.
+
+        `work` is run again where the server gave the transaction up, so it must not change anything but the database.
+        """
+        began = self._mongo.reactor.seconds()
+        end = began + self._mongo.times.transaction
+        waits = pauses()
+        lease = self._lease()
+        while True:
+            # The next transaction of a session ends the one before, wherever that got stuck.
+            lease.number += 1
+            transaction = Transaction(self._mongo, lease)
+            try:
+                result = await work(transaction)
+                if transaction.began:
+                    await self._commit(lease)
+            except FAILURES as error:
+                pause = next(waits)
+                late = not self._mongo.is_open or self._mongo.reactor.seconds() + pause >= end
+                if not is_transient(error) or late:
+                    self._leave(transaction)
+                    if late and isinstance(error, CommandFailed) and is_transient(error):
+                        raise errors.Contention(
+                            "too many changes at the same time, try again"
+                        ) from None
+                    raise translate(error) from None
+                if (
+                    isinstance(error, CommandFailed)
+                    and self._mongo.reactor.seconds() - began >= self._mongo.times.patience
+                ):
+                    await self._abandoned.end()
+            except errors.Unsettled:
+                # The database is away: to wait for it once more would tell nobody anything.
+                self._leave(transaction)
+                raise
+            except Exception:
+                # Its locks are given back before anybody is told; nothing has to be waited for if that fails.
+                if transaction.began and not await self._abort(lease):
+                    self._leave(transaction)
+                raise
+            else:
+                self._give_back(lease)
+                return result
+            await deferLater(self._mongo.reactor, pause)
+
+    def _lease(self) -> Lease:
+        while self._leases:
+            lease = self._leases.pop()
+            # The server forgets a session after 30 minutes.
+            if self._mongo.reactor.seconds() - lease.used < 20 * 60:
+                break
+        else:
+            lease = Lease({"id": session_id(self._mongo.target.database)})
+        return lease
+
+    def _give_back(self, lease: Lease) -> None:
+        lease.used = self._mongo.reactor.seconds()
+        self._leases.append(lease)
+
+    def _finish(self, verb: str, lease: Lease, time: float) -> Awaitable[Document]:
+        command = {
+            verb: 1,
+            "lsid": lease.id,
+            "txnNumber": Int64(lease.number),
+            "autocommit": False,
+            "writeConcern": MAJORITY,
+        }
+        return self._mongo.send(command, "admin", time)
+
+    async def _abort(self, lease: Lease) -> bool:
+        """Whether the server has ended the transaction."""
+        try:
+            await self._finish("abortTransaction", lease, self._mongo.times.command)
+        except CommandFailed:
+            pass  # It had been ended before: that was the failure.
+        except (ConnectionFailure, OutOfTime):
+            return False
+        return True
+
+    async def _kill(self, lease: Lease) -> bool:
+        """Whether the server has ended whatever the session has: of the transactions that were tried one after another, it
+        may not have heard of the last ones.
+        """
+        try:
+            await self._mongo.send({"killSessions": [lease.id]}, "admin")
+        except FAILURES:
+            return False
+        return True
+
+    def _leave(self, transaction: Transaction) -> None:
+        """See to it, in the background, that a transaction keeps its locks no longer than it takes to reach the server."""
+
+        async def end() -> None:
+            for _ in range(_ABORTS):
+                if not self._mongo.is_open or await self._kill(transaction.lease):
+                    return
+                await deferLater(self._mongo.reactor, 1.0)
+
+        if transaction.began:
+            leaving = Deferred.fromCoroutine(end())
+            self._leaving.add(leaving)
+
+            def left(result: object) -> None:
+                self._leaving.discard(leaving)
+                if isinstance(result, Failure):
+                    result.trap(CancelledError)
+
+            leaving.addBoth(left)
+
+    async def _commit(self, lease: Lease) -> None:
+        end = self._mongo.reactor.seconds() + self._mongo.times.settle
+        waits = pauses()
+        while True:
+            try:
+                await self._finish("commitTransaction", lease, self._mongo.times.command)
+                return
+            except CommandFailed as error:
+                # Of a primary that is on its way out, not even that there is no such transaction is final.
+                if error.code not in UNKNOWN_COMMIT and not error.unmet:
+                    raise
+            except (ConnectionFailure, OutOfTime):
+                pass
+            pause = next(waits)
+            if not self._mongo.is_open or self._mongo.reactor.seconds() + pause >= end:
+                raise errors.Unsettled(
+                    "the database went away in the middle of the change; it is not known whether it was made"
+                )
+            await deferLater(self._mongo.reactor, pause)
