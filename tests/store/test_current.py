@@ -16,8 +16,9 @@ from tests.store.server import OwnServer
 from twisted_duck import errors
 from twisted_duck.store import stream
 from twisted_duck.store.account import StoreAccount
-from twisted_duck.store.connection import CommandFailed, Times
+from twisted_duck.store.connection import Times
 from twisted_duck.store.driver import Document
+from twisted_duck.store.failures import CommandFailed
 from twisted_duck.store.mailbox import StoreMailbox
 from twisted_duck.store.store import MailStore
 from twisted_duck.values import FLAGGED
