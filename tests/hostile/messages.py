@@ -344,7 +344,7 @@ MESSAGES: Final = {
     "quotes": Hostile(_quotes, 100_000),
     "angle brackets": Hostile(_angles, 100_000),
     "RFC 2231 pieces": Hostile(_pieces, 20_000),
-    "RFC 2231 pieces, last one first": Hostile(_pieces_backwards, 20_000),
+    "RFC 2231 pieces from the last one": Hostile(_pieces_backwards, 20_000),
     "parameters": Hostile(_parameters, 100_000),
     "long subtype": Hostile(_long_type, _MIB),
     "white space": Hostile(_spaces, _MIB),

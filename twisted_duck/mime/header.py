@@ -75,6 +75,26 @@ def blocks(raw: bytes, size: int) -> Iterator[bytes]:
         place = end
 
 
+def pieces(raw: bytes, size: int) -> Iterator[tuple[bytes, bool]]:
+    """Like `blocks`, but a long field comes in several pieces; with each, whether a field ends there.
+
+    A piece has at most `size` bytes and 64 KiB, and the one behind a piece that ends no field has nothing but that field.
+    """
+    place, ends = 0, True
+    while place < len(raw):
+        start, end = (place + size if ends else place), len(raw)
+        ends = start >= end
+        while not ends and start < min(place + size + _BLOCK, len(raw)):
+            match = _FIELD_END.search(raw, start, place + size + _BLOCK)
+            end = len(raw) if match is None else match.end()
+            ends = match is not None and raw[end : end + 1] not in _FOLDED
+            start = end
+        end = end if ends else min(place + size + _BLOCK, len(raw))
+        ends = ends or end == len(raw)
+        yield raw[place:end], ends
+        place = end
+
+
 def _field_end(raw: bytes, at: int) -> int:
     """Where the first field ends that does not end before `at`."""
     while at < len(raw):

@@ -7,7 +7,7 @@ from typing import Any
 
 from twisted_duck.errors import Corruption
 from twisted_duck.imap.grammar import FetchBody
-from twisted_duck.mime.header import blocks
+from twisted_duck.mime.header import pieces
 from twisted_duck.mime.section import filter_header, locate, of_message
 from twisted_duck.outflow import Outflow
 
@@ -16,6 +16,9 @@ _FIELDS_AT_ONCE = 8 * 1024
 
 #: The same of the header of a part, while others are not told how long that is.
 _FIELDS_OF_PART = 1024
+
+#: At the end of what was cut in the middle of a field: this is of that field, and no message has a NUL.
+_GOES_ON = b" \0"
 
 #: Lets others be served.
 Pause = Callable[[], Awaitable[None]]
@@ -55,10 +58,17 @@ async def say_section(item: FetchBody, content: Any, pause: Pause) -> AsyncItera
     if item.filters:
         header = b"".join([piece async for piece in read(content, start, stop)])
         kept: list[bytes] = []
-        for block in blocks(header, _FIELDS_AT_ONCE):
+        keeps: bool | None = None
+        for piece, ends in pieces(header, _FIELDS_AT_ONCE):
             if kept:
                 await pause()
-            kept.append(_filtered(item, block))
+            if keeps is None:
+                chosen = _filtered(item, piece if ends else piece + _GOES_ON)
+                keeps = chosen.endswith(_GOES_ON)
+                kept.append(chosen.removesuffix(_GOES_ON))
+            elif keeps:
+                kept.append(piece)
+            keeps = None if ends else keeps
         header = _slice(item, b"".join(kept))
         yield b"%b {%d}\r\n%b" % (item.response_name, len(header), header)
         return
