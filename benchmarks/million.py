@@ -64,6 +64,8 @@ def measured(server: Served, sessions: int) -> list[tuple[str, ...]]:
     steps.step("SELECT, cold", (first, large))
     steps.step("SELECT, warm", (first, large))
     steps.step(f"SELECT in {len(others)} more sessions", *((each, large) for each in others))
+    steps.step("SEARCH ALL", (first, b"SEARCH ALL"))
+    steps.step("SEARCH ALL, as a set", (first, b"SEARCH RETURN (ALL) ALL"))
     steps.step("STORE of one", (first, b"STORE 500 +FLAGS (\\Flagged)"))
     steps.step("NOOP of all", *((each, b"NOOP") for each in clients))
     steps.step("STORE of one \\Deleted", (first, b"STORE 500 +FLAGS (\\Deleted)"))
