@@ -14,6 +14,7 @@ import argparse
 import statistics
 import time
 from collections.abc import Callable
+from typing import TypeAlias
 
 from benchmarks import processes
 from benchmarks.arguments import add_pids, arguments, connect
@@ -25,12 +26,15 @@ from benchmarks.subject import MAILBOX
 
 FLAT = 1.5
 
+#: Seconds, and those of the server's processors.
+Cost: TypeAlias = tuple[float, float]
+
 
 class Growing:
     """A mailbox of one size, and what is done in it."""
 
-    def __init__(self, client: Imap, idler: Imap, size: int) -> None:
-        self._client, self._idler = client, idler
+    def __init__(self, client: Imap, idler: Imap, size: int, pids: Pids) -> None:
+        self._client, self._idler, self._pids = client, idler, pids
         self.size = size
         self.name = MAILBOX + b"-%d" % size
         self._flag = b"-"
@@ -41,8 +45,7 @@ class Growing:
         check(b"MESSAGES %d" % self.size in said, "COPY")
 
     @property
-    def ways(self) -> dict[str, Callable[[], float]]:
-        """Each gives the seconds that it took."""
+    def ways(self) -> dict[str, Callable[[], Cost]]:
         middle = self.size // 2 + 1
         return {
             "SELECT, warm": lambda: self._timed(b"SELECT " + self.name),
@@ -60,34 +63,43 @@ class Growing:
     def _select(self) -> bytes:
         return b"SELECT " + self.name
 
-    def _timed(self, command: bytes, *before: bytes) -> float:
+    def _now(self) -> Cost:
+        used = processes.fine_cpu(self._pids)
+        return time.perf_counter(), used
+
+    def _since(self, began: Cost) -> Cost:
+        # In this order, so that it does not count how long looking for the CPU takes.
+        ended = time.perf_counter()
+        return ended - began[0], processes.fine_cpu(self._pids) - began[1]
+
+    def _timed(self, command: bytes, *before: bytes) -> Cost:
         for each in before:
             self._client.run(each)
-        began = time.perf_counter()
+        began = self._now()
         self._client.run(command)
-        return time.perf_counter() - began
+        return self._since(began)
 
-    def _store(self, number: int) -> float:
+    def _store(self, number: int) -> Cost:
         # What is there already is not stored.
         self._flag = b"+" if self._flag == b"-" else b"-"
         return self._timed(b"STORE %d %bFLAGS (\\Flagged)" % (number, self._flag), self._select)
 
-    def _append(self) -> float:
-        began = time.perf_counter()
+    def _append(self) -> Cost:
+        began = self._now()
         self._client.command(b"APPEND %b " % self.name, message(0, 500))
-        return time.perf_counter() - began
+        return self._since(began)
 
-    def _idle(self) -> float:
+    def _idle(self) -> Cost:
         """From the client's APPEND to the other one's EXISTS."""
         self._idler.run(self._select)
         self._idler.send(b"i IDLE\r\n")
         while not self._idler.line().startswith(b"+"):
             pass
-        began = time.perf_counter()
+        began = self._now()
         self._client.command(b"APPEND %b " % self.name, message(0, 500))
         while b" EXISTS" not in self._idler.line():
             pass
-        took = time.perf_counter() - began
+        took = self._since(began)
         self._idler.send(b"DONE\r\n")
         while not self._idler.line().startswith(b"i OK"):
             pass
@@ -105,9 +117,9 @@ def rows(mailboxes: list[Growing], times: int, pids: Pids) -> list[tuple[str, ..
         used: list[list[float]] = [[] for _ in mailboxes]
         for _ in range(times):
             for way, seconds, cpu in zip(ways, taken, used, strict=True):
-                before = processes.fine_cpu(pids)
-                seconds.append(way[name]())
-                cpu.append(processes.fine_cpu(pids) - before)
+                took, used_up = way[name]()
+                seconds.append(took)
+                cpu.append(used_up)
         time_ratio, shown = _medians(taken)
         cpu_ratio, shown_cpu = _medians(used) if pids else (time_ratio, [])
         flat = "yes" if min(time_ratio, cpu_ratio) <= FLAT else "NO"
@@ -126,7 +138,7 @@ def measured(
     client: Imap, idler: Imap, sizes: list[int], times: int, pids: Pids
 ) -> list[tuple[str, ...]]:
     """Rows of the table."""
-    mailboxes = [Growing(client, idler, size) for size in sorted(sizes)]
+    mailboxes = [Growing(client, idler, size, pids) for size in sorted(sizes)]
     try:
         for mailbox in mailboxes:
             mailbox.fill()
