@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import resource
+import shutil
 import signal
+import subprocess
+import tempfile
+from pathlib import Path
 from typing import ClassVar
 
 from twisted.internet import reactor
@@ -100,3 +105,53 @@ class NoPrimary(_Own):
             raise AssertionError(f"{command}: {error}") from error
         finally:
             server.close()
+
+
+class FilesFull(_Own):
+    """No file may be larger; for mongod's journal that is no different from a disk that is full."""
+
+    _BYTES: ClassVar = 8 << 20
+
+    async def begin(self) -> None:
+        resource.prlimit(self.server.pid, resource.RLIMIT_FSIZE, (self._BYTES, self._BYTES))
+
+    async def end(self) -> None:
+        await self.server.restart()
+
+
+def may_mount() -> bool:
+    """Whether this process has CAP_SYS_ADMIN (21)."""
+    status = Path("/proc/self/status").read_text()
+    return bool(int(status.partition("CapEff:")[2].split()[0], 16) >> 21 & 1)
+
+
+class DiskFull(_Own):
+    """A file system of its own that has no room left; for who `may_mount`."""
+
+    #: Bytes that are left when mongod has started, and what there is in the end.
+    _LEFT: ClassVar = 12 << 20
+    _ROOM: ClassVar = 1 << 30
+
+    def __init__(self, server: OwnServer, directory: Path) -> None:
+        super().__init__(server)
+        self._directory = directory
+
+    @classmethod
+    async def of(cls, case: TestCase) -> DiskFull:
+        directory = Path(tempfile.mkdtemp(prefix="duckmail-test-"))
+        case.addCleanup(directory.rmdir)
+        subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", f"size={cls._ROOM}", "none", directory], check=True
+        )
+        case.addCleanup(subprocess.run, ["umount", directory], check=True)
+        return cls(await OwnServer.start(case, parent=directory), directory)
+
+    async def begin(self) -> None:
+        self._resize(shutil.disk_usage(self._directory).used + self._LEFT)
+
+    async def end(self) -> None:
+        self._resize(self._ROOM)
+        await self.server.restart()
+
+    def _resize(self, size: int) -> None:
+        subprocess.run(["mount", "-o", f"remount,size={size}", "none", self._directory], check=True)

@@ -8,34 +8,20 @@ from __future__ import annotations
 
 import base64
 import os
-import shutil
-import tempfile
 from collections.abc import Awaitable, Callable
-from pathlib import Path
-from typing import Any, ClassVar
 
-from twisted.internet import reactor
-from twisted.internet.defer import Deferred, DeferredLock, FirstError, gatherResults
-from twisted.internet.task import deferLater
-from twisted.logger import capturedLogs, formatEvent
-from twisted.trial.unittest import TestCase
+from twisted.internet.defer import Deferred, FirstError, gatherResults
+from twisted.logger import formatEvent
 
 from tests.faults import outage
 from tests.faults.lines import Ended, Lines, plain
-from tests.faults.world import PATIENT, SHORT, message
+from tests.faults.served import JOE, PASSWORD, ServedCase
+from tests.faults.world import PATIENT, message
 from tests.sasl.client import ScramClient
-from twisted_duck import errors
-from twisted_duck.limits import Limits
-from twisted_duck.service.config import load
-from twisted_duck.service.server import Server
 from twisted_duck.spool import Spool
-from twisted_duck.store.checker import Finding, check
 from twisted_duck.store.connection import Times
 from twisted_duck.store.store import MailStore
 from twisted_duck.values import AppendMessage
-
-PASSWORD = "secret"
-JOE = "joe@example.org"
 
 #: More than a socket's buffers hold, and nearly all of it in a blob's chunks.
 LARGE = (
@@ -44,25 +30,9 @@ LARGE = (
     + base64.encodebytes(os.urandom(9_000_000)).replace(b"\n", b"\r\n")
 )
 
-#: Two wrong passwords are too many: were one that could not be looked at counted, somebody would be kept out.
-_CONFIGURATION = """
-[listen]
-imap = ["tcp:0:interface=127.0.0.1"]
-pop3 = ["tcp:0:interface=127.0.0.1"]
-lmtp = ["tcp:0:interface=127.0.0.1"]
-[auth]
-cleartext = "always"
-cache = 0
-scram = true
-[limits]
-throttle_failures = 2
-policy_answer = 1
-[[policy]]
-kind = "bans"
-shared = true
-trusted = []
-mask = { most = 2 }
-"""
+
+#: Nobody is there to answer: a night is as short as these are.
+_AT_NIGHT = Times(command=0.15, transaction=0.15, settle=0.15, turn=0.4, patience=0.05, idle=0.2)
 
 
 class Night:
@@ -93,28 +63,11 @@ class Night:
         await turn
 
 
-class AwayCase(TestCase):
-    timeout = 300
-    kind: ClassVar[Any]
-
+class AwayCase(ServedCase):
     async def setUp(self) -> None:
-        self.turn = DeferredLock()
-        self.logs = self.enterContext(capturedLogs())
-        self.outage = await self.kind.of(self)
-        directory = Path(tempfile.mkdtemp(prefix="duckmail-test-"))
-        self.addCleanup(shutil.rmtree, directory, ignore_errors=True)
-        file = directory / "duckmail.toml"
-        file.write_text(_CONFIGURATION)
-        settings = load(file, {"data_dir": str(directory / "data"), "mongo.uri": self.outage.uri})
-        self.server = Server(reactor, settings, self._open, self._failed, lambda: settings)
-        self.server.startService()
-        self.addCleanup(self.server.stopService)
-        assert self.server._starting is not None
-        await self.server._starting
-        self.ports = [port.getHost().port for port in self.server.ports]
+        await super().setUp()
         for name in ("ada", "bob", "sue", "sam", "tim", "pop1", "pop2", "pop3"):
             await self.store.users.add(name, PASSWORD)
-        await self.store.users.add(JOE, None)
         account = await self.store.account("ada")
         for mailbox in ("Large", "Idle", "Mail", "Other"):
             await account.create(mailbox)
@@ -123,37 +76,13 @@ class AwayCase(TestCase):
         for name in ("pop1", "pop2", "pop3"):
             await self.put(name, "INBOX", message(5))
 
-    async def _open(self, reactor: Any, uri: str, limits: Limits) -> MailStore:
-        self.store = MailStore(uri, limits=limits, times=PATIENT)
-        await self.store.open()
-        return self.store
-
-    def _failed(self, fault: Exception) -> None:
-        self.fail(str(fault))
-
-    async def put(self, user: str, mailbox: str, *messages: bytes) -> None:
-        account = await self.store.account(user)
-        await account.append(mailbox, [AppendMessage(Spool.of(each)) for each in messages])
-
-    def times(self, times: Times) -> None:
-        for mongo in (self.store.mongo, self.store._stream.mongo):
-            mongo.times = times
-
     async def fall(self) -> None:
         await self.outage.begin()
-        self.times(SHORT)
+        self.times(_AT_NIGHT)
 
     async def dawn(self) -> None:
         await self.outage.end()
-        for _ in range(3000):
-            try:
-                await self.store.mongo.run({"find": "users", "filter": {}, "limit": 1})
-                break
-            except errors.Unavailable:
-                await deferLater(reactor, 0.02)  # type: ignore[arg-type]
-        else:
-            self.fail("the store does not find its database again")
-        self.times(PATIENT)
+        await self.recovered()
 
     async def test_everybody(self) -> None:
         stories = [
@@ -172,8 +101,7 @@ class AwayCase(TestCase):
         self.assertEqual([ban async for ban in self.store.bans.all()], [])
         joe = await self.store.account(JOE)
         self.assertEqual((await joe.status("INBOX")).messages, 2)
-        found = [each async for each in check(self.store.mongo) if isinstance(each, Finding)]
-        self.assertEqual([each for each in found if not each.garbage], [])
+        self.assertEqual(await self.findings(), [])
         self.assertEqual([event for event in self.logs if "log_failure" in event], [])
         self.assert_few_lines()
 
@@ -187,46 +115,6 @@ class AwayCase(TestCase):
         ]
         self.assertLessEqual(len(lines), 12, "\n".join(lines))
         self.assertNotIn("Deferred", "".join(lines))
-
-    # --- what clients hear --------------------------------------------------------------------------------------------
-
-    def unavailable(self, lines: list[str]) -> None:
-        self.assertTrue(lines[-1].startswith("NO [UNAVAILABLE] "), lines)
-
-    def done(self, lines: list[str]) -> list[str]:
-        self.assertTrue(lines[-1].startswith("OK"), lines)
-        return lines
-
-    def begins(self, line: str, *words: str) -> None:
-        self.assertTrue(line.startswith(words), line)
-
-    async def _to(self, at: int, words: str) -> Lines:
-        client = await Lines.to(self, self.ports[at])
-        self.begins(await client.line(), words)
-        return client
-
-    async def imap(self, *commands: str) -> Lines:
-        client = await self._to(0, "* OK")
-        # Logins of one user at the same time could all be wrong.
-        await self.turn.acquire()
-        try:
-            for command in commands:
-                self.done(await client.imap(command))
-        finally:
-            self.turn.release()
-        return client
-
-    async def pop3(self, user: str | None = None) -> Lines:
-        client = await self._to(1, "+OK")
-        if user is not None:
-            for line in (f"USER {user}", f"PASS {PASSWORD}"):
-                self.begins(await client.ask(line), "+OK")
-        return client
-
-    async def lmtp(self) -> Lines:
-        client = await self._to(2, "220")
-        self.begins(await client.ask("LHLO client.example.org"), "250")
-        return client
 
     # --- IMAP ---------------------------------------------------------------------------------------------------------
 
@@ -428,15 +316,6 @@ class AwayCase(TestCase):
         await night.ends()
         await self.envelope(client)
         self.begins(await self.data(client), "250")
-
-    async def envelope(self, client: Lines) -> None:
-        self.begins(await client.ask("MAIL FROM:<eve@example.net>"), "250")
-        self.begins(await client.ask(f"RCPT TO:<{JOE}>"), "250")
-
-    async def data(self, client: Lines) -> str:
-        self.begins(await client.ask("DATA"), "354")
-        client.send(message(11) + b".\r\n")
-        return await client.reply()
 
 
 class RefusedTests(AwayCase):

@@ -119,9 +119,7 @@ class EndCase(TestCase):
             self.assertTrue(said.startswith(words), said)
             self.assertEqual(said.count(b"\r\n"), 1, said)
 
-
-class OneProcessTests(EndCase):
-    async def test_what_is_in_progress_is_finished(self) -> None:
+    async def finished(self) -> None:
         twistd = await self.serving(AMPLE)
         people = await self.idle()
         busy = await self.imap("ada")
@@ -156,7 +154,7 @@ class OneProcessTests(EndCase):
             account = await self.store.account(user)
             self.assertEqual((await account.status("INBOX")).messages, 1)
 
-    async def test_what_does_not_come_to_an_end_is_given_up(self) -> None:
+    async def given_up(self) -> None:
         """The database is away: the process ends all the same."""
         twistd = await self.serving(SCANT)
         people = await self.idle()
@@ -170,7 +168,7 @@ class OneProcessTests(EndCase):
         await busy.rest()
         await self.ended(twistd)
 
-    async def test_a_database_that_is_gone(self) -> None:
+    async def gone(self) -> None:
         twistd = await self.serving(SCANT)
         people = await self.idle()
         await self.proxy.shut()
@@ -179,9 +177,19 @@ class OneProcessTests(EndCase):
         await self.ended(twistd)
 
 
-class TwoProcessesTests(OneProcessTests):
+class OneProcessTests(EndCase):
+    async def test_what_is_in_progress_is_finished(self) -> None:
+        await self.finished()
+
+    async def test_what_does_not_come_to_an_end_is_given_up(self) -> None:
+        await self.given_up()
+
+
+class TwoProcessesTests(EndCase):
     workers = 2
 
+    async def test_what_is_in_progress_is_finished(self) -> None:
+        await self.finished()
 
-# What has no way to be served is no test.
-del EndCase
+    async def test_a_database_that_is_gone(self) -> None:
+        await self.gone()

@@ -21,8 +21,8 @@ USER = User("tests", "secret", "admin", "root")
 class OwnServer:
     """`await OwnServer.start(case)`: one server, gone when the test is over."""
 
-    def __init__(self, case: TestCase, member: bool) -> None:
-        directory = Path(tempfile.mkdtemp(prefix="duckmail-test-"))
+    def __init__(self, case: TestCase, member: bool, parent: Path | None) -> None:
+        directory = Path(tempfile.mkdtemp(prefix="duckmail-test-", dir=parent))
         case.addCleanup(shutil.rmtree, directory, ignore_errors=True)
         case.addCleanup(self.kill)
         self._key = new_key()
@@ -43,9 +43,14 @@ class OwnServer:
         self._process: subprocess.Popen[bytes] | None = None
 
     @classmethod
-    async def start(cls, case: TestCase, member: bool = True) -> OwnServer:
-        """`member`: of a replica set; else it is a standalone server."""
-        self = cls(case, member)
+    async def start(
+        cls, case: TestCase, member: bool = True, parent: Path | None = None
+    ) -> OwnServer:
+        """
+        @param member: of a replica set; else it is a standalone server
+        @param parent: the directory that its own is to be in
+        """
+        self = cls(case, member, parent)
         await self.restart()
         server = await reach(reactor, self.port, 30)
         try:
@@ -69,6 +74,15 @@ class OwnServer:
     @property
     def directory(self) -> Path:
         return self._options.log.parent
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
+    @property
+    def runs(self) -> bool:
+        return self._process is not None and self._process.poll() is None
 
     async def restart(self, *more: str) -> None:
         """`more`: added to the command line."""
