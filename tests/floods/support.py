@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from tests.clients.server import PASSWORD, USER, Server, ServerTestCase
-from tests.floods.crowd import Crowd, crowd
+from tests.floods.crowd import PATIENCE, Crowd, crowd
 
 #: Whether there is time for all of it, and somebody to read the figures.
 FULL = "DUCKMAIL_TEST_FLOODS" in os.environ
@@ -53,6 +53,8 @@ class FloodCase(ServerTestCase):
     """One server of IMAP, POP3 and LMTP for each test."""
 
     timeout = 3600 if FULL else 180
+    #: Seconds for all of them to be answered.
+    patience = 10 * PATIENCE if FULL else PATIENCE
     options = ("--pop3", "tcp:0:interface=127.0.0.1", "--lmtp", "tcp:0:interface=127.0.0.1")
     #: How many connect, in each of the two forms.
     counts: ClassVar = (100, MANY)
@@ -101,7 +103,7 @@ class FloodCase(ServerTestCase):
                 everybody.forget()
                 everybody.say(data)
                 began = time.monotonic()
-                self.assertTrue(everybody.until(done), what)
+                self.assertTrue(everybody.until(done, patience=self.patience), what)
                 for client in everybody.clients:
                     client.heard_at -= began
                 return growth, everybody.clients

@@ -25,7 +25,7 @@ class LineTests(FloodCase):
                 growth = self.growth()
                 everybody.forget()
                 everybody.say(data)
-                self.assertTrue(everybody.until(done), what)
+                self.assertTrue(everybody.until(done, patience=self.patience), what)
                 return growth, everybody.clients
 
         await self.blocking(run, 20)
