@@ -23,8 +23,8 @@ from twisted_duck.names import INBOX
 PASSING = ("conflict", "stepped down", "unsent", "unheard")
 #: No change has more commands.
 _MOST = 200
-#: Every command is met with DUCKMAIL_TEST_FAULTS=all (`tox -e faults`), else one of so many.
-_EVERY = 1 if os.environ.get("DUCKMAIL_TEST_FAULTS") == "all" else 8
+#: Every command is met with DUCKMAIL_TEST_COMMANDS=all (`tox -e faults`), else one of so many.
+_EVERY = 1 if os.environ.get("DUCKMAIL_TEST_COMMANDS") == "all" else 8
 
 
 class StepCase(TestCase):

@@ -207,6 +207,15 @@ class AuthenticateTests(IMAPCase):
             S: a1 BAD PLAIN takes ...
         """)
 
+    def test_no_tls_begins_within_it(self) -> None:
+        self.transcript("""
+            C: a1 AUTHENTICATE PLAIN
+            S: + ...
+            C: a2 STARTTLS
+            S: a1 BAD that is not base64
+        """)
+        self.assertIsNone(self.client().transport.startedTLS)
+
     def test_unknown_mechanism(self) -> None:
         self.transcript("""
             C: a1 AUTHENTICATE GSSAPI

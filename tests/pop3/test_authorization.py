@@ -400,6 +400,15 @@ class PrivacyTests(AuthorizationCase):
 class NameInClearTests(AuthorizationCase):
     options: ClassVar[dict[str, Any]] = {"tls": object(), "cleartextAuth": "always"}
 
+    def test_no_tls_begins_within_auth(self) -> None:
+        self.transcript("""
+            C: AUTH PLAIN
+            S: +...
+            C: STLS
+            S: -ERR ...
+        """)
+        self.assertIsNone(self.client().transport.startedTLS)
+
     def test_a_name_given_in_clear_is_forgotten_by_stls(self) -> None:
         self.transcript("""
             C: USER alice

@@ -11,7 +11,7 @@ What is worked around, and how:
   would be refused there.
 * It has no limit for that, either: a server that is silent then would have a connection for ever.
 * Its sessions hide the reply to `commitTransaction`, and with it a write concern that was not met: the fields of a
-  transaction are put into the commands by `twisted_duck.store.connection` instead.
+  transaction are put into the commands by `twisted_duck.store.transaction` instead.
 * Its error texts repeat the whole command, mail included: replies are checked in `connection`.
 * TLS verifies one name for all hosts: `_Verifier` takes the name of the host that is being connected to.
 """
