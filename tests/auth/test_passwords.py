@@ -78,6 +78,14 @@ class HasherTests(SynchronousTestCase):
             [self.successResultOf(c) for c in checks], [False, True, False, True, False]
         )
 
+    def test_in_threads_of_its_own_where_there_are_some(self) -> None:
+        own = Threads(at_once=False)
+        hasher = PasswordHasher(Reactor(self.threads), Limits(), WEAK, own)  # type: ignore[arg-type]
+        check = Deferred.fromCoroutine(hasher.verify(GOOD, self.encoded))
+        self.assertEqual((len(own.jobs), self.threads.jobs), (1, []))
+        own.run()
+        self.assertTrue(self.successResultOf(check))
+
     def test_a_full_queue_is_unavailable_at_once(self) -> None:
         checks = [self.verify() for _ in range(5)]
         self.failureResultOf(self.verify(), Unavailable)

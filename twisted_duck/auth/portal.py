@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from twisted.cred.portal import Portal
+from twisted.python.threadpool import ThreadPool
 
 from twisted_duck.auth.checker import BeforeLogin, DirectoryChecker, LoginFailed
 from twisted_duck.auth.interfaces import IUserDirectory, UserRecord
@@ -28,6 +29,7 @@ def make_portal(
     verified: VerifiedPasswords | None = None,
     account_of: Callable[[UserRecord], IAccount] | None = None,
     before_login: BeforeLogin | None = None,
+    threads: ThreadPool | None = None,
 ) -> Portal:
     """A portal that logs in the users of `directory`; one for all protocols, so that they share a throttle.
 
@@ -37,12 +39,13 @@ def make_portal(
     (`verifiers.ITERATIONS`) and an L{IScramDirectory}, users whose verifiers are stored can log in by SCRAM, and those of
     the others are stored when they log in by password.  With `verified`, passwords that were good a moment ago are not hashed
     again; it has a timer, which `verified.clear()` ends.  `account_of`, where there is one, opens the account of a user who
-    was just found in the directory, so that nobody looks there again.
+    was just found in the directory, so that nobody looks there again.  Passwords are hashed in `threads`, or in those of the
+    reactor: each thread that has hashed keeps its 19 MiB, so a pool of its own, of `limits.hashing_threads`, bounds that.
     """
     limits = limits or Limits()
     checker = DirectoryChecker(
         directory,
-        PasswordHasher(reactor, limits, parameters),
+        PasswordHasher(reactor, limits, parameters, threads),
         LoginThrottle(reactor, limits),
         login_failed,
         scram,

@@ -29,6 +29,7 @@ from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.protocols.tls import TLSMemoryBIOFactory, TLSMemoryBIOProtocol
 from twisted.python.failure import Failure
+from twisted.python.threadpool import ThreadPool
 
 from twisted_duck.addresses import AddressRules
 from twisted_duck.auth.interfaces import UserRecord
@@ -240,6 +241,7 @@ class Server(Service):
             scram=ITERATIONS if settings.scram else None,
             verified=self._verified(),
             account_of=store.account_of,
+            threads=self._hashing_threads(),
         )
         factories: dict[str, Any] = {}
         self._undo.push_async_callback(self._see_off, factories)
@@ -263,6 +265,13 @@ class Server(Service):
                 proxied=" behind a proxy" if listener.proxied else "",
                 address=address(port.getHost()),
             )
+
+    def _hashing_threads(self) -> ThreadPool:
+        """For Argon2 alone: a thread that has hashed keeps the memory it took."""
+        pool = ThreadPool(0, self._settings.limits.hashing_threads, "hashing")
+        pool.start()
+        self._undo.callback(pool.stop)
+        return pool
 
     def _verified(self) -> Any:
         settings = self._settings

@@ -31,6 +31,8 @@ UNKNOWN_COMMIT = frozenset(
     {64, 50, 6, 7, 89, 91, 134, 189, 262, 9001, 10107, 11600, 11601, 11602, 13435, 13436}
 )
 _NO_SUCH_TRANSACTION = 251
+#: A transaction that does not fit into a share of the server's cache, and never will.
+_TOO_LARGE = 388
 
 
 class CommandFailed(Exception):
@@ -57,6 +59,8 @@ def translate(error: Exception) -> errors.DuckError:
     if isinstance(error, CommandFailed):
         if error.code == DUPLICATE_KEY:
             return errors.AlreadyExists("it exists already")
+        if error.code == _TOO_LARGE:
+            return errors.TooMany("that is more than can be done at once; do it in several parts")
         if error.code in _UNAUTHORIZED:
             log.error("MongoDB refuses us: {text}", text=error.text)
             return errors.Unavailable("the database refuses the server's credentials")
