@@ -6,7 +6,6 @@ import random
 import socket
 import struct
 import time
-from concurrent.futures import ThreadPoolExecutor
 from typing import ClassVar
 
 from tests.floods.crowd import HOST, PATIENCE
@@ -30,8 +29,6 @@ _LMTP = (
 _ABORT = struct.pack("ii", 1, 0)
 #: Seconds that all of them may take: on a busy machine there are as many as there is time for, and as it says.
 _TIME = 15 * 60
-#: Clients, each with one connection after the other.
-_CLIENTS = 8
 
 
 def converse(port: int, steps: tuple[tuple[bytes, bytes], ...], until: int, abort: bool) -> None:
@@ -72,20 +69,13 @@ class TurnTests(FloodCase):
         ports = self.server.ports
         ways = ((ports["imap"], _IMAP), (ports["pop3"], _POP3), (ports["lmtp"], _LMTP))
         deadline = time.monotonic() + _TIME * count / self.count
-
-        def one_client(first: int) -> int:
-            done = 0
-            for number in range(first, count, _CLIENTS):
-                if time.monotonic() > deadline:
-                    break
-                port, steps = ways[number % 3]
-                abort = not random.randrange(3)
-                converse(port, steps, random.randrange(len(steps)) if abort else len(steps), abort)
-                done += 1
-            return done
-
-        with ThreadPoolExecutor(_CLIENTS) as clients:
-            return sum(clients.map(one_client, range(_CLIENTS)))
+        for number in range(count):
+            if time.monotonic() > deadline:
+                return number
+            port, steps = ways[number % 3]
+            abort = not random.randrange(3)
+            converse(port, steps, random.randrange(len(steps)) if abort else len(steps), abort)
+        return count
 
 
 class LoopTests(FloodCase):
