@@ -80,7 +80,7 @@ def needs_rehash(encoded: str, parameters: Argon2Parameters = DEFAULT) -> bool:
 
 @frozen(eq=False)
 class PasswordHasher:
-    """Hashes in the reactor's threads, at most `Limits.hashing_threads` at once, in the order they were asked for.
+    """Hashes in threads, its own or the reactor's, at most `Limits.hashing_threads` at once, in the order they were asked for.
 
     More than `Limits.hashing_queue` waiting is `Unavailable`.  A job whose Deferred is cancelled while it waits is
     forgotten; one that has begun keeps its place until the thread is done with it, so that no client can start more
