@@ -152,6 +152,11 @@ def _row(server: _Server, hostile: Hostile) -> tuple[list[str], bool]:
     half.close()
     held = _held(server, message)
     ratio = taken / before
+    if ratio > _TWICE:
+        # Where a bound lies between the two, something else is done beyond it; what grows has grown twice as far as well.
+        double = Spool.of(hostile.make(2 * hostile.many))
+        ratio = min(ratio, _seconds(double.data) / taken)
+        double.close()
     good = max(*held, call) <= _HELD and (ratio <= _TWICE or taken < _SHORT)
     figures = [f"{len(message):,}", f"{taken:.2f}", f"{ratio:.1f}", f"{call:.0f}"]
     return [*figures, *(f"{each:.0f}" for each in held)], good
