@@ -161,15 +161,6 @@ class Workers(Service):
         #: Whether it could not start.
         self._gave_up = False
 
-    @property
-    def pids(self) -> list[int]:
-        """Of those that run, by number."""
-        return [
-            each.transport.pid  # type: ignore[union-attr]
-            for _, each in sorted(self._processes.items())
-            if not each.ended.called
-        ]
-
     def startService(self) -> None:
         super().startService()  # type: ignore[no-untyped-call]
         self._hangup.install()
