@@ -70,7 +70,15 @@ class InactivityTests(SynchronousTestCase):
         for self.taken in range(20):
             self.pass_(29)
         self.assertEqual(self.ended, [])
-        self.pass_(60)
+
+    def test_client_that_takes_nothing_is_gone_soon_after_its_time(self) -> None:
+        self.timer.logged_in()
+        self.timer.working()
+        self.pass_(7)
+        self.taken = 1
+        self.pass_(29)
+        self.assertEqual(self.ended, [])
+        self.pass_(8)
         self.assertEqual(self.ended, ["the client does not read"])
 
     def test_client_that_reads_is_not_asked_how_much(self) -> None:

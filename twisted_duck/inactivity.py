@@ -15,6 +15,9 @@ from collections.abc import Callable
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
+#: How often it is looked at whether a client reads, in the time that it may take without.
+_LOOKS = 5
+
 
 class Inactivity:
     """Ends a connection that nobody uses, and never one whose client is working."""
@@ -28,6 +31,7 @@ class Inactivity:
         "_last_progress",
         "_progress",
         "_reading",
+        "_stuck",
         "_watch",
     )
 
@@ -52,6 +56,8 @@ class Inactivity:
         self._reading = reading
         self._progress = progress
         self._last_progress: int | None = None
+        #: How often nothing was taken since.
+        self._stuck = 0
         self._idle_since: float | None = clock.seconds()
         self._call: IDelayedCall | None = clock.callLater(login, self._login_expired)
         # Before login there is an end in any case, and a timer less for each of those who never get there.
@@ -62,7 +68,7 @@ class Inactivity:
         if self._call is not None:
             self._call.cancel()
             self._call = self._clock.callLater(self._command, self._command_expired)
-            self._watch = self._clock.callLater(self._reading, self._check_reading)
+            self._look_later()
 
     def working(self) -> None:
         """A command is being worked on."""
@@ -106,10 +112,17 @@ class Inactivity:
                 return
         self._call = self._clock.callLater(left, self._command_expired)
 
+    def _look_later(self) -> None:
+        self._watch = self._clock.callLater(self._reading / _LOOKS, self._check_reading)
+
     def _check_reading(self) -> None:
         progress = self._progress()
-        if progress is not None and progress == self._last_progress:
-            self._end("the client does not read")
-            return
-        self._last_progress = progress
-        self._watch = self._clock.callLater(self._reading, self._check_reading)
+        if progress is None or progress != self._last_progress:
+            self._last_progress = progress
+            self._stuck = 0
+        else:
+            self._stuck += 1
+            if self._stuck == _LOOKS:
+                self._end("the client does not read")
+                return
+        self._look_later()

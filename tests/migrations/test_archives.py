@@ -17,7 +17,13 @@ class ThreadsTests(claims.ArchiveTests):
     archive = "1-threads"
 
 
+class FieldsTests(claims.ArchiveTests):
+    """The first of version 2."""
+
+    archive = "2-fields"
+
+
 class CompletenessTests(SynchronousTestCase):
     def test_no_archive_is_left_out(self) -> None:
         there = {path.name.split(".")[0] for path in claims.ARCHIVES.glob("*.bson.gz")}
-        self.assertEqual(there, {FirstTests.archive, ThreadsTests.archive})
+        self.assertEqual(there, {FirstTests.archive, ThreadsTests.archive, FieldsTests.archive})
