@@ -7,7 +7,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-from argon2 import PasswordHasher
 from twisted.internet import reactor
 
 from tests.migrations.archive import dump, restore
@@ -15,6 +14,7 @@ from tests.migrations.mail import PASSWORD, fill, told
 from tests.mongo import database
 from tests.store.base import LIMITS, StoreTestCase, add, simple
 from twisted_duck import search
+from twisted_duck.auth.passwords import verify_password
 from twisted_duck.store.checker import Finding, check
 from twisted_duck.store.collector import Collector
 from twisted_duck.store.connection import Mongo, Times
@@ -127,7 +127,7 @@ class ArchiveTests(StoreTestCase):
         for name in ("ada", "bob"):
             record = await self.store.users.find(name)
             assert record is not None and record.password_hash is not None
-            self.assertTrue(PasswordHasher().verify(record.password_hash, PASSWORD))
+            self.assertTrue(verify_password(PASSWORD, record.password_hash))
             self.assertEqual(record.disabled, name == "bob")
 
     async def test_its_mail_can_be_changed_and_collected(self) -> None:
