@@ -116,7 +116,7 @@ class Client(threading.Thread):
             self.failure = f"{self.name} at {self.world.now():.3f}:\n{traceback.format_exc()}"
 
     def work(self) -> None:
-        raise NotImplementedError
+        raise AssertionError("a client says what it does")
 
     def pause(self, longest: float) -> None:
         time.sleep(self.random.uniform(longest / 4, longest))
