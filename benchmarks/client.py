@@ -9,11 +9,12 @@ Sockets of the standard library; what a response says is taken apart only where 
 
 from __future__ import annotations
 
+import contextlib
 import re
 import secrets
+import select
 import socket
 import ssl
-import threading
 from collections.abc import Iterable, Sequence
 
 #: A line that announces a literal, and how long that is (RFC 3501 §4.3).
@@ -27,6 +28,8 @@ _PATIENCE = 600
 #: Linux delays acknowledgements by 40 ms, and a server that leaves Nagle's algorithm on waits for them: off, since that
 #: would be the measure of two kernels.
 _QUICKACK = getattr(socket, "TCP_QUICKACK", None)
+#: What a socket that does not wait answers instead of waiting.
+_NOT_NOW = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
 
 class Refused(Exception):
@@ -40,6 +43,8 @@ class Connection:
         self.socket = socket.create_connection((host, port), _PATIENCE)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._held = b""
+        #: What is sent while answers are waited for.
+        self._unsent = memoryview(b"")
         if tls:
             self.secure()
 
@@ -75,9 +80,25 @@ class Connection:
     def _receive(self) -> bytes:
         if _QUICKACK is not None:
             self.socket.setsockopt(socket.IPPROTO_TCP, _QUICKACK, 1)
-        if not (data := self.socket.recv(_CHUNK)):
+        if not (data := self._exchange() if self._unsent else self.socket.recv(_CHUNK)):
             raise Refused(b"the connection was lost")
         return data
+
+    def _exchange(self) -> bytes:
+        """What comes while there is more to send: in one thread, since TLS is not to be shared by two."""
+        self.socket.setblocking(False)
+        try:
+            while True:
+                with contextlib.suppress(*_NOT_NOW):
+                    while self._unsent:
+                        self._unsent = self._unsent[self.socket.send(self._unsent) :]
+                with contextlib.suppress(*_NOT_NOW):
+                    return self.socket.recv(_CHUNK)
+                writing = [self.socket] if self._unsent else []
+                if not any(select.select([self.socket], writing, [], _PATIENCE)):
+                    raise TimeoutError
+        finally:
+            self.socket.settimeout(_PATIENCE)
 
     def close(self) -> None:
         self.socket.close()
@@ -134,10 +155,8 @@ class Imap(Connection):
         tags = [self._next() for _ in commands]
         data = b"".join(b"%b %b\r\n" % each for each in zip(tags, commands, strict=True))
         # A server may stop to read until its answers are read.
-        sender = threading.Thread(target=self.send, args=(data,))
-        sender.start()
+        self._unsent = memoryview(data)
         said = self._answer(tags[-1])
-        sender.join()
         if (good := len(re.findall(rb"(?m)^%b\w+ OK" % self._prefix, said))) != len(commands):
             raise Refused(b"%d of %d commands succeeded" % (good, len(commands)))
         return said
