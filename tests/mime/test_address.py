@@ -6,9 +6,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from twisted_duck.mime.address import GROUP_END, Address, addresses
+from tests.mime.corpus import large, own
+from twisted_duck.mime import address
+from twisted_duck.mime.address import GROUP_END, Address, addresses, by_tokens
+from twisted_duck.mime.header import fields, unfold
 
 A = Address
+#: What address fields are put together from, right or wrong.
+_PIECES = [
+    *b'a b.c @ < > , ; : . " "x\\ty" "\\\\" ( ) (c) [ ] [192.0.2.1] \\ \xe9 \0'.split(),
+    *(b" ", b"\t", b"\r\n ", b"\x0b", b'"x y"', b'" q "', b"J. S", b"a " * 998, b"a" * 998),
+    *(b"<a@b>", b"a@b, ", b"<a@b>, ", b'"N" <c@d>,'),
+]
 
 
 class AddressTests(SynchronousTestCase):
@@ -87,6 +96,27 @@ class AddressTests(SynchronousTestCase):
             else:
                 self.assertIsNotNone(one.mailbox)
         self.assertEqual(depth, 0)
+
+    @given(st.lists(st.sampled_from(_PIECES)).map(b"".join))
+    def test_in_one_step_it_is_what_the_tokens_say(self, raw: bytes) -> None:
+        self.assertEqual(list(addresses(raw)), list(by_tokens(unfold(raw))))
+
+    def test_fields_of_real_mail_are_what_their_tokens_say(self) -> None:
+        for corpus in filter(None, (own(), large())):
+            for message in corpus.messages.values():
+                for field in fields(message):
+                    raw = message[field.value : field.end]
+                    self.assertEqual(list(addresses(raw)), list(by_tokens(unfold(raw))))
+
+    def test_of_what_is_common_no_tokens_are_made(self) -> None:
+        self.patch(address, "by_tokens", None)
+        joe = A(None, None, b"joe", b"example.org")
+        self.check(b'joe@example.org, "Joe \\"P.\\"" <j@p>', joe, A(b'Joe "P."', None, b"j", b"p"))
+        self.check(
+            b"J\xc3\xb6 P. \r\n <j@p>,<j@p>",
+            A(b"J\xc3\xb6 P.", None, b"j", b"p"),
+            A(None, None, b"j", b"p"),
+        )
 
     def test_hostile_fields_end(self) -> None:
         """Each would take hours if a step were not linear."""

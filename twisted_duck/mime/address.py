@@ -40,6 +40,13 @@ _PLAIN = re.compile(_TOKEN, re.VERBOSE | re.DOTALL)
 _QUOTING = re.compile(rb"""(?P<quoted>"(?:[^"\\]++|\\.)*+")|""" + _TOKEN, re.VERBOSE | re.DOTALL)
 _MOST_TOKENS = 1_000
 """Words of one address that are looked at; the others are left out."""
+#: What nearly all addresses are, with the comma behind: `local@domain` alone, or in angle brackets behind words or one quoted
+#: string.  It is what its tokens would say, in one step; the words are too short to be too many.
+_COMMON = re.compile(
+    rb"""\s*+(?:(?:"(?P<quoted>(?:[^"\\]++|\\.)*+)"\s*+|(?P<words>[^"(<>@,;:\[]{0,998}+))(?P<angle><))?
+    (?P<local>[^\s"(<>@,;:\[]++)@(?P<domain>[^\s"(<>@,;:\[]++)(?(angle)>)\s*+(?:,|\Z)""",
+    re.VERBOSE | re.DOTALL,
+)
 _PAREN = re.compile(rb"\\.|[()]", re.DOTALL)
 _ESCAPED = re.compile(rb"\\(.)", re.DOTALL)
 
@@ -54,10 +61,29 @@ class _Token:
 
 def addresses(raw: bytes) -> Iterator[Address]:
     """The addresses in the value of an address field, in order, with marks around groups. Never fails."""
+    value = unfold(raw)
+    place, size = 0, len(value)
+    while place < size:
+        match = _COMMON.match(value, place)
+        if match is None:
+            # What is behind a comma does not depend on what is before it, as long as no group was begun.
+            yield from by_tokens(value[place:])
+            return
+        quoted, words, _, local, domain = match.groups()
+        if quoted is not None:
+            name = _unescaped(quoted).strip()
+        else:
+            name = b" ".join(words.split()) if words else b""
+        yield Address(name or None, None, local, domain)
+        place = match.end()
+
+
+def by_tokens(value: bytes) -> Iterator[Address]:
+    """What `addresses` gives of an unfolded value, whatever is in it."""
     pending: list[_Token] = []
     comment = b""
     in_angle = in_route = in_group = with_at = False
-    for token in _tokens(unfold(raw)):
+    for token in _tokens(value):
         special = token.text if token.kind == "special" else b""
         if token.kind == "comment":
             comment = token.text.strip()
@@ -103,7 +129,7 @@ def _tokens(value: bytes) -> Iterator[_Token]:
         if kind == "comment":
             place, text = _comment(value, match.start())
         elif kind == "quoted":
-            text = _ESCAPED.sub(rb"\1", text[1:-1])
+            text = _unescaped(text[1:-1])
         elif text == b'"':
             # Nothing closes this one; to look again at each quote that follows would be quadratic.
             pattern = _PLAIN
@@ -120,8 +146,12 @@ def _comment(value: bytes, start: int) -> tuple[int, bytes]:
         elif match[0] == b")":
             depth -= 1
             if depth == 0:
-                return match.end(), _ESCAPED.sub(rb"\1", value[start + 1 : match.start()])
+                return match.end(), _unescaped(value[start + 1 : match.start()])
     return len(value), value[start + 1 :]
+
+
+def _unescaped(text: bytes) -> bytes:
+    return _ESCAPED.sub(rb"\1", text) if b"\\" in text else text
 
 
 def _is_special(token: _Token, special: bytes) -> bool:
