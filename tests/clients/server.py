@@ -40,7 +40,7 @@ class Server(ProcessProtocol):
     """One process that serves; `ports` has them by the names of its options."""
 
     def __init__(self, listeners: int) -> None:
-        self.said = b""
+        self.said = bytearray()
         self.ports: dict[str, int] = {}
         self._listeners = listeners
         self.listening: Deferred[None] = Deferred()
@@ -48,11 +48,13 @@ class Server(ProcessProtocol):
 
     def childDataReceived(self, childFD: int, data: bytes) -> None:
         self.said += data
+        if self.listening.called:
+            return
         found = re.findall(rb"(IMAP|POP3|LMTP)( with TLS)? on 127\.0\.0\.1:(\d+)", self.said)
         self.ports = {
             name.decode().lower() + ("s" if tls else ""): int(port) for name, tls, port in found
         }
-        if len(found) == self._listeners and not self.listening.called:
+        if len(found) == self._listeners:
             self.listening.callback(None)
 
     def processEnded(self, reason: Failure) -> None:
