@@ -30,7 +30,7 @@ GROUND = {
     "matching",
 }
 LANGUAGE = {"wire", "collation", "mime", "sasl", "predicates", "held", "addresses"}
-SESSION = {"session", "clock", "inactivity", "outflow", "prompt", "spool"}
+SESSION = {"session", "clock", "inactivity", "outflow", "prompt", "reads", "spool"}
 #: What the protocols share that speak to one client each.
 CONNECTION = {"authorization", "connection", "factory", "login"}
 
@@ -52,7 +52,7 @@ RULES: dict[str, tuple[set[str], set[str]]] = {
     "imap.sorting": (GROUND | LANGUAGE | {"imap.grammar"}, {"attrs"}),
     "imap.threads": (GROUND | LANGUAGE | {"imap.sorting"}, {"attrs"}),
     "spool": (GROUND, {"attrs"}),
-    "guard": (GROUND | {"wire", "session", "clock", "prompt"}, {"attrs", "zope", "twisted"}),
+    "guard": (GROUND | {"wire", "session", "clock", "prompt", "reads"}, {"attrs", "zope", "twisted"}),
     "policies": (GROUND | {"wire", "session", "clock"}, {"attrs", "zope", "twisted"}),
     **{name: (GROUND | SESSION, {"attrs", "zope", "twisted"}) for name in SESSION - {"spool"}},
     **{

@@ -48,7 +48,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from twisted_duck import errors
+from twisted_duck import errors, reads
 from twisted_duck.inactivity import Inactivity
 from twisted_duck.limits import Limits
 from twisted_duck.outflow import ConnectionOver, Outflow
@@ -140,6 +140,8 @@ class Connection(Protocol):
     #: Octets that came when nobody listened any more.
     _ignored = 0
     _bad_commands = 0
+    #: Octets of what is sent ahead that may wait here.
+    _ahead = 0
     _after_answer: Callable[[], None] | None = None
     #: Why to end when the present command is answered.
     _finishing: str | None = None
@@ -152,8 +154,6 @@ class Connection(Protocol):
         self.settings = settings
         limits = self.limits = settings.limits
         self.session = Session(self.protocol_name, state=self.first_state)
-        #: Octets of what is sent ahead that may wait here: of who has not logged in as few as make sense.
-        self.ahead = limits.early
         self._inbox = inbox
         self._idle = idle
         self._waiting: Deferred[None] | None = None
@@ -203,6 +203,7 @@ class Connection(Protocol):
             # Short answers would otherwise wait for the client's delayed acknowledgement.
             transport.setTcpNoDelay(True)
         self.out = Outflow(transport)
+        self.allow(self.limits.early)
         self.timer = Inactivity(
             self.settings.clock,
             self.expired,
@@ -234,8 +235,8 @@ class Connection(Protocol):
             self.timer.received()
         self._inbox.feed(data)
         self._wake()
-        # What was not used up at once.
-        if not self._paused and self._inbox.buffered > self.ahead:
+        # What was not used up at once.  Who is waited for has not sent the whole of something, which has bounds of its own.
+        if not self._paused and self._waiting is None and self._inbox.buffered > self._ahead:
             self._paused = True
             self.transport.pauseProducing()
         # Whatever the command waits for now: what it has said so far need not.
@@ -387,12 +388,17 @@ class Connection(Protocol):
             self.goodbye(self._finishing)
             raise ConnectionOver
         self.timer.idle()
-        if self._paused and self._inbox.buffered <= self.ahead:
+        if self._paused:
             self._paused = False
             self.transport.resumeProducing()
         self._waiting = Deferred()
         await self._waiting
         self.check_alive()
+
+    def allow(self, ahead: int) -> None:
+        """So many octets of what is sent ahead may wait from now on, and no more are read at a time."""
+        self._ahead = ahead
+        reads.at_once(self.transport, ahead)
 
     @property
     def is_over(self) -> bool:

@@ -139,9 +139,9 @@ class Limits:
     on_authenticated: int = 10
     #: Seconds that `onClose` may take: then nobody waits for it any more.
     on_close: int = 10
-    #: Bytes that are read of what a client sends before it may, or before it has logged in; then (at the end of one read of
-    #: 64 KiB) reading stops.
-    early: int = 8 * KIB
+    #: Bytes that are read at a time of what a client sends before it may, or before it has logged in, and of commands in LMTP;
+    #: where so many wait, reading stops: so it is less than twice that of each client, and two reads for the longest command.
+    early: int = 4 * KIB
     #: Seconds that live connections have at shutdown to finish what they are at; then they are cut.
     shut_down: int = 10
 

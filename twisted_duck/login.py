@@ -159,7 +159,7 @@ class LoginConnection(Connection):
             await self._leave_account()
             raise
         self.timer.logged_in()
-        self.ahead = self.limits.pipeline
+        self.allow(self.limits.pipeline)
         self.log.info("{session.id} is {session.user}", session=self.session)
 
     async def _confirm(self, credentials: ScramCredentials) -> None:

@@ -369,8 +369,8 @@ class EarlyTests(GuardCase):
         socket = self.connect(self.guard())
         for _ in range(100):
             socket.send(b"x" * 1022 + b"\r\n")
-        # 8 KiB, and the read that went beyond them.
-        self.assertEqual(len(socket.waiting), 100 - 9)
+        # 4 KiB, and the read that went beyond them.
+        self.assertEqual(len(socket.waiting), 100 - 5)
         self.assertTrue(socket.paused)
         waiting.callback(None)
         self.clock.advance(0)

@@ -117,6 +117,8 @@ def _held(server: _Server, message: bytes) -> list[float]:
 
     def by_pop3() -> None:
         pop3 = Pop3(_HOST, server.pop3)
+        # RFC 6856 §2: else octets of a header that are not ASCII are told in other words.
+        pop3.run(b"UTF8")
         pop3.login(_USER, _PASSWORD)
         top = pop3.lines(b"TOP 1 1")
         whole = unstuffed(pop3.lines(b"RETR 1"))

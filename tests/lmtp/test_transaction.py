@@ -554,17 +554,17 @@ class StreamTests(LMTPCase):
         client.disconnect()
         self.successResultOf(self.factory.shutDown())
 
-    def test_8_KiB_wait_of_what_is_sent_while_a_recipient_is_looked_for(self) -> None:
+    def test_4_KiB_wait_of_what_is_sent_while_a_recipient_is_looked_for(self) -> None:
         client = self.client()
         client.say("MAIL FROM:<sender@example.net>")
         held = self.hold(MemoryDelivery, "resolve")
-        client.send(b"RCPT TO:<alice@example.org>\r\nBDAT 65536\r\n" + b"x" * 8_000)
+        client.send(b"RCPT TO:<alice@example.org>\r\nBDAT 65536\r\n" + b"x" * 4_000)
         self.assertEqual(client.transport.producerState, "producing")
-        client.send(b"x" * 8_000)
+        client.send(b"x" * 4_000)
         self.assertEqual(client.transport.producerState, "paused")
         held.let_go()
         self.assertEqual(client.transport.producerState, "producing")
-        client.send(b"x" * 49_536)
+        client.send(b"x" * 57_536)
         self.assertEqual(client.heard().splitlines()[-1], b"250 2.0.0 65536 octets taken")
 
     def test_what_is_used_up_at_once_does_not_stop_the_transport(self) -> None:

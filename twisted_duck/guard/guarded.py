@@ -103,6 +103,7 @@ class Guarded(Passage):
     # --- what the transport calls -------------------------------------------------------------------------------------
 
     def connectionMade(self) -> None:
+        super().connectionMade()
         self.session.locate(self.transport)
         self.factory.connections[self] = None
         if self.session.secure:

@@ -18,7 +18,7 @@ from twisted.protocols.policies import WrappingFactory
 from twisted.python.failure import Failure
 from zope.interface import alsoProvides, implementer, providedBy
 
-from twisted_duck import prompt
+from twisted_duck import prompt, reads
 from twisted_duck.prompt import Prompt
 
 
@@ -53,6 +53,16 @@ class View(Prompt):
         self._passage.inner_resumes()
 
     @property
+    def bufferSize(self) -> int:
+        """Octets that are read at a time, as a transport of Twisted's has them."""
+        size: int = self._transport.bufferSize
+        return size
+
+    @bufferSize.setter
+    def bufferSize(self, octets: int) -> None:
+        self._transport.bufferSize = octets
+
+    @property
     def protocol(self) -> Any:
         """Who is behind the passage; a protocol may give its connection to another one by setting it."""
         return self._passage.inner
@@ -66,7 +76,7 @@ class View(Prompt):
 class Passage(Protocol):
     """One connection.
 
-    @param bound: octets that are held; then nothing more is read
+    @param bound: octets that are read at a time and held; then nothing more is read
     @param half_closeable: whether what may be let in goes on serving a client that says nothing more
     """
 
@@ -91,6 +101,9 @@ class Passage(Protocol):
             alsoProvides(self, IHalfCloseableProtocol)
 
     # --- what the transport calls -------------------------------------------------------------------------------------
+
+    def connectionMade(self) -> None:
+        reads.at_once(self.transport, self._bound)
 
     def dataReceived(self, data: bytes) -> None:
         if self._flowing:
@@ -154,6 +167,7 @@ class Passage(Protocol):
         if IHalfCloseableProtocol.providedBy(protocol):
             alsoProvides(self, IHalfCloseableProtocol)
         self._flowing = not (self._held or self._end_read)
+        reads.at_once(self.transport, reads.USUAL)
         protocol.makeConnection(view)
         if self._handshaken and IHandshakeListener.providedBy(self.inner):
             self.inner.handshakeCompleted()

@@ -59,6 +59,7 @@ class Proxied(Passage):
         self._dropped = False
 
     def connectionMade(self) -> None:
+        super().connectionMade()
         factory = self.factory
         if not factory.trusts(self.transport.getPeer()):
             self._drop("it is none of the proxies")

@@ -205,6 +205,7 @@ def _begin(connection: LMTPProtocol) -> Intake:
     if transaction.intake is None:
         transaction.intake = Intake(connection.limits)
     connection.session.state = DATA
+    connection.allow(connection.limits.pipeline)
     return transaction.intake
 
 
@@ -228,6 +229,7 @@ async def _deliver(connection: LMTPProtocol, intake: Intake) -> None:
     them is told the same.
     """
     connection.working()
+    connection.allow(connection.limits.early)
     transaction = _transaction(connection)
     try:
         spool = intake.finish()

@@ -68,6 +68,7 @@ class LMTPProtocol(connection.Connection):
         if transaction is not None and transaction.intake is not None:
             transaction.intake.close()
         self.session.state = CONNECTED if self.client is None else READY
+        self.allow(self.limits.early)
 
     # --- mail data ----------------------------------------------------------------------------------------------------
 

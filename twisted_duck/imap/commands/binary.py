@@ -23,7 +23,7 @@ from twisted_duck.mime.section import Encoded, encoded
 _HELD = 256 * 1024
 
 #: Octets that are decoded between two pauses: what is all escapes takes a millisecond.
-_DECODED_AT_ONCE = 8 * 1024
+_DECODED_AT_ONCE = 4 * 1024
 
 #: The octets `[first, stop)` of something, in pieces.
 Read = Callable[[int, int], AsyncIterator[bytes]]
