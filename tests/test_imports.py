@@ -52,7 +52,10 @@ RULES: dict[str, tuple[set[str], set[str]]] = {
     "imap.sorting": (GROUND | LANGUAGE | {"imap.grammar"}, {"attrs"}),
     "imap.threads": (GROUND | LANGUAGE | {"imap.sorting"}, {"attrs"}),
     "spool": (GROUND, {"attrs"}),
-    "guard": (GROUND | {"wire", "session", "clock", "prompt", "reads"}, {"attrs", "zope", "twisted"}),
+    "guard": (
+        GROUND | {"wire", "session", "clock", "prompt", "reads"},
+        {"attrs", "zope", "twisted"},
+    ),
     "policies": (GROUND | {"wire", "session", "clock"}, {"attrs", "zope", "twisted"}),
     **{name: (GROUND | SESSION, {"attrs", "zope", "twisted"}) for name in SESSION - {"spool"}},
     **{

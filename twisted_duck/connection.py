@@ -152,7 +152,7 @@ class Connection(Protocol):
         @param idle: seconds after login in which a command must come
         """
         self.settings = settings
-        limits = self.limits = settings.limits
+        self.limits = settings.limits
         self.session = Session(self.protocol_name, state=self.first_state)
         self._inbox = inbox
         self._idle = idle
