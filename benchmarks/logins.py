@@ -7,7 +7,9 @@ is that of IMAP, and takes passwords in clear.  NAME is a user with the same pas
 remembers passwords has to forget them at once for this (here: `[auth] cache = 0`).  What is printed:
 
     the same time           for a wrong password, an unknown user, a disabled user: medians, and what the server's process takes of
-                            the processor for each, which is the same on a busy machine; the last column is its ratio to the first
+                            the processor for each; the last column is its ratio to the first, the median of those of all rounds
+                            and between what it is with 95 % certainty (a busy machine changes its speed: what is
+                            compared was done within a third of a second, in an order that is drawn, there and back)
     right ones at once      logins a second, what each takes of the processor, and how much the process's memory grew
     a flood of wrong ones   many from one address for one user: how long the answers to NOOP of somebody else take
     the same, from many     as many, each from an address of its own, each of which is looked at
@@ -16,20 +18,23 @@ remembers passwords has to forget them at once for this (here: `[auth] cache = 0
 from __future__ import annotations
 
 import argparse
+import math
 import random
 import socket
 import statistics
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import count
 from pathlib import Path
+
+import attrs
 
 from benchmarks.client import table
 from benchmarks.memory import Memory
 
-#: Logins of one kind, after which it is looked what they took of the processor.
-_BLOCK = 10
+#: Seconds after which a server is done with a connection that has ended.
+_OVER = 0.003
 #: Connections that a flood is made over at a time.
 _SIDE_BY_SIDE = 20
 _PATIENCE = 120
@@ -64,6 +69,39 @@ def _sources() -> Iterator[str]:
         yield f"127.{64 + (number >> 16) % 128}.{number >> 8 & 255}.{number & 255}"
 
 
+@attrs.frozen
+class Ratio:
+    """The median of many, and between what the true one is with 95 % certainty, however they are distributed."""
+
+    low: float
+    median: float
+    high: float
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> Ratio:
+        """By their order: how many of them are below the true median is as often as a coin shows heads."""
+        ordered, many = sorted(values), len(values)
+        away = math.ceil(0.98 * math.sqrt(many))
+        low, high = max(many // 2 - away, 0), min((many - 1) // 2 + away, many - 1)
+        return cls(ordered[low], statistics.median(ordered), ordered[high])
+
+
+@attrs.frozen
+class Refused:
+    """Logins of one kind."""
+
+    #: Until the answer, of each.
+    seconds: list[float] = attrs.field(factory=list)
+    #: Seconds of the server's processor for one, in each round.
+    cpu: list[float] = attrs.field(factory=list)
+    #: What that is of the first kind's in the same round.
+    ratios: list[float] = attrs.field(factory=list)
+
+    @property
+    def ratio(self) -> Ratio:
+        return Ratio.of(self.ratios)
+
+
 class Logins:
     def __init__(self, given: argparse.Namespace) -> None:
         self._at = given.host, given.port
@@ -90,6 +128,16 @@ class Logins:
     # --- what is measured ---------------------------------------------------------------------------------------------
 
     def the_same_time(self) -> Iterator[tuple[str, ...]]:
+        for name, found in self.alike().items():
+            yield (
+                name,
+                f"{statistics.median(found.seconds) * 1000:.2f} ms",
+                f"{statistics.median(found.cpu) * 1000:.2f} ms of CPU",
+                f"{found.ratio.median:.3f} ({found.ratio.low:.3f} to {found.ratio.high:.3f})",
+            )
+
+    def alike(self) -> dict[str, Refused]:
+        """What each kind of login that fails takes; the first is what the others are compared with."""
         given = self._given
         cases = {
             "wrong password": (given.user, given.password + "!"),
@@ -97,27 +145,23 @@ class Logins:
         }
         if given.disabled:
             cases["disabled user"] = (given.disabled, given.password)
-        taken: dict[str, list[float]] = {name: [] for name in cases}
-        worked: dict[str, list[float]] = {name: [] for name in cases}
-        order = list(cases) * max(1, given.tries // _BLOCK)
-        random.shuffle(order)
-        for name in order:
-            before = self.cpu()
-            for _ in range(_BLOCK):
+        found = {name: Refused() for name in cases}
+        for _ in range(given.tries):
+            order = random.sample(list(cases), len(cases))
+            cpu = dict.fromkeys(cases, 0.0)
+            # There and back: a machine that becomes slower meanwhile is as slow for all of them.
+            for name in (*order, *reversed(order)):
+                before = self.cpu()
                 answer, seconds = self.log_in(*cases[name])
                 if not answer.startswith(b"a NO"):
                     raise SystemExit(f"{name}: {answer!r}")
-                taken[name].append(seconds)
-            worked[name].append((self.cpu() - before) / _BLOCK)
-        first = statistics.median(worked["wrong password"])
-        for name in cases:
-            median, cpu = statistics.median(taken[name]), statistics.median(worked[name])
-            yield (
-                name,
-                f"{median * 1000:.2f} ms",
-                f"{cpu * 1000:.2f} ms of CPU",
-                f"{cpu / first:.3f}",
-            )
+                time.sleep(_OVER)
+                cpu[name] += (self.cpu() - before) / 2
+                found[name].seconds.append(seconds)
+            for name, each in found.items():
+                each.cpu.append(cpu[name])
+                each.ratios.append(cpu[name] / cpu["wrong password"])
+        return found
 
     def right_ones_at_once(self) -> Iterator[tuple[str, ...]]:
         many = self._given.at_once
@@ -197,7 +241,9 @@ def main() -> None:
     parser.add_argument("password")
     parser.add_argument("--pid", type=int, required=True, help="the server's process")
     parser.add_argument("--disabled", help="a user with that password who may not log in")
-    parser.add_argument("--tries", type=int, default=200, help="of each kind (%(default)s)")
+    parser.add_argument(
+        "--tries", type=int, default=200, help="rounds, two of each kind (%(default)s)"
+    )
     parser.add_argument("--at-once", type=int, default=200, help="right ones (%(default)s)")
     parser.add_argument("--flood", type=int, default=1_000, help="wrong ones (%(default)s)")
     logins = Logins(parser.parse_args())

@@ -12,6 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase, TestCase
 from benchmarks import blocks
 from benchmarks.chart import parts
 from benchmarks.compare import TARGETS, rows
+from benchmarks.logins import Ratio
 from benchmarks.mail import KEYS, mailbox
 from benchmarks.measuring import Measurement, Report, Result, Work, alternate
 from benchmarks.steps import STEPS
@@ -165,6 +166,17 @@ class ComparisonTests(SynchronousTestCase):
             # A subject in base64 has no word of itself in it.
             plain = [each for each in mail if each.number % 10]
             self.assertEqual([word in each.data for each in plain], [has(each) for each in plain])
+
+
+class RatioTests(SynchronousTestCase):
+    def test_the_median_and_what_is_certain_of_it(self) -> None:
+        """Of a hundred, 95 of a hundred times the true median is between the 41st and the 60th."""
+        found = Ratio.of([float(number) for number in range(100, 0, -1)])
+        self.assertEqual((found.low, found.median, found.high), (41, 50.5, 60))
+
+    def test_of_few_nothing_is_certain(self) -> None:
+        found = Ratio.of([3.0, 1.0, 2.0])
+        self.assertEqual((found.low, found.median, found.high), (1, 2, 3))
 
 
 class LargeTests(TestCase):

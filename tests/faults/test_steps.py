@@ -46,18 +46,24 @@ class StepCase(TestCase):
         await self.look_again(self.world, ready)
         # Each fault begins at another place, so that the sample meets every command with one or the other.
         todo = [(f, iter(range(1 + n % _EVERY, _MOST, _EVERY))) for n, f in enumerate(faults)]
+        met = 0
 
         async def work(world: World) -> None:
+            nonlocal met
             while todo:
                 fault, places = todo[0]
                 at = next(places)
-                if not await self.once(world, change, fault(at), before, after):
+                if await self.once(world, change, fault(at), before, after):
+                    met += 1
+                else:
                     self.assertLess(at + _EVERY, _MOST)
                     todo[:] = [each for each in todo if each[0] is not fault]
 
         worlds = [self.world, *[await self.world.another() for _ in range(self.side_by_side - 1)]]
         await gatherResults([Deferred.fromCoroutine(work(world)) for world in worlds])
         self.assertEqual(await self.world.findings(), [])
+        if _EVERY == 1:
+            print(f"\n    {met} times a command met a fault")
 
     async def once(
         self, world: World, change: Change, fault: Fault, before: Any, after: Any

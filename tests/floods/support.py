@@ -27,6 +27,7 @@ class Growth:
     """MiB of resident memory (`VmRSS`, proc(5)) that a process has taken since."""
 
     def __init__(self, pid: int) -> None:
+        self.pid = pid
         self._directory = Path(f"/proc/{pid}")
         (self._directory / "clear_refs").write_text("5")
         self.before = self._read("VmRSS")

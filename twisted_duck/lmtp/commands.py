@@ -211,12 +211,17 @@ def _begin(connection: LMTPProtocol) -> Intake:
 
 async def _chunk(connection: LMTPProtocol, octets: int, into: Transaction | None = None) -> None:
     while octets:
-        piece = await connection.octets(octets)
-        octets -= len(piece)
-        if into is not None and into.intake is not None:
-            into.intake.write(piece)
-            into.line_ends.feed(piece)
+        # Nothing here keeps what has been taken while more is waited for: it may be 64 KiB.
+        octets -= _take(await connection.octets(octets), into)
     connection.working()
+
+
+def _take(piece: bytes, into: Transaction | None) -> int:
+    """How many octets of a chunk there were."""
+    if into is not None and into.intake is not None:
+        into.intake.write(piece)
+        into.line_ends.feed(piece)
+    return len(piece)
 
 
 # --- delivery ---------------------------------------------------------------------------------------------------------
