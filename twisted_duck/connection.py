@@ -436,6 +436,11 @@ class Connection(Protocol):
 
     # --- running ------------------------------------------------------------------------------------------------------
 
+    def is_allowed(self, command: Any) -> bool:
+        """Whether a command is one of those of the present state."""
+        rule = self.table.get(type(command))
+        return rule is not None and self.session.state in rule.states
+
     def run_command(self, command: Any, name: str) -> Awaitable[Any]:
         """What a command's handler answers; fails as `run`.  Raises BadSyntax and WrongState."""
         rule = self.table.get(type(command))

@@ -51,6 +51,8 @@ class Limits:
     message: int = 64 * MIB
     #: Messages of one APPEND (RFC 3502): each that is long has a temporary file of its own.
     append_messages: int = 64
+    #: APPENDs of one connection that are begun and not answered: as many as wait in `pipeline`, of short messages.
+    appends_ahead: int = 100
     #: Bytes of the messages of one APPEND together, where there are several: they become one transaction.
     append: int = 64 * MIB
     #: Bytes of an arriving message that are held in memory before it goes to a temporary file.

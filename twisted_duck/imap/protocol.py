@@ -15,7 +15,8 @@ import attrs
 
 from twisted_duck import errors, login
 from twisted_duck.auth import ScramCredentials
-from twisted_duck.imap import responses
+from twisted_duck.imap import grammar, responses
+from twisted_duck.imap.appending import Appends
 from twisted_duck.imap.capability import Circumstances, capabilities
 from twisted_duck.imap.commands import TABLE, append
 from twisted_duck.imap.commands.base import (
@@ -62,6 +63,7 @@ class IMAP4Protocol(login.LoginConnection):
 
     def __init__(self, settings: Settings) -> None:
         self.enabled = Enabled()
+        self._appends = Appends(settings.limits)
         self._reader = CommandReader(
             settings.limits, self, spool_directory=settings.spool_directory
         )
@@ -77,7 +79,15 @@ class IMAP4Protocol(login.LoginConnection):
         return responses.status(b"BYE", reason)
 
     async def leave(self) -> None:
+        self._appends.abandon()
         await self.deselect()
+
+    async def sleep(self) -> None:
+        if self._appends:
+            # In the meantime something may arrive.
+            await self._answer_appends()
+        else:
+            await super().sleep()
 
     async def read_line(self, what: str) -> bytes:
         line = await self._reader.read_line(what)
@@ -89,14 +99,43 @@ class IMAP4Protocol(login.LoginConnection):
             command = await self._reader.read_command()
             self.working()
             self.session.commands += 1
-            done: Done = await self.run_command(command.value, command.name)
-            self.succeeded()
-            self._settle()
-            self.send(responses.tagged(command.tag, b"OK", done.text, done.code))
+            if isinstance(command.value, grammar.Append) and self.is_allowed(command.value):
+                await self._append(command.tag, command.value)
+                return
+            await self._answer_appends()
+            self._succeed(command.tag, await self.run_command(command.value, command.name))
         except errors.DuckError as error:
-            self._failed(getattr(error, "tag", None) or self._reader.tag or b"*", error)
+            tag = getattr(error, "tag", None) or self._reader.tag or b"*"
+            await self._answer_appends()
+            self._failed(tag, error)
         finally:
             self._reader.release()
+
+    async def _append(self, tag: bytes, command: grammar.Append) -> None:
+        """Begin it; it is answered when nothing more has been sent ahead that could be made together with it."""
+        work = self.run(append.store(self, command), "APPEND")
+        self._appends.begin(tag, work, self._reader.take_spools())
+        if self._appends.is_full or not self.has_input() or self._finishing is not None:
+            await self._answer_appends()
+
+    async def _answer_appends(self) -> None:
+        while self._appends:
+            self.check_alive()
+            begun = self._appends.next()
+            if not begun.result.called:
+                # Those before it need not wait.
+                self.out.flush()
+            try:
+                self._succeed(begun.tag, await append.answer(self, await begun.result))
+            except errors.DuckError as error:
+                self._failed(begun.tag, error)
+            finally:
+                begun.release()
+
+    def _succeed(self, tag: bytes, done: Done) -> None:
+        self.succeeded()
+        self._settle()
+        self.send(responses.tagged(tag, b"OK", done.text, done.code))
 
     def _failed(self, tag: bytes, error: errors.DuckError) -> None:
         reason = self.failed(error, bad=isinstance(error, errors.BadSyntax))

@@ -123,6 +123,11 @@ class CommandReader:
         self._close_spools()
         self._parts.clear()
 
+    def take_spools(self) -> tuple[Spool, ...]:
+        """The messages of the command that was read last: whoever takes them closes them."""
+        spools, self._spools = self._spools, ()
+        return spools
+
     def _close_spools(self) -> None:
         for spool in self._spools:
             spool.close()

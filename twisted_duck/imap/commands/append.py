@@ -20,7 +20,7 @@ from twisted_duck.interfaces import IMultiAppendAccount, IReplaceMailbox
 from twisted_duck.mime.header import has_8bit
 from twisted_duck.sequence import SequenceSet
 from twisted_duck.spool import Spool
-from twisted_duck.values import AppendMessage, compact
+from twisted_duck.values import AppendMessage, AppendResult, compact
 
 
 async def check(connection: Connection, message: grammar.Announced, size: int) -> None:
@@ -44,8 +44,18 @@ async def check(connection: Connection, message: grammar.Announced, size: int) -
 
 async def append(connection: Connection, command: grammar.Append) -> Done:
     """The messages have been received into spools, which the connection closes when the command is over."""
+    return await answer(connection, await store(connection, command))
+
+
+async def store(connection: Connection, command: grammar.Append) -> AppendResult | None:
+    """The part of an APPEND that other APPENDs may overtake, or be made together with."""
     messages = [_message(connection, argument) for argument in command.messages]
-    result = await connection.account.append(command.mailbox, messages)
+    result: AppendResult | None = await connection.account.append(command.mailbox, messages)
+    return result
+
+
+async def answer(connection: Connection, result: AppendResult | None) -> Done:
+    """The other part: what the client hears."""
     if connection.selection is not None:
         await connection.selection.catch_up()
     await connection.tell(expunges=True)

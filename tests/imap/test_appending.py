@@ -1,0 +1,122 @@
+"""APPENDs that a client sends without waiting for their answers."""
+
+from __future__ import annotations
+
+from tests.imap.transcript import IMAPCase
+from tests.transcript import Held
+from twisted_duck.errors import OverQuota
+from twisted_duck.limits import Limits
+from twisted_duck.memory.account import MemoryAccount
+from twisted_duck.spool import Spool
+
+
+def ahead(*tags: int, mailbox: str = "INBOX") -> bytes:
+    return b"".join(b"a%d APPEND %b {3+}\r\nm%02d\r\n" % (t, mailbox.encode(), t) for t in tags)
+
+
+class AheadTests(IMAPCase):
+    def setUp(self) -> None:
+        super().setUp()
+        self.client()
+        self.held: Held = self.hold(MemoryAccount, "append")
+
+    def tags(self) -> list[bytes]:
+        """Of the tagged answers."""
+        lines = self.client().heard().split(b"\r\n")
+        return [
+            line.split(b" ")[0] + b" " + line.split(b" ")[1] for line in lines if line[:1] == b"a"
+        ]
+
+    def test_the_store_is_asked_for_all_of_them_before_the_first_is_answered(self) -> None:
+        self.client().send(ahead(1, 2, 3))
+        self.assertEqual((self.held.count, self.tags()), (3, []))
+        self.held.let_go()
+        self.assertEqual(self.tags(), [b"a1 OK"])
+        self.held.let_go()
+        self.held.let_go()
+        self.assertEqual(self.tags(), [b"a2 OK", b"a3 OK"])
+
+    def test_they_are_answered_in_their_order_whichever_is_done_first(self) -> None:
+        self.client().send(ahead(1, 2))
+        self.held._waiting.reverse()
+        self.held.let_go()
+        self.assertEqual(self.tags(), [])
+        self.held.let_go()
+        self.assertEqual(self.tags(), [b"a1 OK", b"a2 OK"])
+
+    def test_another_command_waits_for_them(self) -> None:
+        self.client().send(ahead(1) + b"a2 STATUS INBOX (MESSAGES)\r\n" + ahead(3))
+        self.assertEqual(self.held.count, 1)
+        self.held.let_go()
+        self.assertEqual(self.tags(), [b"a1 OK", b"a2 OK"])
+        self.held.let_go()
+        self.assertEqual(self.tags(), [b"a3 OK"])
+
+    def test_a_command_that_makes_no_sense_is_answered_in_its_turn(self) -> None:
+        self.client().send(ahead(1) + b"a2 XYZZY\r\n" + ahead(3))
+        self.assertEqual(self.tags(), [])
+        self.held.let_go()
+        self.held.let_go()
+        self.assertEqual(self.tags(), [b"a1 OK", b"a2 BAD", b"a3 OK"])
+
+    def test_the_first_of_a_message_that_is_still_coming_waits_for_nothing(self) -> None:
+        self.client().send(ahead(1) + b"a2 APPEND INBOX {3+}\r\nm")
+        self.held.let_go()
+        self.assertEqual(self.tags(), [b"a1 OK"])
+        self.client().send(b"02\r\n")
+        self.held.let_go()
+        self.assertEqual(self.tags(), [b"a2 OK"])
+
+    def test_a_client_that_goes_leaves_no_message_open(self) -> None:
+        closed: list[Spool] = []
+        close = Spool.close
+
+        def remember(spool: Spool) -> None:
+            closed.append(spool)
+            close(spool)
+
+        self.patch(Spool, "close", remember)
+        self.client().send(ahead(1, 2))
+        self.client().disconnect()
+        self.assertEqual(closed, [])
+        self.held.let_go()
+        self.held.let_go()
+        self.assertEqual(len(set(map(id, closed))), 2)
+
+    def test_one_that_fails_is_told_so_and_the_others_are_not(self) -> None:
+        self.client().send(ahead(1) + ahead(2, mailbox="missing") + ahead(3))
+        while self.held.count:
+            self.held.let_go()
+        self.assertEqual(self.tags(), [b"a1 OK", b"a2 NO", b"a3 OK"])
+
+    def test_they_end_before_the_server_does(self) -> None:
+        self.client().send(ahead(1, 2))
+        self.client().protocol.finish("the server is stopping")
+        self.held.let_go()
+        self.assertFalse(self.client().transport.closed)
+        self.held.let_go()
+        self.assertEqual(self.tags(), [b"a1 OK", b"a2 OK"])
+        self.assertTrue(self.client().transport.closed)
+
+
+class BoundTests(IMAPCase):
+    limits = Limits(appends_ahead=2)
+
+    def test_so_many_and_no_more(self) -> None:
+        self.client()
+        held = self.hold(MemoryAccount, "append")
+        self.client().send(ahead(1, 2, 3))
+        self.assertEqual(held.count, 2)
+        held.let_go()
+        held.let_go()
+        self.assertEqual(held.count, 1)
+        held.let_go()
+        self.assertEqual(self.client().heard().count(b" OK "), 3)
+
+
+class FailureTests(IMAPCase):
+    def test_what_the_store_refuses(self) -> None:
+        self.client()
+        self.break_(MemoryAccount, "append", OverQuota("there is not enough room left"))
+        self.client().send(ahead(1, 2))
+        self.assertEqual(self.client().heard().count(b"NO [OVERQUOTA]"), 2)

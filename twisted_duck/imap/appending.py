@@ -1,0 +1,67 @@
+"""APPENDs that a client has sent ahead: begun one after another, so that the store can make them together, and answered in
+their order (RFC 3501 §5.5).
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Coroutine
+from typing import Any
+
+import attrs
+from twisted.internet.defer import Deferred
+
+from twisted_duck.limits import Limits
+from twisted_duck.spool import Spool
+
+
+@attrs.frozen
+class Begun:
+    """An APPEND that the store has been asked for; its messages are kept until it is done."""
+
+    tag: bytes
+    #: What the store answers.
+    result: Deferred[Any]
+    spools: tuple[Spool, ...]
+
+    def over(self, result: object) -> None:
+        """It is done, or has failed, and nobody is told."""
+        self.release()
+
+    def release(self) -> None:
+        for spool in self.spools:
+            spool.close()
+
+
+class Appends:
+    """Those of one connection that have not been answered."""
+
+    __slots__ = ("_begun", "_limits", "_size")
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._begun: deque[Begun] = deque()
+        self._size = 0
+
+    def __len__(self) -> int:
+        return len(self._begun)
+
+    @property
+    def is_full(self) -> bool:
+        return len(self._begun) >= self._limits.appends_ahead or self._size > self._limits.pipeline
+
+    def begin(self, tag: bytes, work: Coroutine[Any, Any, Any], spools: tuple[Spool, ...]) -> None:
+        self._begun.append(Begun(tag, Deferred.fromCoroutine(work), spools))
+        self._size += sum(spool.size for spool in spools)
+
+    def next(self) -> Begun:
+        """The one to be answered now; whoever takes it releases it."""
+        begun = self._begun.popleft()
+        self._size -= sum(spool.size for spool in begun.spools)
+        return begun
+
+    def abandon(self) -> None:
+        """Nobody waits for the answers: what has been begun goes on, and its messages are kept so long."""
+        while self._begun:
+            begun = self.next()
+            begun.result.addBoth(begun.over)
