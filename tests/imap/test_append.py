@@ -103,7 +103,7 @@ class AppendTests(IMAPCase):
 
 
 class RefusedBeforeItIsSentTests(IMAPCase):
-    limits = Limits(message=1000)
+    limits = Limits(message=1000, append_unasked=0)
 
     def test_no_go_ahead(self) -> None:
         self.transcript(r"""
@@ -152,6 +152,26 @@ class RefusedBeforeItIsSentTests(IMAPCase):
             C: a1 APPEND INBOX {101}
             S: a1 NO [OVERQUOTA] ...
         """)
+
+
+class TakenUnaskedTests(IMAPCase):
+    """A short message is sent sooner than it is found out whether it can be stored."""
+
+    limits = Limits(append_unasked=11)
+
+    def test_what_is_against_it_is_told_when_it_is_there(self) -> None:
+        asked: list[object] = []
+        check = MemoryAccount.check_append
+        self.patch(MemoryAccount, "check_append", lambda *a: (asked.append(a), check(*a))[1])
+        self.transcript("""
+            C: a1 APPEND Nowhere {10}
+            S: + go ahead
+            C: Subject: x
+            S: a1 NO [TRYCREATE] there is no such mailbox
+            C: a2 APPEND Nowhere {11}
+            S: a2 NO [TRYCREATE] there is no such mailbox
+        """)
+        self.assertEqual(len(asked), 1)
 
 
 class FaultTests(IMAPCase):

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from tests.imap.transcript import IMAPCase
 from tests.transcript import Client
+from twisted_duck.limits import Limits
 
 MESSAGE = b"y" * 1020
 
 
 class QuotaTests(IMAPCase):
+    limits = Limits(append_unasked=0)
+
     def setUp(self) -> None:
         super().setUp()
         self.store.add_user("ann", "secret", quota=3000)

@@ -151,7 +151,7 @@ class RefusedTests(IMAPCase):
     """Nothing has changed, and as a rule the message need not be sent."""
 
     selected = "Drafts"
-    limits = Limits(message=1000)
+    limits = Limits(message=1000, append_unasked=0)
 
     def setUp(self) -> None:
         super().setUp()
@@ -278,6 +278,8 @@ class BeforeLoginTests(IMAPCase):
 
 
 class QuotaTests(IMAPCase):
+    limits = Limits(append_unasked=0)
+
     def test_only_what_the_mail_grows_by_counts(self) -> None:
         self.store.add_user("bob", "builder", quota=1000)
         self.log_in = False

@@ -35,10 +35,12 @@ async def check(connection: Connection, message: grammar.Announced, size: int) -
         raise BadSyntax("one APPEND has one message here")
     if message.earlier and message.earlier + size > limits.append:
         raise TooMany(f"the messages of one APPEND may have {limits.append} bytes together")
+    replaced = message.replaced and _replaced(connection, message.replaced, uid=message.uid)
+    if message.earlier + size < limits.append_unasked:
+        return
     others = message.earlier
-    if message.replaced is not None:
-        selection, uid = _replaced(connection, message.replaced, uid=message.uid)
-        others -= await _size(selection, uid)
+    if replaced:
+        others -= await _size(*replaced)
     await account.check_append(message.mailbox, size, others)
 
 
