@@ -195,6 +195,36 @@ class TransactionTests(StoreTestCase):
 
         await self.mongo.transaction(work)
 
+    async def test_what_needs_nothing_of_each_other_is_sent_at_once_and_done_in_order(self) -> None:
+        events: list[str] = []
+        self.mongo.on_command = lambda database, command: events.append("sent")
+
+        async def write(transaction: Transaction, number: int) -> int:
+            await transaction.insert("schema", [{"_id": f"x{number}"}])
+            events.append("answered")
+            return number
+
+        async def work(transaction: Transaction) -> list[int]:
+            return await transaction.at_once(*(write(transaction, number) for number in range(5)))
+
+        self.assertEqual(await self.mongo.transaction(work), [0, 1, 2, 3, 4])
+        self.assertEqual(events[:10], ["sent"] * 5 + ["answered"] * 5)
+
+    async def test_of_several_that_fail_at_once_the_first_is_told(self) -> None:
+        async def fail(transaction: Transaction, error: Exception) -> None:
+            await transaction.insert("schema", [{"_id": str(error)}])
+            raise error
+
+        async def work(transaction: Transaction) -> None:
+            await transaction.at_once(
+                fail(transaction, errors.Cannot("one")), fail(transaction, errors.TryCreate("two"))
+            )
+
+        with self.assertRaises(errors.Cannot):
+            await self.mongo.transaction(work)
+        self.assertEqual(await self.mongo.find("schema", {"_id": {"$in": ["one", "two"]}}), [])
+        await self.count(self.mongo)
+
     async def test_a_failure_undoes_all(self) -> None:
         async def work(transaction: Transaction) -> None:
             await transaction.insert("schema", [{"_id": "x"}])

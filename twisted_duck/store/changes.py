@@ -254,20 +254,29 @@ async def append(mongo: Mongo, user: ObjectId, path: str, arrivals: Sequence[Arr
     sums = Sums(len(arrivals), unseen, deleted, sum(arrival.size for arrival in arrivals))
 
     async def work(transaction: Transaction) -> Done:
-        there = {"user": user, "path": path}
-        mailbox = await _take(transaction, there, sums, len(arrivals))
-        if mailbox is None:
-            raise errors.TryCreate("there is no such mailbox")
-        await charge(transaction, user, sums.bytes)
-        return Done(mailbox, await _arrive(transaction, user, mailbox, arrivals))
+        mailbox, _, threads = await transaction.at_once(
+            _target(transaction, user, path, sums),
+            charge(transaction, user, sums.bytes),
+            _keep(transaction, user, arrivals),
+        )
+        return Done(mailbox, await _enter(transaction, user, mailbox, arrivals, threads))
 
     return await mongo.transaction(work)
 
 
-async def _arrive(
-    transaction: Transaction, user: ObjectId, mailbox: Document, arrivals: Sequence[Arrival]
-) -> list[Change]:
-    """Write messages that got the last UIDs of the mailbox."""
+async def _target(transaction: Transaction, user: ObjectId, path: str, sums: Sums) -> Document:
+    """The mailbox at `path`, with UIDs for so many messages.  Fails with TryCreate."""
+    there = {"user": user, "path": path}
+    mailbox = await _take(transaction, there, sums, sums.messages)
+    if mailbox is None:
+        raise errors.TryCreate("there is no such mailbox")
+    return mailbox
+
+
+async def _keep(
+    transaction: Transaction, user: ObjectId, arrivals: Sequence[Arrival]
+) -> list[Document]:
+    """Write the bodies of messages; what `conversations.place` says of them."""
     await confirm(transaction, [s.ref for arrival in arrivals for s in arrival.sources])
     newcomers = [Newcomer(arrival.body["_id"], arrival.thread_keys) for arrival in arrivals]
     threads = await conversations.place(transaction, user, newcomers)
@@ -280,6 +289,17 @@ async def _arrive(
         ),
         lambda body: weights[body["_id"]],
     )
+    return threads
+
+
+async def _enter(
+    transaction: Transaction,
+    user: ObjectId,
+    mailbox: Document,
+    arrivals: Sequence[Arrival],
+    threads: Sequence[Document],
+) -> list[Change]:
+    """Write messages that got the last UIDs of the mailbox."""
     keys = [
         {"user": user, "mailbox": mailbox["_id"], "key": arrival.key}
         for arrival in arrivals
@@ -332,12 +352,13 @@ async def replace(
         old = await _sums(transaction, place, filters)
         if not old.messages:
             raise errors.ExpungeIssued("the message is not there any more")
-        target = await _take(transaction, {"user": place.user, "path": path}, new, 1)
-        if target is None:
-            raise errors.TryCreate("there is no such mailbox")
+        target = await _target(transaction, place.user, path, new)
         source = await _leave(transaction, place, target, -old)
-        await charge(transaction, place.user, new.bytes - old.bytes)
-        arrived = await _arrive(transaction, place.user, target, [arrival])
+        _, threads = await transaction.at_once(
+            charge(transaction, place.user, new.bytes - old.bytes),
+            _keep(transaction, place.user, [arrival]),
+        )
+        arrived = await _enter(transaction, place.user, target, [arrival], threads)
         await _remove(transaction, place, array("I", [uid]), [uid])
         await bury(transaction, place, source["modseq"], gone)
         if target["_id"] == place.mailbox:

@@ -23,7 +23,7 @@ from twisted.internet.task import deferLater
 from twisted.python.failure import Failure
 
 from twisted_duck import errors
-from twisted_duck.store.driver import Document, Pool
+from twisted_duck.store.driver import Document, Pool, Wire
 from twisted_duck.store.failures import FAILURES, IN_A_MOMENT, CommandFailed, pauses, translate
 from twisted_duck.store.transaction import Transaction, Transactions
 from twisted_duck.store.uri import Target, parse
@@ -143,8 +143,20 @@ class Mongo:
 
     # --- commands -----------------------------------------------------------------------------------------------------
 
+    async def wire(self) -> Wire:
+        """A connection: commands over the same one are done one after another.  Fails with what `FAILURES` lists."""
+        if self._pool is None:
+            raise ConnectionFailure("the store is closed")
+        return await self._pool.getprotocol().addTimeout(
+            self.times.command, self.reactor, _too_late
+        )
+
     async def send(
-        self, command: Document, database: str | None = None, time: float | None = None
+        self,
+        command: Document,
+        database: str | None = None,
+        time: float | None = None,
+        wire: Wire | None = None,
     ) -> Document:
         """One command, once; fails with what `FAILURES` lists."""
         pool = self._pool
@@ -154,7 +166,7 @@ class Mongo:
         command["$db"] = database or self.target.database
         if self.on_command is not None:
             self.on_command(command["$db"], command)
-        reply = await self._bounded(pool.send(command), time or self.times.command)
+        reply = await self._bounded(pool.send(command, wire), time or self.times.command)
         if not reply.get("ok"):
             raise CommandFailed(name, reply)
         if wrong := reply.get("writeErrors"):

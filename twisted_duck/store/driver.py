@@ -187,12 +187,13 @@ class Pool(ConnectionPool):  # type: ignore[misc]
         )
         return first.addCallback(_first)
 
-    async def send(self, command: Document) -> Document:
+    async def send(self, command: Document, wire: Wire | None = None) -> Document:
         """Send a command (with `$db`) and return the reply, failed or not.
 
         Fails with ConnectionFailure (NotPrimaryError is one) when the connection is lost or is no longer the primary's.
         """
-        wire = await self.getprotocol()
+        if wire is None:
+            wire = await self.getprotocol()
         if self.cluster_time is not None:
             command["$clusterTime"] = self.cluster_time
         message = Msg.create(command, codec_options=CODEC)

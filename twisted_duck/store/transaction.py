@@ -13,20 +13,20 @@ They read from a majority-committed snapshot, and are committed to a journaled m
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import attrs
 from bson.int64 import Int64
 from pymongo.errors import ConnectionFailure
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import CancelledError, Deferred, DeferredList
 from twisted.internet.defer import TimeoutError as OutOfTime
 from twisted.internet.task import deferLater
 from twisted.python.failure import Failure
 
 from twisted_duck import errors
 from twisted_duck.store.abandoned import Abandoned, session_id
-from twisted_duck.store.driver import Document
+from twisted_duck.store.driver import Document, Wire
 from twisted_duck.store.failures import (
     FAILURES,
     UNKNOWN_COMMIT,
@@ -70,6 +70,7 @@ class Transaction:
         self._mongo = mongo
         self.lease = lease
         self.began = False
+        self._wire: Wire | None = None
 
     async def run(self, command: Document) -> Document:
         """One command, in the transaction.  Its failures are for `Transactions.run`: don't catch them."""
@@ -80,7 +81,23 @@ class Transaction:
             self.began = True
             command["startTransaction"] = True
             command["readConcern"] = {"level": "snapshot"}
-        return await self._mongo.send(command)
+        return await self._mongo.send(command, wire=self._wire)
+
+    async def at_once(self, *works: Coroutine[Any, Any, Any]) -> list[Any]:
+        """Do several things whose commands need nothing of each other's answers: they are sent one behind another.
+
+        What each returned; where some fail, it fails as the first of those.
+        """
+        if self._wire is None:
+            # Over one connection the server does them in their order, and the first begins the transaction.
+            self._wire = await self._mongo.wire()
+        results = await DeferredList(
+            [Deferred.fromCoroutine(work) for work in works], consumeErrors=True
+        )
+        for good, result in results:
+            if not good:
+                result.raiseException()
+        return [result for _, result in results]
 
     async def find(self, collection: str, filter: Document, **options: Any) -> list[Document]:
         """Documents of a transaction that are few: one reply's worth, at most 16 MiB."""
