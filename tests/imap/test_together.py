@@ -416,7 +416,7 @@ class TogetherTests(IMAPCase):
         self.with_each(
             lambda told: (
                 f"""
-            C: a1 REPLACE 2 INBOX {{1}}
+            C: a1 REPLACE 2 INBOX {{70000}}
             S: a1 NO [EXPUNGEISSUED] ...
             C: a2 REPLACE 3 INBOX {{1+}}
             C: x

@@ -259,12 +259,12 @@ class TransactionTests(StoreTestCase):
         asked: list[Document] = []
         send = self.mongo.send
 
-        async def answer(command: Document, *more: Any) -> Document:
+        async def answer(command: Document, *more: Any, **options: Any) -> Document:
             if "commitTransaction" in command:
                 asked.append(command)
                 if len(asked) <= len(answers):
                     raise answers[len(asked) - 1]
-            return await send(command, *more)
+            return await send(command, *more, **options)
 
         self.patch(self.mongo, "send", answer)
         return asked

@@ -181,6 +181,7 @@ class CollectorTests(GarbageTestCase):
         await self.ada.create("gone")
         await self.put(self.ada, "gone", SHARED, *map(simple, range(600)))
         await self.expunge_all(self.ada, "gone")
+        await self.removed()
         await self.put(self.ada, "gone", *map(simple, range(600)))
         # As if the process had died before it could remove them.
         self.patch(self.ada, "_discard", lambda user, box: None)
@@ -198,6 +199,10 @@ class CollectorTests(GarbageTestCase):
         await self.ada.create("gone")
         await self.put(self.ada, "gone", *map(simple, range(3)))
         await self.ada.delete("gone")
+        await self.removed()
+
+    async def removed(self) -> None:
+        """All messages are removed, which is begun at once and which nobody waits for."""
         for _ in range(1_000):
             if not await self.count("messages"):
                 break

@@ -257,9 +257,9 @@ async def append(mongo: Mongo, user: ObjectId, path: str, arrivals: Sequence[Arr
         mailbox, _, threads = await transaction.at_once(
             _target(transaction, user, path, sums),
             charge(transaction, user, sums.bytes),
-            _keep(transaction, user, arrivals),
+            _threads(transaction, user, arrivals),
         )
-        return Done(mailbox, await _enter(transaction, user, mailbox, arrivals, threads))
+        return Done(mailbox, await _arrive(transaction, user, mailbox, arrivals, threads))
 
     return await mongo.transaction(work)
 
@@ -273,26 +273,16 @@ async def _target(transaction: Transaction, user: ObjectId, path: str, sums: Sum
     return mailbox
 
 
-async def _keep(
+async def _threads(
     transaction: Transaction, user: ObjectId, arrivals: Sequence[Arrival]
 ) -> list[Document]:
-    """Write the bodies of messages; what `conversations.place` says of them."""
+    """What `conversations.place` says of messages whose blobs are there.  Raises BlobsLost."""
     await confirm(transaction, [s.ref for arrival in arrivals for s in arrival.sources])
     newcomers = [Newcomer(arrival.body["_id"], arrival.thread_keys) for arrival in arrivals]
-    threads = await conversations.place(transaction, user, newcomers)
-    weights = {arrival.body["_id"]: arrival.weight for arrival in arrivals}
-    await transaction.insert(
-        BODIES,
-        (
-            {"user": user, **arrival.body, **thread}
-            for arrival, thread in zip(arrivals, threads, strict=True)
-        ),
-        lambda body: weights[body["_id"]],
-    )
-    return threads
+    return await conversations.place(transaction, user, newcomers)
 
 
-async def _enter(
+async def _arrive(
     transaction: Transaction,
     user: ObjectId,
     mailbox: Document,
@@ -300,19 +290,27 @@ async def _enter(
     threads: Sequence[Document],
 ) -> list[Change]:
     """Write messages that got the last UIDs of the mailbox."""
+    first, modseq = mailbox["uidnext"] - len(arrivals), mailbox["modseq"]
+    where = {"user": user, "box": mailbox["box"], "modseq": modseq}
+    weights = {arrival.body["_id"]: arrival.weight for arrival in arrivals}
+    bodies = [
+        {"user": user, **arrival.body, **thread}
+        for arrival, thread in zip(arrivals, threads, strict=True)
+    ]
+    rows = [
+        {**where, "uid": uid, **arrival.message, **_thread_of(thread)}
+        for uid, (arrival, thread) in enumerate(zip(arrivals, threads, strict=True), first)
+    ]
     keys = [
         {"user": user, "mailbox": mailbox["_id"], "key": arrival.key}
         for arrival in arrivals
         if arrival.key is not None
     ]
-    await transaction.insert(IMPORTS, keys)
-    first, modseq = mailbox["uidnext"] - len(arrivals), mailbox["modseq"]
-    where = {"user": user, "box": mailbox["box"], "modseq": modseq}
-    rows = [
-        {**where, "uid": uid, **arrival.message, **_thread_of(thread)}
-        for uid, (arrival, thread) in enumerate(zip(arrivals, threads, strict=True), first)
-    ]
-    await transaction.insert(MESSAGES, rows, weigh_message)
+    await transaction.at_once(
+        transaction.insert(IMPORTS, keys),
+        transaction.insert(BODIES, bodies, lambda body: weights[body["_id"]]),
+        transaction.insert(MESSAGES, rows, weigh_message),
+    )
     return [Change(uid, modseq, arrival.flags) for uid, arrival in enumerate(arrivals, first)]
 
 
@@ -356,9 +354,9 @@ async def replace(
         source = await _leave(transaction, place, target, -old)
         _, threads = await transaction.at_once(
             charge(transaction, place.user, new.bytes - old.bytes),
-            _keep(transaction, place.user, [arrival]),
+            _threads(transaction, place.user, [arrival]),
         )
-        arrived = await _enter(transaction, place.user, target, [arrival], threads)
+        arrived = await _arrive(transaction, place.user, target, [arrival], threads)
         await _remove(transaction, place, array("I", [uid]), [uid])
         await bury(transaction, place, source["modseq"], gone)
         if target["_id"] == place.mailbox:
