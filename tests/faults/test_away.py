@@ -249,7 +249,8 @@ class AwayCase(ServedCase):
         await night.falls()
         client.send(text[2000:] + b"\r\n")
         self.unavailable(await client.tagged())
-        client.send(begin)
+        # Of one that is longer, not an octet has to be sent.
+        client.send(b"t APPEND INBOX {100000}\r\n")
         self.unavailable(await client.tagged())
         await night.ends()
         client.send(begin)
