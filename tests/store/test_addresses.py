@@ -101,10 +101,8 @@ class MongoAddressesTests(AddressesContract, StoreTestCase):
             await self.store.users.add(name, None)
 
     async def whose(self, local: str, domain: str | None, rules: AddressRules = RULES) -> Any:
-        id = await self.addresses.find(local, domain, rules)
-        if id is None:
-            return None
-        return {user.id: user.name async for user in self.store.users.all()}[id]
+        user = await self.addresses.owner(local, domain, rules)
+        return None if user is None else user["name"]
 
     async def test_they_go_with_the_user(self) -> None:
         await self.addresses.add("bob", "z@example.org")

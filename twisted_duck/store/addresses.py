@@ -5,13 +5,14 @@ How they are compared, and which one wins, is told in `twisted_duck.addresses`.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
 from bson.objectid import ObjectId
 
 from twisted_duck import errors
 from twisted_duck.addresses import (
     AddressRules,
+    Candidate,
     Form,
     candidates,
     choose,
@@ -26,6 +27,8 @@ from twisted_duck.store.driver import Document
 from twisted_duck.store.schema import ADDRESSES, DOMAINS, USERS
 from twisted_duck.store.transaction import MAJORITY, Transaction
 
+#: Of a user, what has to be known before mail is taken.
+_OF_A_USER = dict.fromkeys(("name", "disabled", "used", "quota"), 1)
 #: Documents that are read at a time.
 _AT_ONCE = 1_000
 
@@ -40,23 +43,47 @@ class Addresses:
     def __init__(self, mongo: Mongo) -> None:
         self._mongo = mongo
 
-    async def find(self, local: str, domain: str | None, rules: AddressRules) -> ObjectId | None:
-        """Whose mail to `local@domain` is; None if it is nobody's."""
-        alias_of = None
-        if domain is not None and (known := compared_domain(domain)) is not None:
-            alias = await self._mongo.find_one(DOMAINS, {"_id": known})
-            alias_of = None if alias is None else alias["target"]
-        wanted = candidates(local, domain, alias_of, rules)
+    async def owner(self, local: str, domain: str | None, rules: AddressRules) -> Document | None:
+        """Whose mail to `local@domain` is: the user's `_id` and `_OF_A_USER`; None if it is nobody's."""
+        known = None if domain is None else compared_domain(domain)
+        wanted = candidates(local, domain, None, rules)
         if not wanted:
             return None
-        exact = {"_id": {"$in": [each.key for each in wanted if not each.dotless]}}
-        dotless = {"dotless": {"$in": [each.key for each in wanted if each.dotless]}}
-        found = await self._mongo.find(ADDRESSES, exact)
-        if rules.ignore_dots and domain is not None:
-            found += await self._mongo.find(ADDRESSES, dotless)
-        return choose(
-            wanted, ((Form(each["_id"], each["dotless"]), each["user"]) for each in found)
+        found, alias_of = await self._there(wanted, known)
+        if alias_of is not None:
+            wanted = candidates(local, domain, alias_of, rules)
+            found, _ = await self._there(wanted, None)
+        addresses = [(Form(each["_id"], each["dotless"]), each["user"]) for each in found]
+        owner = choose(wanted, addresses)
+        return next(
+            (user for each in found for user in each["owner"] if user["_id"] == owner), None
         )
+
+    async def _there(
+        self, wanted: Sequence[Candidate], domain: str | None
+    ) -> tuple[list[Document], str | None]:
+        """The addresses that there are, their users in `owner`, and what `domain` is an alias of: one question, since this
+        is asked for each recipient of each message.
+        """
+        places: list[Document] = [
+            {"_id": {"$in": [each.key for each in wanted if not each.dotless]}}
+        ]
+        if dotless := [each.key for each in wanted if each.dotless]:
+            places.append({"dotless": {"$in": dotless}})
+        join = {
+            "from": USERS,
+            "localField": "user",
+            "foreignField": "_id",
+            "pipeline": [{"$project": _OF_A_USER}],
+            "as": "owner",
+        }
+        pipeline: list[Document] = [{"$match": {"$or": places}}, {"$lookup": join}]
+        if domain is not None:
+            alias = {"coll": DOMAINS, "pipeline": [{"$match": {"_id": domain}}]}
+            pipeline.append({"$unionWith": alias})
+        found = await self._mongo.aggregate(ADDRESSES, pipeline)
+        targets = [each["target"] for each in found if "target" in each]
+        return [each for each in found if "owner" in each], targets[0] if targets else None
 
     # --- addresses ----------------------------------------------------------------------------------------------------
 

@@ -14,7 +14,7 @@ from twisted_duck.spool import Spool
 from twisted_duck.store.addresses import Addresses
 from twisted_duck.store.arrival import Arrival, Reading, arrive_behind, check, read
 from twisted_duck.store.connection import Mongo
-from twisted_duck.store.schema import MAILBOXES, USERS
+from twisted_duck.store.schema import MAILBOXES
 from twisted_duck.store.writers import Writers
 from twisted_duck.values import AppendMessage, Recipient
 
@@ -38,11 +38,7 @@ class StoreDelivery:
         self._limits = limits
 
     async def resolve(self, local: str, domain: str | None, size: int) -> Recipient:
-        id = await self._addresses.find(local, domain, self._rules)
-        user = None
-        if id is not None:
-            fields = dict.fromkeys(("name", "disabled", "used", "quota"), 1)
-            user = await self._mongo.find_one(USERS, {"_id": id}, projection=fields)
+        user = await self._addresses.owner(local, domain, self._rules)
         if user is None:
             raise errors.NonExistent("there is nobody of that address here")
         if user["disabled"]:
