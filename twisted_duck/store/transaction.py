@@ -61,6 +61,8 @@ class Lease:
     id: Document
     number: int = 0
     used: float = 0.0
+    #: Whether the server may have heard of a transaction since somebody took it.
+    began: bool = False
 
 
 class Transaction:
@@ -78,7 +80,7 @@ class Transaction:
         command["txnNumber"] = Int64(self.lease.number)
         command["autocommit"] = False
         if not self.began:
-            self.began = True
+            self.began = self.lease.began = True
             command["startTransaction"] = True
             command["readConcern"] = {"level": "snapshot"}
         return await self._mongo.send(command, wire=self._wire)
@@ -88,9 +90,14 @@ class Transaction:
 
         What each returned; where some fail, it fails as the first of those.
         """
-        if self._wire is None:
-            # Over one connection the server does them in their order, and the first begins the transaction.
-            self._wire = await self._mongo.wire()
+        try:
+            if self._wire is None:
+                # Over one connection the server does them in their order, and the first begins the transaction.
+                self._wire = await self._mongo.wire()
+        except BaseException:
+            for work in works:
+                work.close()
+            raise
         results = await DeferredList(
             [Deferred.fromCoroutine(work) for work in works], consumeErrors=True
         )
@@ -220,7 +227,7 @@ class Transactions:
                 pause = next(waits)
                 late = not self._mongo.is_open or self._mongo.reactor.seconds() + pause >= end
                 if not is_transient(error) or late:
-                    self._leave(transaction)
+                    self._leave(lease)
                     if late and isinstance(error, CommandFailed) and is_transient(error):
                         raise errors.Contention(
                             "too many changes at the same time, try again"
@@ -233,12 +240,12 @@ class Transactions:
                     await self._abandoned.end()
             except errors.Unsettled:
                 # The database is away: to wait for it once more would tell nobody anything.
-                self._leave(transaction)
+                self._leave(lease)
                 raise
             except Exception:
                 # Its locks are given back before anybody is told; nothing has to be waited for if that fails.
-                if transaction.began and not await self._abort(lease):
-                    self._leave(transaction)
+                if not (transaction.began and await self._abort(lease)):
+                    self._leave(lease)
                 raise
             else:
                 self._give_back(lease)
@@ -256,6 +263,7 @@ class Transactions:
         return lease
 
     def _give_back(self, lease: Lease) -> None:
+        lease.began = False
         lease.used = self._mongo.reactor.seconds()
         self._leases.append(lease)
 
@@ -289,16 +297,18 @@ class Transactions:
             return False
         return True
 
-    def _leave(self, transaction: Transaction) -> None:
-        """See to it, in the background, that a transaction keeps its locks no longer than it takes to reach the server."""
+    def _leave(self, lease: Lease) -> None:
+        """See to it, in the background, that no transaction keeps its locks longer than it takes to reach the server: the last
+        one that was tried may never have reached it, and one before may have got stuck.
+        """
 
         async def end() -> None:
             for _ in range(_ABORTS):
-                if not self._mongo.is_open or await self._kill(transaction.lease):
+                if not self._mongo.is_open or await self._kill(lease):
                     return
                 await deferLater(self._mongo.reactor, 1.0)
 
-        if transaction.began:
+        if lease.began:
             leaving = Deferred.fromCoroutine(end())
             self._leaving.add(leaving)
 
