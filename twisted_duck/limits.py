@@ -51,8 +51,8 @@ class Limits:
     message: int = 64 * MIB
     #: Messages of one APPEND (RFC 3502): each that is long has a temporary file of its own.
     append_messages: int = 64
-    #: Bytes of an APPEND below which nobody is asked whether there is a mailbox and room for it before it is sent: to ask takes
-    #: longer than to receive it, and who stores it asks in any case.
+    #: Bytes of an APPEND, of each of which so many nobody is asked whether there is a mailbox and room for them before they are
+    #: sent: to ask takes longer than to receive them, and who stores them asks in any case.
     append_unasked: int = 64 * KIB
     #: APPENDs of one connection that are begun and not answered: as many as wait in `pipeline`, of short messages.
     appends_ahead: int = 100

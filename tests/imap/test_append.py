@@ -103,7 +103,7 @@ class AppendTests(IMAPCase):
 
 
 class RefusedBeforeItIsSentTests(IMAPCase):
-    limits = Limits(message=1000, append_unasked=0)
+    limits = Limits(message=1000, append_unasked=1)
 
     def test_no_go_ahead(self) -> None:
         self.transcript(r"""

@@ -119,7 +119,7 @@ class OneByOneTests(IMAPCase):
 class RefusedTests(IMAPCase):
     """The messages that were sent before the one at fault are not stored, and the next command is found."""
 
-    limits = Limits(append_unasked=0, message=1000, append=1500, append_messages=3)
+    limits = Limits(append_unasked=1, message=1000, append=1500, append_messages=3)
 
     def nothing_was_stored(self) -> None:
         self.transcript("""

@@ -10,7 +10,7 @@ MESSAGE = b"y" * 1020
 
 
 class QuotaTests(IMAPCase):
-    limits = Limits(append_unasked=0)
+    limits = Limits(append_unasked=1)
 
     def setUp(self) -> None:
         super().setUp()

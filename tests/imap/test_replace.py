@@ -151,7 +151,7 @@ class RefusedTests(IMAPCase):
     """Nothing has changed, and as a rule the message need not be sent."""
 
     selected = "Drafts"
-    limits = Limits(message=1000, append_unasked=0)
+    limits = Limits(message=1000, append_unasked=1)
 
     def setUp(self) -> None:
         super().setUp()
@@ -278,7 +278,7 @@ class BeforeLoginTests(IMAPCase):
 
 
 class QuotaTests(IMAPCase):
-    limits = Limits(append_unasked=0)
+    limits = Limits(append_unasked=1)
 
     def test_only_what_the_mail_grows_by_counts(self) -> None:
         self.store.add_user("bob", "builder", quota=1000)

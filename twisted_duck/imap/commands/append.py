@@ -36,7 +36,8 @@ async def check(connection: Connection, message: grammar.Announced, size: int) -
     if message.earlier and message.earlier + size > limits.append:
         raise TooMany(f"the messages of one APPEND may have {limits.append} bytes together")
     replaced = message.replaced and _replaced(connection, message.replaced, uid=message.uid)
-    if message.earlier + size < limits.append_unasked:
+    unasked = limits.append_unasked
+    if message.earlier // unasked == (message.earlier + size) // unasked:
         return
     others = message.earlier
     if replaced:
@@ -113,7 +114,7 @@ def _message(connection: Connection, argument: grammar.AppendArgument) -> Append
         raise Cannot(
             "the message has a NUL byte in it, which IMAP does not allow (RFC 3501 section 4.3)"
         )
-    if _wants_7bit(connection) and has_8bit(spool.data):
+    if has_8bit(spool.data) and _wants_7bit(connection):
         raise Refused("the header has 8-bit characters in it: UTF8=ACCEPT has to be enabled first")
     return AppendMessage(spool, argument.flags, argument.date)
 

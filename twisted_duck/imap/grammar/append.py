@@ -17,6 +17,7 @@ from twisted_duck.values import Flags
 
 #: RFC 6855 §4, `utf8-literal`.
 _UTF8 = re.compile(rb"UTF8 \(", re.IGNORECASE)
+_ENDS_IN_UTF8 = re.compile(rb" UTF8 \(\Z", re.IGNORECASE)
 
 
 @frozen
@@ -80,14 +81,15 @@ def announced_append(cursor: Cursor) -> Announced | None:
         return None
     name = mailbox(cursor)
     count = earlier = 0
-    while True:
-        utf8 = _before_message(cursor)[-1]
-        if cursor.at_end:
-            break
-        earlier += _literal(cursor, utf8).size
+    # What stands before the messages that have come was read when they were announced.
+    while (before := cursor.text_before_literal()) is not None:
+        earlier += _literal(cursor, _ENDS_IN_UTF8.search(before) is not None).size
         count += 1
-        if count == cursor.limits.append_messages:
-            raise TooMany(f"more than {cursor.limits.append_messages} messages in one APPEND")
+    if count >= cursor.limits.append_messages:
+        raise TooMany(f"more than {cursor.limits.append_messages} messages in one APPEND")
+    _before_message(cursor)
+    if not cursor.at_end:
+        cursor.fail("a message as a literal")
     return Announced(name, earlier)
 
 
