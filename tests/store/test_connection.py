@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
+from socket import socket
 from typing import Any, cast
 from urllib.parse import quote
 
@@ -18,7 +19,8 @@ from pymongo.errors import ConnectionFailure
 from twisted.internet import reactor
 from twisted.internet.defer import gatherResults
 from twisted.internet.task import deferLater
-from twisted.internet.testing import StringTransport
+from twisted.internet.tcp import Server
+from twisted.internet.testing import MemoryReactorClock, StringTransport
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 from txmongo.protocol import Msg
 
@@ -90,6 +92,29 @@ class WireTests(SynchronousTestCase):
                 wire.dataReceived(stream[at : at + size])
         self.assertEqual([m.response_to for m in handled], [7] * 12)
         self.assertEqual({m.body for m in handled}, {reply.body})
+
+    def test_what_is_sent_together_is_one_piece(self) -> None:
+        reactor: Any = MemoryReactorClock()
+        pieces: list[bytes] = []
+        transport = Server(socket(), Wire(), ("127.0.0.1", 1), cast(Any, None), 0, reactor)
+        self.addCleanup(transport.socket.close)
+        self.patch(transport, "writeSomeData", lambda data: pieces.append(bytes(data)) or len(data))
+        wire = Wire()
+        wire.transport, wire._socket = transport, transport
+        messages = [Msg.create({"ping": number}) for number in range(3)]
+        for message in messages:
+            wire._send(message)
+        self.assertEqual(len(pieces), 3)
+        with wire.together():
+            for message in messages:
+                wire._send(message)
+        self.assertEqual(list(map(len, pieces[3:])), [sum(map(len, pieces[:3]))])
+
+    def test_nothing_is_sent_over_a_connection_that_is_lost(self) -> None:
+        wire = Wire()
+        wire._is_lost = True
+        with self.assertRaises(ConnectionFailure), wire.together():
+            wire._send(Msg.create({"ping": 1}))
 
 
 class StartTests(TestCase):

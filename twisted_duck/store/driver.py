@@ -18,7 +18,8 @@ What is worked around, and how:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, Final, cast
 
 import attrs
@@ -68,6 +69,7 @@ class Wire(MongoProtocol):  # type: ignore[misc]
     def __init__(self) -> None:
         super().__init__()
         self._received = bytearray()
+        self._is_held = self._is_lost = False
 
     def connectionMade(self) -> None:
         self.transport.setTcpNoDelay(True)
@@ -95,13 +97,29 @@ class Wire(MongoProtocol):  # type: ignore[misc]
         self.fail(failure.value)
 
     def connectionLost(self, reason: Failure) -> None:
+        self._is_lost = True
         super().connectionLost(reason)
         self.factory.pool.lost(self)
 
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """What is sent in here goes out in one piece: to wake the server takes longer than most commands do."""
+        self._is_held = True
+        try:
+            yield
+        finally:
+            self._is_held = False
+            if not self._is_lost:
+                prompt.send(self._socket)
+
     def _send(self, request: BaseMessage) -> int:
-        # What waits for the reply waits for nothing else.
+        if self._is_lost:
+            # Whoever has chosen this connection for several commands is between two of them.
+            raise ConnectionFailure("the connection was lost")
         number: int = super()._send(request)
-        prompt.send(self._socket)
+        if not self._is_held:
+            # What waits for the reply waits for nothing else.
+            prompt.send(self._socket)
         return number
 
     def dataReceived(self, data: bytes) -> None:

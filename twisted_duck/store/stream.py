@@ -31,9 +31,9 @@ log = Logger()
 _WAIT = 1_000
 #: Seconds before a stream that failed is opened again.
 _PAUSE = 0.5
-#: Seconds from one question to the next, where there is news: each change that something is to be heard of costs this process
-#: and the server less in company than alone, a tenth of what an APPEND takes.
-_APART = 0.005
+#: Seconds from one question to the next, where there is news: to hear of a change alone costs this process and the server a tenth
+#: of what an APPEND takes.
+_APART = 0.02
 #: Events in one answer.
 _BATCH = 1_000
 #: Seconds after a question that was answered, in which the next answer comes if there is nothing wrong: twice the wait, and

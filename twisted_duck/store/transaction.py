@@ -98,9 +98,9 @@ class Transaction:
             for work in works:
                 work.close()
             raise
-        results = await DeferredList(
-            [Deferred.fromCoroutine(work) for work in works], consumeErrors=True
-        )
+        with self._wire.together():
+            done = [Deferred.fromCoroutine(work) for work in works]
+        results = await DeferredList(done, consumeErrors=True)
         for good, result in results:
             if not good:
                 result.raiseException()
