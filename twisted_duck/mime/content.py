@@ -118,10 +118,11 @@ def _parameters(value: bytes, start: int) -> Parameters:
         name, quoted, plain = match.groups()
         if quoted is None:
             # An unquoted value goes on to the semicolon, whatever is in it, unless it is the semicolon that is missing.
-            found.append((name, _NEXT.split(plain, 1)[0].strip()))
+            plain = _NEXT.split(plain, 1)[0] if b"=" in plain else plain
+            found.append((name, plain.strip()))
         else:
             found.append((name, _ESCAPED.sub(rb"\1", quoted) if b"\\" in quoted else quoted))
-    if any(b"*" in name for name, _ in found):
+    if b"*" in value and any(b"*" in name for name, _ in found):
         return tuple(_joined(found))
     return tuple(found)
 

@@ -71,7 +71,8 @@ def sent_moment(value: bytes) -> int | None:
 
 
 def _readable(value: bytes) -> bytes:
-    return _COMMENT.sub(b" ", unfold(value)[:_LONGEST])
+    text = unfold(value)[:_LONGEST]
+    return _COMMENT.sub(b" ", text) if b"(" in text else text
 
 
 def _day(text: bytes) -> tuple[datetime.date, int] | None:

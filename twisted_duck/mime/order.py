@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import chain
-
 from twisted_duck.collation import casemap
 from twisted_duck.limits import Limits
 from twisted_duck.mime.address import Address, addresses
@@ -34,8 +32,10 @@ def order(fields: Fields, limits: Limits) -> Order:
 
 
 def _first(fields: Fields, name: bytes, limits: Limits) -> Address:
-    values = (value[: limits.mime_sort_address] for value in fields.get(name, ()))
-    return next(chain.from_iterable(map(addresses, values)), _NOBODY)
+    for value in fields.get(name, ()):
+        for address in addresses(value[: limits.mime_sort_address]):
+            return address
+    return _NOBODY
 
 
 def _mailbox(address: Address, limits: Limits) -> str:
@@ -52,5 +52,7 @@ def _display(address: Address, limits: Limits) -> str:
 def _key(text: str, limits: Limits) -> str:
     most = limits.mime_sort_key
     key = casemap(text[:most].replace("\0", ""))[:most]
+    if key.isascii():
+        return key
     # Some charsets can spell lone surrogates, which are no text and can't be stored as such.
     return key.encode("utf-8", "replace").decode("utf-8")

@@ -130,6 +130,9 @@ def _told(lines: Iterator[str], most: int) -> str:
         if not shown:
             own.end_paragraph()
             in_armor = False
+        elif shown[0].isalnum() and not in_armor and not is_over:
+            # None of the marks below begins like that.
+            own.keep(shown)
         elif in_armor or _ORNAMENT.fullmatch(shown):
             continue
         elif shown == "--" or shown in (_PGP_MESSAGE, _PGP_SIGNATURE):
@@ -153,7 +156,7 @@ def _told(lines: Iterator[str], most: int) -> str:
 def _visible(line: str) -> str:
     """The words of a line, with a space between two of them."""
     if line.isascii() and line.isprintable():
-        return " ".join(line.split())
+        return " ".join(line.split()) if "  " in line else line.strip()
     words = _UNSEEN.sub("", line).split()
     return " ".join(word for word in words if _NOTHING.sub("", word))
 

@@ -19,9 +19,11 @@ from twisted_duck.mime.content import Parameters, disposition, languages
 from twisted_duck.mime.header import Fields, first
 from twisted_duck.mime.scan import DEFAULT_LIMITS, Data, Head, Kind, PartTree, heads_of
 
-_QUOTED = re.compile(rb"[\x01-\x09\x0b\x0c\x0e-\x7f]*\Z")
 _LONGEST_QUOTED = 1_000
 """Bytes in a quoted string; longer ones are literals, since clients cut lines at about this length."""
+_QUOTED = re.compile(rb"[\x01-\x09\x0b\x0c\x0e-\x7f]*\Z")
+#: What is quoted as it is.
+_PLAIN = re.compile(rb"[\x01-\x09\x0b\x0c\x0e-\x21\x23-\x5b\x5d-\x7f]{0,%d}+\Z" % _LONGEST_QUOTED)
 _EMPTY_ENVELOPE: Final = b"(NIL NIL NIL NIL NIL NIL NIL NIL NIL NIL)"
 _EMPTY_TEXT: Final = b'("text" "plain" ("charset" "us-ascii") NIL NIL "7bit" 0 0'
 _NO_EXTENSION: Final = b" NIL NIL NIL NIL"
@@ -70,11 +72,11 @@ def string(value: bytes) -> bytes:
 
     NUL cannot be said in either (RFC 3501 §9, CHAR8) and is left out.
     """
+    if _PLAIN.match(value):
+        return b'"%b"' % value
     value = value.replace(b"\0", b"")
     if len(value) <= _LONGEST_QUOTED and _QUOTED.match(value):
-        if b"\\" in value or b'"' in value:
-            value = value.replace(b"\\", b"\\\\").replace(b'"', b'\\"')
-        return b'"' + value + b'"'
+        return b'"%b"' % value.replace(b"\\", b"\\\\").replace(b'"', b'\\"')
     return b"{%d}\r\n" % len(value) + value
 
 
@@ -124,7 +126,8 @@ def _envelope(found: Fields, budget: _Budget) -> bytes:
         return _nstring(first(found, name), budget)
 
     def people(name: bytes) -> bytes:
-        return _addresses(found.get(name, ()), budget)
+        values = found.get(name)
+        return b"NIL" if values is None else _addresses(values, budget)
 
     subject = first(found, b"subject")
     if subject is not None:
@@ -173,9 +176,11 @@ def _list(written: list[bytes]) -> bytes:
 
 
 def _one_address(one: Address) -> bytes:
-    return b"(%b)" % b" ".join(
-        b"NIL" if value is None else string(value)
-        for value in (one.name, one.adl, one.mailbox, one.host)
+    return b"(%b %b %b %b)" % (
+        b"NIL" if one.name is None else string(one.name),
+        b"NIL" if one.adl is None else string(one.adl),
+        b"NIL" if one.mailbox is None else string(one.mailbox),
+        b"NIL" if one.host is None else string(one.host),
     )
 
 

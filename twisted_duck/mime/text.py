@@ -38,6 +38,8 @@ _CHUNK = 1 << 16
 _LINES = 1_000
 #: Bytes of a field that are decoded in one call.
 _LONG_FIELD = 1 << 16
+#: The codecs of most mail, by which what is ASCII is just that; None guesses.
+_WITH_ASCII: Final = frozenset({None, "ascii", "utf_8", "latin_1"})
 _LINE_ENDS = re.compile(r"[\r\n]+")
 _KNOWN = 1 << 16
 """Characters whose folding is remembered; a message with more starts the table anew."""
@@ -155,14 +157,13 @@ def iter_search_text(
 def _header_lines(raw: bytes, mark: str) -> Iterator[str]:
     lines: list[str] = []
     for line in unfolded_lines(raw):
-        name, colon, value = line.partition(b":")
+        name, colon, value = line.partition(":")
         if not colon:
-            name, value = b"", name
-        if line.isascii() and b"=?" not in line:
-            text = value.decode("ascii")
-        else:
-            text = _one_line("".join(map(decode_words, _cut(value))))
-        lines.append(f"{mark}{name.decode('latin-1').rstrip()}:{text.strip()}\n")
+            name, value = "", name
+        if "=?" in line or not line.isascii():
+            pieces = map(decode_words, _cut(value.encode("latin-1")))
+            value = _one_line("".join(pieces))
+        lines.append(f"{mark}{name.rstrip()}:{value.strip()}\n")
         if len(lines) == _LINES:
             yield fold("".join(lines))
             lines.clear()
@@ -203,6 +204,11 @@ def decoded(data: Data, part: Part, charset: bytes) -> Iterator[str]:
         data[start : min(start + _CHUNK, part.end)] for start in range(part.body, part.end, _CHUNK)
     )
     encoded = DECODERS.get(part.encoding)
+    if encoded is None and part.end - part.body <= _CHUNK and codec(charset) in _WITH_ASCII:
+        whole = data[part.body : part.end]
+        if whole.isascii():
+            yield whole.decode("ascii")
+            return
     if encoded is not None:
         chunks = _decoded(chunks, encoded())
     decoder = _decoder(charset)

@@ -8,8 +8,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-import attrs
-
 from twisted_duck.limits import Limits
 from twisted_duck.mime.header import select
 from twisted_duck.mime.order import order
@@ -31,15 +29,13 @@ _NAMES: Final[Mapping[str, str]] = {
     "sender_name": "fromName",
     "to_name": "toName",
 }
-_NOTHING: Final = Order()
+#: Both, with what it is in most messages.
+_USUAL: Final = tuple((key, name, getattr(Order(), key)) for key, name in _NAMES.items())
 
 
 def dump(order: Order) -> Document:
-    """What is not as it is in most messages."""
-    values = attrs.asdict(order)
-    return {
-        name: values[key] for key, name in _NAMES.items() if values[key] != getattr(_NOTHING, key)
-    }
+    """What is not as usual."""
+    return {name: value for key, name, usual in _USUAL if (value := getattr(order, key)) != usual}
 
 
 def load(document: Mapping[str, Any]) -> Order:
