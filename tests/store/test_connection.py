@@ -6,6 +6,7 @@ import signal
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from socket import socket
+from types import SimpleNamespace
 from typing import Any, cast
 from urllib.parse import quote
 
@@ -17,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from pymongo.errors import ConnectionFailure
 from twisted.internet import reactor
-from twisted.internet.defer import gatherResults
+from twisted.internet.defer import Deferred, gatherResults, succeed
 from twisted.internet.task import deferLater
 from twisted.internet.tcp import Server
 from twisted.internet.testing import MemoryReactorClock, StringTransport
@@ -32,7 +33,7 @@ from twisted_duck.spool import Spool
 from twisted_duck.store import schema
 from twisted_duck.store.checker import Finding, check
 from twisted_duck.store.connection import Mongo, Times
-from twisted_duck.store.driver import Document, Wire
+from twisted_duck.store.driver import Document, Pool, Wire
 from twisted_duck.store.failures import CommandFailed
 from twisted_duck.store.store import MailStore
 from twisted_duck.store.transaction import Transaction
@@ -112,9 +113,24 @@ class WireTests(SynchronousTestCase):
 
     def test_nothing_is_sent_over_a_connection_that_is_lost(self) -> None:
         wire = Wire()
-        wire._is_lost = True
+        wire.is_lost = True
         with self.assertRaises(ConnectionFailure), wire.together():
             wire._send(Msg.create({"ping": 1}))
+
+    def test_a_connection_that_is_lost_is_not_chosen(self) -> None:
+        class Made:
+            def __init__(self) -> None:
+                self.instance = Wire()
+
+            def notifyReady(self) -> Deferred[Made]:
+                return succeed(self)
+
+        made = [Made(), Made()]
+        made[0].instance.is_lost = True
+        pool: Any = SimpleNamespace(getprotocols=lambda: made)
+        self.assertIs(self.successResultOf(Pool.getprotocol(pool)), made[1].instance)
+        made[1].instance.is_lost = True
+        self.failureResultOf(Pool.getprotocol(pool), ConnectionFailure)
 
 
 class StartTests(TestCase):
@@ -318,6 +334,13 @@ class TransactionTests(StoreTestCase):
         self.mongo.times = Times(settle=0.1)
         with self.assertRaises(errors.Unsettled):
             await self.put(account, "INBOX", simple())
+
+    async def test_a_commit_that_broke_is_no_failure_that_could_be_told_either(self) -> None:
+        account = await self.make_user(self.store)
+        self.answer_commits(KeyError("a bug"))
+        with self.assertRaises(errors.Unsettled):
+            await self.put(account, "INBOX", simple())
+        self.assertEqual(len(self.flushLoggedErrors(KeyError)), 1)
 
     async def test_a_transaction_that_lost_its_connection_is_run_again(self) -> None:
         account = await self.make_user(self.store)

@@ -69,7 +69,9 @@ class Wire(MongoProtocol):  # type: ignore[misc]
     def __init__(self) -> None:
         super().__init__()
         self._received = bytearray()
-        self._is_held = self._is_lost = False
+        self._is_held = False
+        #: Whether nothing can be sent over it any more, whoever has it.
+        self.is_lost = False
 
     def connectionMade(self) -> None:
         self.transport.setTcpNoDelay(True)
@@ -97,7 +99,7 @@ class Wire(MongoProtocol):  # type: ignore[misc]
         self.fail(failure.value)
 
     def connectionLost(self, reason: Failure) -> None:
-        self._is_lost = True
+        self.is_lost = True
         super().connectionLost(reason)
         self.factory.pool.lost(self)
 
@@ -109,11 +111,11 @@ class Wire(MongoProtocol):  # type: ignore[misc]
             yield
         finally:
             self._is_held = False
-            if not self._is_lost:
+            if not self.is_lost:
                 prompt.send(self._socket)
 
     def _send(self, request: BaseMessage) -> int:
-        if self._is_lost:
+        if self.is_lost:
             # Whoever has chosen this connection for several commands is between two of them.
             raise ConnectionFailure("the connection was lost")
         number: int = super()._send(request)
@@ -195,7 +197,10 @@ class Pool(ConnectionPool):  # type: ignore[misc]
             )
 
     def getprotocol(self) -> defer.Deferred[Wire]:
-        ready = [each.instance for each in self.getprotocols() if each.instance]
+        # One that was lost while we told who we are is given out as if it had been good.
+        ready = [
+            wire for each in self.getprotocols() if (wire := each.instance) and not wire.is_lost
+        ]
         if ready:
             return defer.succeed(min(ready, key=MongoProtocol.inflight))
         first = defer.DeferredList(
@@ -263,7 +268,7 @@ def _first(found: tuple[Any, int] | list[Any]) -> Wire:
         # None of them: whoever waited has given up.
         raise defer.CancelledError
     connection, _ = found
-    if connection.instance is None:
+    if connection.instance is None or connection.instance.is_lost:
         raise ConnectionFailure("the connection was lost again")
     return cast(Wire, connection.instance)
 

@@ -22,6 +22,7 @@ from pymongo.errors import ConnectionFailure
 from twisted.internet.defer import CancelledError, Deferred, DeferredList
 from twisted.internet.defer import TimeoutError as OutOfTime
 from twisted.internet.task import deferLater
+from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from twisted_duck import errors
@@ -40,6 +41,8 @@ if TYPE_CHECKING:
     from twisted_duck.store.connection import Mongo
 
 T = TypeVar("T")
+
+log = Logger()
 
 #: What every change is committed with.
 MAJORITY: Final = {"w": "majority", "j": True}
@@ -332,6 +335,11 @@ class Transactions:
                     raise
             except (ConnectionFailure, OutOfTime):
                 pass
+            except Exception:  # noqa: BLE001 - whatever broke on our side: it may have been made all the same
+                log.failure("a commit broke")
+                raise errors.Unsettled(
+                    "something broke in the middle of the change; it is not known whether it was made"
+                ) from None
             pause = next(waits)
             if not self._mongo.is_open or self._mongo.reactor.seconds() + pause >= end:
                 raise errors.Unsettled(
