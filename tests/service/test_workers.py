@@ -215,7 +215,7 @@ class FakeProcess:
 class ReplacingTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.clock = FakeReactor()
-        self.patch(Workers, "_start", _started)
+        self.patch(Workers, "start", _started)
         settings = _settings({"workers": 2, "mongo.uri": URI, "listen.imap": ["tcp:143"]})
         self.ends: list[Exception] = []
         self.workers = Workers(self.clock, settings, {"options": {}}, self.ends.append)
@@ -267,11 +267,11 @@ class ReplacingTests(SynchronousTestCase):
 
     def test_hangup_comes_when_it_is_heard(self) -> None:
         process = self.latest.transport
-        self.workers._hung_up()
+        self.workers.hung_up()
         self.assertEqual(process.signals, [])
         self.latest.outReceived(b'{"ready": true}\n')
         self.assertEqual(process.signals, [signal.SIGHUP])
-        self.workers._hung_up()
+        self.workers.hung_up()
         self.assertEqual(process.signals, [signal.SIGHUP] * 2)
 
     def test_after_the_end_nobody_is_started(self) -> None:

@@ -17,36 +17,31 @@ from __future__ import annotations
 
 import os
 from collections.abc import Awaitable, Callable
-from contextlib import AsyncExitStack
 from typing import Any, Protocol
 
 import attrs
-from twisted.application.service import Service
-from twisted.internet.defer import CancelledError, Deferred, DeferredList
+from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.error import CannotListenError
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.protocols.tls import TLSMemoryBIOFactory, TLSMemoryBIOProtocol
-from twisted.python.failure import Failure
 from twisted.python.threadpool import ThreadPool
 
 from twisted_duck.addresses import AddressRules
 from twisted_duck.auth.interfaces import UserRecord
-from twisted_duck.errors import DuckError
 from twisted_duck.guard import ProxyFactory
 from twisted_duck.limits import Limits
 from twisted_duck.policies import Policies
 from twisted_duck.service.certificate import ServerCertificate, ServerTLS, self_signed
 from twisted_duck.service.config import ConfigError, Listener, Settings
 from twisted_duck.service.datadir import DataDir
-from twisted_duck.service.embedded import EmbeddedMongo
 from twisted_duck.service.fault import Fault
-from twisted_duck.service.hangup import Hangup
 from twisted_duck.service.policies import Made, PolicyParts, Shared, make_policies
 from twisted_duck.service.protocols import Parts
 from twisted_duck.service.refusals import PERIOD, Refusals
 from twisted_duck.service.sharing import cannot_listen
+from twisted_duck.service.starting import StartingService
 
 log = Logger()
 
@@ -81,7 +76,7 @@ OpenStore = Callable[[Any, str, Limits], Awaitable[Store]]
 _RELOADED = {"certificate", "key", "policies", "proxy_networks"}
 
 
-class Server(Service):
+class Server(StartingService):
     """The whole server.
 
     @param end: told, once, why it could not start or cannot go on
@@ -101,13 +96,10 @@ class Server(Service):
         listening: Any = None,
         ready: Callable[[], None] | None = None,
     ) -> None:
-        self._reactor = reactor
-        self._settings = settings
+        super().__init__(reactor, settings, end)
         self._open_store = open_store
-        self._end = end
         self._reread = reread or (lambda: settings)
         self._ready = ready
-        self._hangup = Hangup(reactor, self._hung_up)
         self._certificate: ServerCertificate | None = None
         self._parts: PolicyParts | None = None
         #: The policies that there are, and as one.
@@ -115,28 +107,16 @@ class Server(Service):
         self._policies = Policies()
         self._refusals = Refusals()
         self._proxies: list[ProxyFactory] = []
-        self._undo = AsyncExitStack()
-        self._starting: Deferred[None] | None = None
         #: What it listens on, when it does.
         self.ports: list[Any] = []
         self._endpoints = [
             (listener, _endpoint(listening or reactor, listener)) for listener in settings.listeners
         ]
 
-    def startService(self) -> None:
-        super().startService()  # type: ignore[no-untyped-call]
-        self._hangup.install()
-        self._starting = Deferred.fromCoroutine(self._start())
-        self._starting.addErrback(self._failed)
-
-    def stopService(self) -> Deferred[None]:
-        super().stopService()  # type: ignore[no-untyped-call]
-        return Deferred.fromCoroutine(self._stop())
-
-    async def _start(self) -> None:
+    async def start(self) -> None:
         settings = self._settings
         certificate = self._certificate = self._read_certificate(settings)
-        uri = settings.mongo_uri or await self._embedded()
+        uri = await self.mongo_uri()
         store = await self._open_store(self._reactor, uri, settings.limits)
         self._undo.push_async_callback(store.close)
         if settings.scram:
@@ -151,22 +131,6 @@ class Server(Service):
         if self._ready is not None:
             self._ready()
 
-    async def _stop(self) -> None:
-        if self._starting is not None:
-            self._starting.cancel()
-            await self._starting
-        try:
-            await self._undo.aclose()
-        finally:
-            self._hangup.remove()
-
-    def _failed(self, failure: Failure) -> None:
-        if failure.check(CancelledError):
-            return
-        if not failure.check(Fault, DuckError):
-            log.failure("a fault of ours", failure)
-        self._end(failure.value)  # type: ignore[arg-type]
-
     # --- the steps ----------------------------------------------------------------------------------------------------
 
     def _read_certificate(self, settings: Settings) -> ServerCertificate:
@@ -174,14 +138,6 @@ class Server(Service):
             # The directory is the one that this process has: another one comes with a restart.
             return self_signed(DataDir(self._settings.data_dir))
         return ServerCertificate(settings.certificate, settings.key)
-
-    async def _embedded(self) -> str:
-        server = EmbeddedMongo(
-            self._reactor, self._settings.data_dir, self._settings.mongod, self._end
-        )
-        uri = await server.start()
-        self._undo.push_async_callback(server.stop)
-        return uri
 
     async def _demo(self, store: Store) -> tuple[str, str]:
         from twisted_duck.service.demo import make_demo
@@ -304,7 +260,7 @@ class Server(Service):
 
     # --- SIGHUP -------------------------------------------------------------------------------------------------------
 
-    def _hung_up(self) -> None:
+    def hung_up(self) -> None:
         assert self._starting is not None
         # While it starts, the file may have been read already.
         self._starting.addCallback(lambda _: self.reload())

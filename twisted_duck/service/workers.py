@@ -19,12 +19,10 @@ import os
 import signal
 import sys
 from collections.abc import Callable
-from contextlib import AsyncExitStack, suppress
+from contextlib import suppress
 from typing import Any
 
-from twisted.application.service import Service
 from twisted.internet.defer import (
-    CancelledError,
     Deferred,
     DeferredList,
     FirstError,
@@ -36,15 +34,13 @@ from twisted.internet.protocol import ProcessProtocol
 from twisted.logger import Logger, LogLevel
 from twisted.python.failure import Failure
 
-from twisted_duck.errors import DuckError
 from twisted_duck.limits import Limits
 from twisted_duck.service.certificate import self_signed
 from twisted_duck.service.config import Settings
 from twisted_duck.service.datadir import DataDir
-from twisted_duck.service.embedded import EmbeddedMongo
 from twisted_duck.service.fault import Fault
-from twisted_duck.service.hangup import Hangup
 from twisted_duck.service.sharing import check_free, check_shared
+from twisted_duck.service.starting import StartingService
 
 log = Logger()
 
@@ -131,7 +127,7 @@ class _Process(ProcessProtocol):
         self.ended.callback(None)
 
 
-class Workers(Service):
+class Workers(StartingService):
     """
     @param task: what a worker is told, besides `number` and `uri`
     @param end: told, once, why it could not start or cannot go on
@@ -146,13 +142,8 @@ class Workers(Service):
         end: Callable[[Exception], None],
     ) -> None:
         check_shared(settings)
-        self._reactor = reactor
-        self._settings = settings
+        super().__init__(reactor, settings, end)
         self._task = task
-        self._end = end
-        self._hangup = Hangup(reactor, self._hung_up)
-        self._undo = AsyncExitStack()
-        self._starting: Deferred[None] | None = None
         #: By number.
         self._processes: dict[int, _Process] = {}
         self._pauses: dict[int, float] = {}
@@ -161,23 +152,13 @@ class Workers(Service):
         #: Whether it could not start.
         self._gave_up = False
 
-    def startService(self) -> None:
-        super().startService()  # type: ignore[no-untyped-call]
-        self._hangup.install()
-        self._starting = Deferred.fromCoroutine(self._start())
-        self._starting.addErrback(self._failed)
-
-    def stopService(self) -> Deferred[None]:
-        super().stopService()  # type: ignore[no-untyped-call]
-        return Deferred.fromCoroutine(self._stop())
-
-    async def _start(self) -> None:
+    async def start(self) -> None:
         settings = self._settings
         await check_free(self._reactor, settings)
         if settings.certificate is None:
             # Made by one, read by all.
             self_signed(DataDir(settings.data_dir))
-        self._uri = settings.mongo_uri or await self._embedded()
+        self._uri = await self.mongo_uri()
         self._undo.push_async_callback(self._stop_all)
         await self._spawn(1).ready
         others = [self._spawn(number).ready for number in range(2, settings.workers + 1)]
@@ -187,33 +168,17 @@ class Workers(Service):
             error.subFailure.raiseException()
         log.info("{count} workers serve", count=settings.workers)
 
-    async def _embedded(self) -> str:
-        settings = self._settings
-        server = EmbeddedMongo(self._reactor, settings.data_dir, settings.mongod, self._end)
-        uri = await server.start()
-        self._undo.push_async_callback(server.stop)
-        return uri
-
-    def _failed(self, failure: Failure) -> None:
-        if self._stopping or failure.check(CancelledError):
-            return
-        self._gave_up = True
-        if not failure.check(Fault, DuckError):
-            log.failure("a fault of ours", failure)
-        self._end(failure.value)  # type: ignore[arg-type]
+    def failed(self, failure: Failure) -> None:
+        if not self._stopping:
+            self._gave_up = True
+            super().failed(failure)
 
     async def _stop(self) -> None:
         self._stopping = True
         for call in self._later.values():
             call.cancel()
         self._later.clear()
-        try:
-            if self._starting is not None:
-                self._starting.cancel()
-                await self._starting
-            await self._undo.aclose()
-        finally:
-            self._hangup.remove()
+        await super()._stop()
 
     async def _stop_all(self) -> None:
         """All at once; each has as long as it takes by its own limits."""
@@ -266,7 +231,7 @@ class Workers(Service):
         # If it does not get ready it ends, and that is where it is told.
         self._spawn(number).ready.addErrback(lambda failure: failure.trap(Fault))
 
-    def _hung_up(self) -> None:
+    def hung_up(self) -> None:
         for process in self._processes.values():
             process.hang_up()
 
