@@ -186,6 +186,9 @@ class IAccount(Interface):
     def append(name, messages):
         """Append L{twisted_duck.values.AppendMessage}s, all or none, as one change (RFC 3501 §6.3.11, RFC 3502).
 
+        It may be called again before it has answered, for what a client has sent ahead: those that are for the same mailbox
+        get UIDs in the order of the calls (§5.5).
+
         Awaitable of L{twisted_duck.values.AppendResult} (None from an account that cannot tell); fails with TryCreate,
         OverQuota, TooBig, Cannot (a NUL).
         """

@@ -6,6 +6,7 @@ import base64
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
+from twisted.internet.defer import Deferred, DeferredList
 from zope.interface.verify import verifyObject
 
 from tests.contract.base import CYRILLIC, EVERYTHING, MIXED, NOON, ODD, PLAIN, Contract
@@ -36,6 +37,18 @@ class MessagesContract(Contract):
         uids = await self.put(account, "INBOX", CYRILLIC, MIXED)
         self.assertEqual(sorted({*first, *uids}), first + uids)
         self.assertEqual(await self.contents(account, "INBOX"), [PLAIN, CYRILLIC, MIXED])
+
+    async def test_appends_that_others_do_not_wait_for_keep_their_order(self) -> None:
+        """A long message takes longer to look at, and keywords have to be looked for (RFC 3501 §5.5)."""
+        account = await self.make_account("ada")
+        long = PLAIN + b"text\r\n" * 2_000
+        given = [(long, ""), (PLAIN, ""), (CYRILLIC, "$Junk"), (long, ""), (MIXED, "")]
+        begun = [
+            Deferred.fromCoroutine(self.put(account, "INBOX", content, flags=filter(None, [flag])))
+            for content, flag in given
+        ]
+        await DeferredList(begun)
+        self.assertEqual(await self.contents(account, "INBOX"), [content for content, _ in given])
 
     async def test_appended_flags_and_date_come_back(self) -> None:
         account = await self.make_account("ada")

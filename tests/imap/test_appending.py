@@ -83,6 +83,25 @@ class AheadTests(IMAPCase):
         self.held.let_go()
         self.assertEqual(len(set(map(id, closed))), 2)
 
+    def test_who_goes_is_there_until_they_are_done(self) -> None:
+        self.client().send(ahead(1, 2))
+        self.client().disconnect()
+        over = self.factory.shutDown()
+        self.held.let_go()
+        self.assertNoResult(over)
+        self.held.let_go()
+        self.successResultOf(over)
+
+    def test_others_have_their_turn_between_long_ones(self) -> None:
+        message = b"x" * 8_190 + b"\r\n"
+        many = b"".join(b"a%d APPEND INBOX {8192+}\r\n%b\r\n" % (n, message) for n in range(4))
+        self.client().send(many)
+        self.assertEqual(self.held.count, 2)
+        self.clock.advance(0)
+        self.assertEqual(self.held.count, 4)
+        while self.held.count:
+            self.held.let_go()
+
     def test_one_that_fails_is_told_so_and_the_others_are_not(self) -> None:
         self.client().send(ahead(1) + ahead(2, mailbox="missing") + ahead(3))
         while self.held.count:

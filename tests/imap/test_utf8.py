@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 from tests.imap.transcript import IMAPCase
 from tests.transcript import Client
+from twisted_duck.imap.commands import append
 
 
 class OfferedCase(IMAPCase):
@@ -294,4 +295,13 @@ class NotOfferedTests(IMAPCase):
             C: a2 APPEND INBOX {12+}
             C: Subject: ü
             S: a2 OK [APPENDUID ...
+        """)
+
+    def test_no_header_is_looked_at_for_it(self) -> None:
+        """It may have 64 MiB, and the reactor would wait."""
+        self.patch(append, "has_8bit", None)
+        self.transcript("""
+            C: a1 APPEND INBOX {1+}
+            C: x
+            S: a1 OK ...
         """)

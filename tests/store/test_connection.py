@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from pymongo.errors import ConnectionFailure
 from twisted.internet import reactor
-from twisted.internet.defer import Deferred, gatherResults, succeed
+from twisted.internet.defer import CancelledError, Deferred, gatherResults, succeed
 from twisted.internet.task import deferLater
 from twisted.internet.tcp import Server
 from twisted.internet.testing import MemoryReactorClock, StringTransport
@@ -341,6 +341,16 @@ class TransactionTests(StoreTestCase):
         with self.assertRaises(errors.Unsettled):
             await self.put(account, "INBOX", simple())
         self.assertEqual(len(self.flushLoggedErrors(KeyError)), 1)
+
+    async def test_a_commit_that_nobody_wants_any_more_has_not_broken(self) -> None:
+        def give_up(database: str, command: Document) -> None:
+            if "commitTransaction" in command:
+                reactor.callLater(0, counting.cancel)  # type: ignore[attr-defined]
+
+        self.mongo.on_command = give_up
+        counting = Deferred.fromCoroutine(self.count(self.mongo))
+        with self.assertRaises(CancelledError):
+            await counting
 
     async def test_a_transaction_that_lost_its_connection_is_run_again(self) -> None:
         account = await self.make_user(self.store)

@@ -9,7 +9,7 @@ from collections.abc import Coroutine
 from typing import Any
 
 import attrs
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, DeferredList
 
 from twisted_duck.limits import Limits
 from twisted_duck.spool import Spool
@@ -27,6 +27,10 @@ class Begun:
     def over(self, result: object) -> None:
         """It is done, or has failed, and nobody is told."""
         self.release()
+
+    @property
+    def size(self) -> int:
+        return sum(spool.size for spool in self.spools)
 
     def release(self) -> None:
         for spool in self.spools:
@@ -51,17 +55,19 @@ class Appends:
         return len(self._begun) >= self._limits.appends_ahead or self._size > self._limits.pipeline
 
     def begin(self, tag: bytes, work: Coroutine[Any, Any, Any], spools: tuple[Spool, ...]) -> None:
-        self._begun.append(Begun(tag, Deferred.fromCoroutine(work), spools))
-        self._size += sum(spool.size for spool in spools)
+        begun = Begun(tag, Deferred.fromCoroutine(work), spools)
+        self._begun.append(begun)
+        self._size += begun.size
 
     def next(self) -> Begun:
         """The one to be answered now; whoever takes it releases it."""
         begun = self._begun.popleft()
-        self._size -= sum(spool.size for spool in begun.spools)
+        self._size -= begun.size
         return begun
 
-    def abandon(self) -> None:
-        """Nobody waits for the answers: what has been begun goes on, and its messages are kept so long."""
-        while self._begun:
-            begun = self.next()
-            begun.result.addBoth(begun.over)
+    async def over(self) -> None:
+        """Nobody hears the answers: until all of them are there.  Who connects, sends and leaves has no more begun than who
+        stays.
+        """
+        left = [self.next() for _ in range(len(self._begun))]
+        await DeferredList([begun.result.addBoth(begun.over) for begun in left])

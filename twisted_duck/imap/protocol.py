@@ -33,6 +33,9 @@ from twisted_duck.interfaces import ICondstoreAccount
 from twisted_duck.sasl import Credentials
 from twisted_duck.wire.deflate import Deflater
 
+#: Bytes of a message that count as a piece of work: they take some milliseconds, if they are all parts or addresses.
+_A_BREATH = 1024
+
 
 @attrs.frozen(kw_only=True)
 class Settings(login.Settings):
@@ -79,7 +82,7 @@ class IMAP4Protocol(login.LoginConnection):
         return responses.status(b"BYE", reason)
 
     async def leave(self) -> None:
-        self._appends.abandon()
+        await self._appends.over()
         await self.deselect()
 
     async def sleep(self) -> None:
@@ -114,9 +117,13 @@ class IMAP4Protocol(login.LoginConnection):
     async def _append(self, tag: bytes, command: grammar.Append) -> None:
         """Begin it; it is answered when nothing more has been sent ahead that could be made together with it."""
         work = self.run(append.store(self, command), "APPEND")
-        self._appends.begin(tag, work, self._reader.take_spools())
+        spools = self._reader.take_spools()
+        self._appends.begin(tag, work, spools)
         if self._appends.is_full or not self.has_input() or self._finishing is not None:
             await self._answer_appends()
+        else:
+            # The store has looked at them, which may take milliseconds of each, and nothing was waited for.
+            await self.breathe(sum(spool.size for spool in spools) // _A_BREATH)
 
     async def _answer_appends(self) -> None:
         while self._appends:
@@ -185,6 +192,11 @@ class IMAP4Protocol(login.LoginConnection):
                 limits=self.limits,
             )
         )
+
+    def wants_7bit(self) -> bool:
+        # First what is nearly always the answer: all capabilities would be listed for each message.
+        wanted = self.settings.utf8 and not self.enabled.utf8
+        return wanted and "UTF8=ACCEPT" in self.capabilities()
 
     async def log_in(self, credentials: Credentials | ScramCredentials) -> None:
         await super().log_in(credentials)

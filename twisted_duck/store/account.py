@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from bson.objectid import ObjectId
+from twisted.internet.defer import Deferred, DeferredLock
 from zope.interface import implementer
 
 from twisted_duck import errors
@@ -77,6 +78,8 @@ class StoreAccount:
         self._limits = limits
         #: Called with the user and the box of messages that are garbage now.
         self._discard = discard
+        #: Of APPENDs that are begun before others are done.
+        self._in_order = DeferredLock()
 
     # --- names --------------------------------------------------------------------------------------------------------
 
@@ -213,12 +216,15 @@ class StoreAccount:
 
     async def append(self, name: str, messages: Sequence[AppendMessage]) -> AppendResult:
         _check_findable(name, errors.TryCreate)
-        arrivals = await ready(
-            self._mongo, self._registry, self._user, name, messages, self._limits
-        )
-        if not arrivals:
+        if not messages:
             return AppendResult((await self._find(name, errors.TryCreate))["uidvalidity"], ())
-        done = await self._writer.append(name, arrivals)
+        # To look at a short message takes no waiting, so that it would overtake a long one that came before.
+        async with self._in_order:
+            arrivals = await ready(
+                self._mongo, self._registry, self._user, name, messages, self._limits
+            )
+            appended = Deferred.fromCoroutine(self._writer.append(name, arrivals))
+        done = await appended
         return AppendResult(done.uidvalidity, range(done.first, done.first + done.count))
 
     async def imported(self, name: str, keys: Sequence[bytes]) -> set[bytes]:

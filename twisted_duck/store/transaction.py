@@ -335,6 +335,9 @@ class Transactions:
                     raise
             except (ConnectionFailure, OutOfTime):
                 pass
+            except CancelledError:
+                # Whoever wanted it is told nothing any more.
+                raise
             except Exception:  # noqa: BLE001 - whatever broke on our side: it may have been made all the same
                 log.failure("a commit broke")
                 raise errors.Unsettled(

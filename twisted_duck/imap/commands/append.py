@@ -114,11 +114,6 @@ def _message(connection: Connection, argument: grammar.AppendArgument) -> Append
         raise Cannot(
             "the message has a NUL byte in it, which IMAP does not allow (RFC 3501 section 4.3)"
         )
-    if has_8bit(spool.data) and _wants_7bit(connection):
+    if connection.wants_7bit() and has_8bit(spool.data):
         raise Refused("the header has 8-bit characters in it: UTF8=ACCEPT has to be enabled first")
     return AppendMessage(spool, argument.flags, argument.date)
-
-
-def _wants_7bit(connection: Connection) -> bool:
-    """Whether headers have to be ASCII, as they have where the client could have enabled more (RFC 6855 §4)."""
-    return not connection.enabled.utf8 and "UTF8=ACCEPT" in connection.capabilities()

@@ -74,6 +74,9 @@ class Connection(Protocol):
     def capabilities(self) -> list[str]:
         """What can be used now."""
 
+    def wants_7bit(self) -> bool:
+        """Whether headers have to be ASCII, as they have where the client could have enabled more (RFC 6855 §4)."""
+
     def check_privacy(self) -> None:
         """Fails with PrivacyRequired where no password may be sent."""
 
