@@ -18,11 +18,12 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from pymongo.errors import ConnectionFailure
 from twisted.internet import reactor
-from twisted.internet.defer import CancelledError, Deferred, gatherResults, succeed
+from twisted.internet.defer import CancelledError, Deferred, gatherResults
 from twisted.internet.task import deferLater
 from twisted.internet.tcp import Server
 from twisted.internet.testing import MemoryReactorClock, StringTransport
 from twisted.trial.unittest import SynchronousTestCase, TestCase
+from txmongo.connection import _Connection
 from txmongo.protocol import Msg
 
 from tests.store.base import StoreTestCase, simple, together
@@ -118,14 +119,9 @@ class WireTests(SynchronousTestCase):
             wire._send(Msg.create({"ping": 1}))
 
     def test_a_connection_that_is_lost_is_not_chosen(self) -> None:
-        class Made:
-            def __init__(self) -> None:
-                self.instance = Wire()
-
-            def notifyReady(self) -> Deferred[Made]:
-                return succeed(self)
-
-        made = [Made(), Made()]
+        made = [_Connection(None, {"nodelist": []}, number, 1, 1) for number in range(2)]
+        for each in made:
+            each.instance = Wire()
         made[0].instance.is_lost = True
         pool: Any = SimpleNamespace(getprotocols=lambda: made)
         self.assertIs(self.successResultOf(Pool.getprotocol(pool)), made[1].instance)

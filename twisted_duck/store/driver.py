@@ -267,10 +267,12 @@ def _first(found: tuple[Any, int] | list[Any]) -> Wire:
     if isinstance(found, list):
         # None of them: whoever waited has given up.
         raise defer.CancelledError
-    connection, _ = found
-    if connection.instance is None or connection.instance.is_lost:
+    ready, _ = found
+    # What has one already is ready with that, and what had to wait for one with itself.
+    wire: Wire | None = ready if isinstance(ready, Wire) else ready.instance
+    if wire is None or wire.is_lost:
         raise ConnectionFailure("the connection was lost again")
-    return cast(Wire, connection.instance)
+    return wire
 
 
 @implementer(IOpenSSLClientConnectionCreator)
