@@ -54,8 +54,9 @@ class Limits:
     #: Bytes of an APPEND, of each of which so many nobody is asked whether there is a mailbox and room for them before they are
     #: sent: to ask takes longer than to receive them, and who stores them asks in any case.
     append_unasked: int = 64 * KIB
-    #: APPENDs of one connection that are begun and not answered: as many as wait in `pipeline`, of short messages.
-    appends_ahead: int = 100
+    #: APPENDs of one connection that are begun and not answered: what is known of a short message that is all parts takes twenty times
+    #: its size, 60 KiB, and a connection 2 MiB so.
+    appends_ahead: int = 32
     #: Bytes of the messages of one APPEND together, where there are several: they become one transaction.
     append: int = 64 * MIB
     #: Bytes of an arriving message that are held in memory before it goes to a temporary file.

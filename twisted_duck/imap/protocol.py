@@ -33,8 +33,8 @@ from twisted_duck.interfaces import ICondstoreAccount
 from twisted_duck.sasl import Credentials
 from twisted_duck.wire.deflate import Deflater
 
-#: Bytes of a message that count as a piece of work: they take some milliseconds, if they are all parts or addresses.
-_A_BREATH = 1024
+#: Bytes of a message that count as a piece of work: they take a millisecond or two, if they are all parts or addresses.
+_A_BREATH = 256
 
 
 @attrs.frozen(kw_only=True)

@@ -23,9 +23,9 @@ from twisted_duck.store.driver import Document
 from twisted_duck.store.rope import Data, Rope, Source, dump, twist
 from twisted_duck.values import DELETED, SEEN, AppendMessage, Flags
 
-#: Bytes above which a message is looked at in a thread, so that the reactor is not held: 10 ms of work if it is all parts
-#: or addresses, which take two to three microseconds a byte, and a tenth of one if it is not.
-THREAD_FROM = 8 * 1024
+#: Bytes above which a message is looked at in a thread, so that the reactor is not held: 10 to 30 ms of work if it is all parts of
+#: some bytes, which take up to eight microseconds a byte, and half of one if it is not.
+THREAD_FROM = 4 * 1024
 #: Bytes of ENVELOPE, BODYSTRUCTURE and BODY, each, above which they are kept with the body: FETCH reads messages in bulk.
 _WITH_MESSAGE = 16 * 1024
 

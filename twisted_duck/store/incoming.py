@@ -28,8 +28,7 @@ async def ready(
 
     Fails with TryCreate, Cannot, TooBig, TooMany.
     """
-    for message in messages:
-        check(message, limits)
+    spools = [check(message, limits) for message in messages]
     flag_sets = [message.flags for message in messages]
     check_flags(flag_sets, limits)
     if _keywords_of(flag_sets):
@@ -40,8 +39,8 @@ async def ready(
             registry.leave(opened)
     arrivals = []
     read = 0
-    for message in messages:
-        if read > THREAD_FROM:
+    for message, spool in zip(messages, spools, strict=True):
+        if read and read + spool.size > THREAD_FROM:
             # Each may be short, and all together would hold everybody up.
             await deferLater(mongo.reactor, 0)
             read = 0
