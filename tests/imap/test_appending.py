@@ -96,9 +96,8 @@ class AheadTests(IMAPCase):
         message = b"x" * 4_094 + b"\r\n"
         many = b"".join(b"a%d APPEND INBOX {4096+}\r\n%b\r\n" % (n, message) for n in range(4))
         self.client().send(many)
-        for count in (1, 2, 3):
-            self.assertEqual(self.held.count, count)
-            self.clock.advance(0)
+        self.assertEqual(self.held.count, 1)
+        self.clock.advance(0)
         self.assertEqual(self.held.count, 4)
         while self.held.count:
             self.held.let_go()
