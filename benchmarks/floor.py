@@ -2,8 +2,8 @@
 
     python -m benchmarks.floor [--times 1000]
 
-The commands of one APPEND (`store/changes.py`) of a message of 3.8 KB to an embedded MongoDB, by a client that blocks and does nothing else; no message
-is looked at, no session is served.  Then a single document, in no transaction, that is as durable.
+The commands of one APPEND (`store/changes.py`) of a message of 3.8 KB to an embedded MongoDB, by a client that blocks and does
+nothing else; no message is looked at, no session is served.  Then a single document, in no transaction, that is as durable.
 """
 
 from __future__ import annotations

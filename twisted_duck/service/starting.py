@@ -21,7 +21,7 @@ log = Logger()
 
 
 class StartingService(Service):
-    """What a subclass does is `start`, which pushes on `undo`, and `hung_up`, whenever SIGHUP comes.
+    """What a subclass does is `start`, which pushes on `_undo`, and `hung_up`, whenever SIGHUP comes.
 
     @param end: told, once, why it could not start or cannot go on
     """

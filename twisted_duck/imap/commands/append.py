@@ -51,7 +51,7 @@ async def append(connection: Connection, command: grammar.Append) -> Done:
 
 
 async def store(connection: Connection, command: grammar.Append) -> AppendResult | None:
-    """The part of an APPEND that other APPENDs may overtake, or be made together with."""
+    """The part of an APPEND that others may be made together with, in the order of the commands."""
     messages = [_message(connection, argument) for argument in command.messages]
     result: AppendResult | None = await connection.account.append(command.mailbox, messages)
     return result
