@@ -32,7 +32,9 @@ LARGE = (
 
 
 #: Nobody is there to answer: a night is as short as these are.
-_AT_NIGHT = Times(command=0.15, transaction=0.15, settle=0.15, turn=0.4, patience=0.05, idle=0.2)
+_AT_NIGHT = Times(
+    command=0.15, transaction=0.15, settle=0.15, turn=0.4, patience=0.05, idle=0.2, closing=0.2
+)
 
 
 class Night:

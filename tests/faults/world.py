@@ -28,7 +28,9 @@ from twisted_duck.store.store import MailStore
 from twisted_duck.values import AppendMessage
 
 #: An outage is over much sooner, and is one much sooner.
-SHORT = Times(command=0.4, transaction=0.4, settle=0.4, turn=1.0, patience=0.1, idle=0.3)
+SHORT = Times(
+    command=0.4, transaction=0.4, settle=0.4, turn=1.0, patience=0.1, idle=0.3, closing=0.4
+)
 #: Time enough to go on after a fault.
 PATIENT = Times(patience=0.1, idle=0.5)
 

@@ -41,7 +41,7 @@ from twisted_duck.store.transaction import Transaction
 from twisted_duck.store.uri import BadURI, parse
 from twisted_duck.values import AppendMessage
 
-QUICK = Times(command=1.0, transaction=1.0, settle=4.0, turn=4.0)
+QUICK = Times(command=1.0, transaction=1.0, settle=4.0, turn=4.0, closing=0.5)
 
 
 class URITests(SynchronousTestCase):
@@ -348,6 +348,25 @@ class TransactionTests(StoreTestCase):
         with self.assertRaises(CancelledError):
             await counting
 
+    async def test_a_change_under_way_is_made_before_the_store_is_closed(self) -> None:
+        account = await self.make_user(self.store)
+        committing: Deferred[None] = Deferred()
+
+        def told(database: str, command: Document) -> None:
+            if "commitTransaction" in command:
+                committing.callback(None)
+
+        self.mongo.on_command = told
+        putting = Deferred.fromCoroutine(self.put(account, "INBOX", simple()))
+        await committing
+        closing = [Deferred.fromCoroutine(self.store.close()) for _ in range(2)]
+        self.assertTrue(self.mongo.is_open)
+        with self.assertRaises(errors.Unavailable):
+            await self.count(self.mongo)
+        self.assertEqual(await putting, [1])
+        await gatherResults(closing)
+        self.assertFalse(self.mongo.is_open)
+
     async def test_a_transaction_that_lost_its_connection_is_run_again(self) -> None:
         account = await self.make_user(self.store)
         pool = self.mongo._pool
@@ -513,6 +532,14 @@ class OutageTests(TestCase):
         self.assertLess(reactor.seconds() - started, 3)  # type: ignore[attr-defined]
         self.server.signal(signal.SIGCONT)
         self.assertEqual((await self.account.status("INBOX")).messages, 0)
+
+    async def test_a_change_that_is_not_made_does_not_keep_the_store_open(self) -> None:
+        self.server.signal(signal.SIGSTOP)
+        putting = Deferred.fromCoroutine(self.append())
+        await deferLater(reactor, 0)  # type: ignore[arg-type]
+        await self.store.close()
+        self.assertIsNone(await putting)
+        self.server.signal(signal.SIGCONT)
 
     async def test_a_store_that_is_closed(self) -> None:
         await self.store.close()

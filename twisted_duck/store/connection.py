@@ -46,6 +46,8 @@ class Times:
     settle: float = 30.0
     #: For the turn of a change, while others of the same user are being made in this process.
     turn: float = 20.0
+    #: For the changes under way when the store is closed: some commands' time, and short of what a service is given to stop.
+    closing: float = 5.0
     #: From a transaction's first attempt, while it meets conflicts only, until it looks whether what is in its way
     #: was abandoned.
     patience: float = 1.0
@@ -100,7 +102,8 @@ class Mongo:
             raise
 
     async def close(self) -> None:
-        self._transactions.close()
+        """What is being changed has `times.closing` to be made; all else that is under way fails with Unavailable."""
+        await self._transactions.close()
         pool, self._pool = self._pool, None
         if pool is not None:
             await pool.close()

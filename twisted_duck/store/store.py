@@ -88,7 +88,9 @@ class MailStore:
             raise
 
     async def close(self) -> None:
-        """Give everything back.  What is under way fails with Unavailable."""
+        """Give everything back.  Changes that are being made are waited for, a few seconds; all else that is under way
+        fails with Unavailable.
+        """
         await self._stream.close()
         await self.collector.close()
         await self.migrator.close()

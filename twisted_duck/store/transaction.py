@@ -197,6 +197,9 @@ class Transactions:
         self._leases: list[Lease] = []
         #: Transactions that are being ended in the background.
         self._leaving: set[Deferred[None]] = set()
+        #: Transactions that somebody waits for, and who waits until there are none.
+        self._running = 0
+        self._closing: list[Deferred[None]] | None = None
         self._abandoned = Abandoned(
             lambda command: mongo.send(command, "admin", _LOOK),
             FAILURES,
@@ -205,7 +208,18 @@ class Transactions:
             mongo.times.idle,
         )
 
-    def close(self) -> None:
+    async def close(self) -> None:
+        """None begins any more, nor is tried again.  What is under way has a few seconds to be made, and to be told."""
+        closing = self._closing = self._closing or []
+        if self._running:
+            none: Deferred[None] = Deferred()
+            closing.append(none)
+            try:
+                await none.addTimeout(self._mongo.times.closing, self._mongo.reactor)
+            except OutOfTime:
+                closing.remove(none)
+            # Whoever was told goes on first.
+            await deferLater(self._mongo.reactor, 0)
         for leaving in list(self._leaving):
             leaving.cancel()
 
@@ -214,6 +228,17 @@ class Transactions:
 
         `work` is run again where the server gave the transaction up, so it must not change anything but the database.
         """
+        if self._closing is not None:
+            raise errors.Unavailable("the store is closed")
+        self._running += 1
+        try:
+            return await self._run(work)
+        finally:
+            self._running -= 1
+            while self._closing and not self._running:
+                self._closing.pop().callback(None)
+
+    async def _run(self, work: Callable[[Transaction], Awaitable[T]]) -> T:
         began = self._mongo.reactor.seconds()
         end = began + self._mongo.times.transaction
         waits = pauses()
@@ -228,7 +253,7 @@ class Transactions:
                     await self._commit(lease)
             except FAILURES as error:
                 pause = next(waits)
-                late = not self._mongo.is_open or self._mongo.reactor.seconds() + pause >= end
+                late = self._closing is not None or self._mongo.reactor.seconds() + pause >= end
                 if not is_transient(error) or late:
                     self._leave(lease)
                     if late and isinstance(error, CommandFailed) and is_transient(error):
