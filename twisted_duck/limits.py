@@ -54,8 +54,8 @@ class Limits:
     #: Bytes of an APPEND, of each of which so many nobody is asked whether there is a mailbox and room for them before they are
     #: sent: to ask takes longer than to receive them, and who stores them asks in any case.
     append_unasked: int = 64 * KIB
-    #: APPENDs of one connection that are begun and not answered: what is known of a short message that is all parts takes twenty times
-    #: its size, 60 KiB, and a connection 2 MiB so.
+    #: Messages of APPENDs of one connection that are begun and not answered; their octets, and those of the commands around them,
+    #: are bounded by `pipeline`.
     appends_ahead: int = 32
     #: Bytes of the messages of one APPEND together, where there are several: they become one transaction.
     append: int = 64 * MIB
@@ -129,6 +129,9 @@ class Limits:
     #: MongoDB takes 250 microseconds a message that is moved, and a transaction is to be over in seconds: with 20,000 it had
     #: 5, and at 50,000 what had changed was more than the embedded one's cache holds.
     messages_per_change: int = 5_000
+    #: Bytes of what is known of the messages that are appended for one user, in one process, and not stored yet: the others wait
+    #: to be looked at.  It is what two transactions of usual messages have, and room for four of any size.
+    appending: int = 16 * MIB
     #: Bytes of the indexes of mailboxes that nobody has open: four million messages.
     index_cache: int = 64 * MIB
 

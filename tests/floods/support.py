@@ -17,6 +17,7 @@ FULL = "DUCKMAIL_TEST_FLOODS" in os.environ
 MANY = 1_000
 #: MiB that an allocator may ask for at once, whatever for.
 NOISE = 1.0
+KIB = 1 << 10
 GIB = 1 << 30
 MIB = 1 << 20
 
@@ -124,4 +125,4 @@ def log_in(everybody: Crowd) -> None:
     everybody.ask(LOGIN, b"l OK")
 
 
-__all__ = ["FULL", "GIB", "LOGIN", "MANY", "MIB", "FloodCase", "Growth", "crowd", "log_in"]
+__all__ = ["FULL", "GIB", "KIB", "LOGIN", "MANY", "MIB", "FloodCase", "Growth", "crowd", "log_in"]

@@ -1,58 +1,22 @@
-"""Answers that nobody reads: what is sent ahead waits in the sockets, and what waits to be read takes 2 MiB of a connection.
-
-Five minutes without progress, `limits.reading`, are 3 seconds here in short.
-"""
+"""Answers that nobody reads: what is sent ahead waits in the sockets, and what waits to be read takes 2 MiB of a connection."""
 
 from __future__ import annotations
 
 import re
 import time
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from tests.clients.server import PASSWORD, USER
-from tests.floods.crowd import Client
 from tests.floods.support import FULL, GIB, LOGIN, MIB, FloodCase, Growth, crowd, log_in
+from tests.floods.unread import UnreadCase
 
 #: Bytes of a message, and how often it is there.
 _SIZE = 4 * MIB
-#: How the log has it.
-_UNREAD = "closed: the client does not read"
 _TIMES = GIB // _SIZE if FULL else 16
 
 
-class UnreadTests(FloodCase):
+class UnreadTests(UnreadCase):
     counts: ClassVar = (5, 50)
-    limits: ClassVar = {"reading": 3, "farewell": 2}
-    #: Seconds after which whoever has not moved is certainly gone: it is looked at twice.
-    gone = 2 * 300 + 30 if FULL else 2 * 3 + 20
-
-    def look(self, growth: Growth, what: str) -> None:
-        self.figure(f"{what}, of each of {self.count}", growth.peak / self.count, 2, "MiB")
-
-    def unread(self, name: str, begin: tuple[bytes, bytes], data: bytes, what: str) -> None:
-        for count in (1, self.count):
-            with crowd(self.server.ports[name], count) as everybody:
-                everybody.ask(*begin)
-                growth, before = self.growth(), self.server.log.count(_UNREAD)
-                for client in everybody.clients:
-                    client.reads = False
-                everybody.say(data)
-                # Until nobody can send any more.
-                moved: Any = None
-                while moved != (now := sum(client.sent for client in everybody.clients)):
-                    moved = now
-                    everybody.until(lambda client: False, patience=1)
-                if count == self.count:
-                    self.look(growth, what)
-                    self.all_are_ended(everybody.clients, before)
-
-    def all_are_ended(self, clients: list[Client], before: int) -> None:
-        began = time.monotonic()
-        while self.server.log.count(_UNREAD) - before < len(clients):
-            self.assertLess(time.monotonic() - began, self.gone, "they are still there")
-            time.sleep(0.2)
-        if FULL:
-            print(f"    ended after {time.monotonic() - began:.0f} s")
 
     async def test_10000_commands_sent_ahead_take_2_MiB_of_each(self) -> None:
         await self.blocking(self.one_message)

@@ -132,6 +132,28 @@ class BoundTests(IMAPCase):
         held.let_go()
         self.assertEqual(self.client().heard().count(b" OK "), 3)
 
+    def test_messages_are_counted_and_not_commands(self) -> None:
+        self.client()
+        held = self.hold(MemoryAccount, "append")
+        self.client().send(b"a0 APPEND INBOX {1+}\r\nm {1+}\r\nm\r\n" + ahead(1, 2))
+        self.assertEqual(held.count, 1)
+        held.let_go()
+        self.assertEqual(held.count, 2)
+
+
+class OctetsTests(IMAPCase):
+    limits = Limits(pipeline=1000)
+
+    def test_a_command_counts_with_all_its_octets(self) -> None:
+        self.client()
+        held = self.hold(MemoryAccount, "append")
+        self.client().send(b"t" * 400 + ahead(1) + b"t" * 600 + ahead(2) + ahead(3))
+        self.assertEqual(held.count, 2)
+        held.let_go()
+        self.assertEqual(held.count, 1)
+        held.let_go()
+        self.assertEqual(held.count, 1)
+
 
 class FailureTests(IMAPCase):
     def test_what_the_store_refuses(self) -> None:

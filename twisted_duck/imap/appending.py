@@ -23,14 +23,12 @@ class Begun:
     #: What the store answers.
     result: Deferred[Any]
     spools: tuple[Spool, ...]
+    #: Octets of the command, its messages included.
+    size: int
 
     def over(self, result: object) -> None:
         """It is done, or has failed, and nobody is told."""
         self.release()
-
-    @property
-    def size(self) -> int:
-        return sum(spool.size for spool in self.spools)
 
     def release(self) -> None:
         for spool in self.spools:
@@ -40,28 +38,33 @@ class Begun:
 class Appends:
     """Those of one connection that have not been answered."""
 
-    __slots__ = ("_begun", "_limits", "_size")
+    __slots__ = ("_begun", "_limits", "_messages", "_size")
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self._begun: deque[Begun] = deque()
-        self._size = 0
+        self._messages = self._size = 0
 
     def __len__(self) -> int:
         return len(self._begun)
 
     @property
     def is_full(self) -> bool:
-        return len(self._begun) >= self._limits.appends_ahead or self._size > self._limits.pipeline
+        limits = self._limits
+        return self._messages >= limits.appends_ahead or self._size > limits.pipeline
 
-    def begin(self, tag: bytes, work: Coroutine[Any, Any, Any], spools: tuple[Spool, ...]) -> None:
-        begun = Begun(tag, Deferred.fromCoroutine(work), spools)
+    def begin(
+        self, tag: bytes, work: Coroutine[Any, Any, Any], spools: tuple[Spool, ...], size: int
+    ) -> None:
+        begun = Begun(tag, Deferred.fromCoroutine(work), spools, size)
         self._begun.append(begun)
-        self._size += begun.size
+        self._messages += len(spools)
+        self._size += size
 
     def next(self) -> Begun:
         """The one to be answered now; whoever takes it releases it."""
         begun = self._begun.popleft()
+        self._messages -= len(begun.spools)
         self._size -= begun.size
         return begun
 

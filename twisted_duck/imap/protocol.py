@@ -117,8 +117,8 @@ class IMAP4Protocol(login.LoginConnection):
     async def _append(self, tag: bytes, command: grammar.Append) -> None:
         """Begin it; it is answered when nothing more has been sent ahead that could be made together with it."""
         work = self.run(append.store(self, command), "APPEND")
-        spools = self._reader.take_spools()
-        self._appends.begin(tag, work, spools)
+        size, spools = self._reader.octets, self._reader.take_spools()
+        self._appends.begin(tag, work, spools, size)
         if self._appends.is_full or not self.has_input() or self._finishing is not None:
             await self._answer_appends()
         else:

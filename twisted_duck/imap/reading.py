@@ -118,6 +118,11 @@ class CommandReader:
         """The tag of the command that was read last, whole or not, if it had one."""
         return grammar.tag_of(self._parts)
 
+    @property
+    def octets(self) -> int:
+        """Of the command that was read last, its messages included."""
+        return sum(len(part) if isinstance(part, bytes) else part.size for part in self._parts)
+
     def release(self) -> None:
         """The command is over: give its messages back, and its literals, of which there may be a hundred."""
         self._close_spools()

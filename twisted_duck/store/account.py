@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
 
 from bson.objectid import ObjectId
 from twisted.internet.defer import Deferred, DeferredLock
@@ -24,6 +25,7 @@ from twisted_duck.interfaces import (
 from twisted_duck.limits import Limits
 from twisted_duck.names import INBOX, check_name
 from twisted_duck.store import hierarchy
+from twisted_duck.store.arrival import check, known
 from twisted_duck.store.connection import Mongo
 from twisted_duck.store.driver import Document
 from twisted_duck.store.incoming import ready
@@ -218,13 +220,16 @@ class StoreAccount:
         _check_findable(name, errors.TryCreate)
         if not messages:
             return AppendResult((await self._find(name, errors.TryCreate))["uidvalidity"], ())
-        # To look at a short message takes no waiting, so that it would overtake a long one that came before.
-        async with self._in_order:
-            arrivals = await ready(
-                self._mongo, self._registry, self._user, name, messages, self._limits
-            )
-            appended = Deferred.fromCoroutine(self._writer.append(name, arrivals))
-        done = await appended
+        size = sum(known(check(message, self._limits).size) for message in messages)
+        async with AsyncExitStack() as stack:
+            # To look at a short message takes no waiting, so that it would overtake a long one that came before.
+            async with self._in_order:
+                await stack.enter_async_context(self._writer.room(size))
+                arrivals = await ready(
+                    self._mongo, self._registry, self._user, name, messages, self._limits
+                )
+                appended = Deferred.fromCoroutine(self._writer.append(name, arrivals))
+            done = await appended
         return AppendResult(done.uidvalidity, range(done.first, done.first + done.count))
 
     async def imported(self, name: str, keys: Sequence[bytes]) -> set[bytes]:

@@ -30,6 +30,13 @@ THREAD_FROM = 4 * 1024
 _WITH_MESSAGE = 16 * 1024
 
 
+#: Bytes that what is known of a message takes in any case; how many times its size, where it is all parts; and the most that it
+#: takes, for which `mime_structure` and `mime_search` see.
+_KNOWN = 4 * 1024
+_KNOWN_TIMES = 20
+_KNOWN_MOST = 4 << 20
+
+
 @attrs.frozen(eq=False)
 class Arrival:
     """A message that is ready: the documents to be, and where the bytes of its blobs are."""
@@ -68,6 +75,11 @@ def check(message: AppendMessage, limits: Limits) -> Spool:
     if spool.size > limits.message:
         raise errors.TooBig(f"a message must not be larger than {limits.message} bytes")
     return spool
+
+
+def known(size: int) -> int:
+    """How many bytes an Arrival may take, at the most, for a message of `size` bytes."""
+    return min(_KNOWN + _KNOWN_TIMES * size, _KNOWN_MOST)
 
 
 @attrs.frozen(eq=False)

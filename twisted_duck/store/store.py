@@ -58,7 +58,7 @@ class MailStore:
             parse(uri, database), reactor, times=times or Times(), on_command=on_command
         )
         self._registry = Registry(self._mongo, self.limits.index_cache)
-        self._writers = Writers(self._mongo, self._registry)
+        self._writers = Writers(self._mongo, self._registry, self.limits)
         self._stream = ChangeStream(self._mongo, self._registry)
         memory = timedelta(days=self.limits.tombstone_days)
         self.collector = Collector(self._mongo, memory=memory)

@@ -8,8 +8,8 @@ one change: ten at a time are eight times as fast as ten times one.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from typing import TypeVar
 from weakref import WeakValueDictionary
 
@@ -20,12 +20,14 @@ from twisted.internet.defer import TimeoutError as OutOfTime
 from twisted.python.failure import Failure
 
 from twisted_duck import errors
+from twisted_duck.limits import Limits
 from twisted_duck.store import changes
 from twisted_duck.store.arrival import Arrival
 from twisted_duck.store.blobs import BlobsLost
 from twisted_duck.store.changes import Done
 from twisted_duck.store.connection import Mongo
 from twisted_duck.store.opened import Registry
+from twisted_duck.store.room import Room
 
 T = TypeVar("T")
 
@@ -56,11 +58,12 @@ class _Append:
 class Writer:
     """One user's changes in this process."""
 
-    def __init__(self, mongo: Mongo, registry: Registry, user: ObjectId) -> None:
+    def __init__(self, mongo: Mongo, registry: Registry, user: ObjectId, limits: Limits) -> None:
         self._mongo = mongo
         self._registry = registry
         self.user = user
         self._lock = DeferredLock()
+        self._room = Room(limits.appending)
         self._waiting: dict[str, deque[_Append]] = {}
 
     async def append(self, path: str, arrivals: Sequence[Arrival]) -> Appended:
@@ -88,12 +91,24 @@ class Writer:
         del self._waiting[path]
 
     @asynccontextmanager
+    async def room(self, size: int) -> AsyncIterator[None]:
+        """Around what is known of messages until they are stored, `size` bytes of it.  Fails with Unavailable if others take
+        too long.
+        """
+        with _in_time():
+            taken = await self._room.take(size).addTimeout(
+                self._mongo.times.turn, self._mongo.reactor
+            )
+        try:
+            yield
+        finally:
+            self._room.give_back(taken)
+
+    @asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
         """Around each change of the user's mail.  Fails with Unavailable if the turn does not come."""
-        try:
+        with _in_time():
             await self._lock.acquire().addTimeout(self._mongo.times.turn, self._mongo.reactor)
-        except OutOfTime:
-            raise errors.Unavailable("the database is too slow, try again later") from None
         try:
             with self._registry.writing(self.user):
                 yield
@@ -147,6 +162,15 @@ class Writer:
             opened.wake()
 
 
+@contextmanager
+def _in_time() -> Iterator[None]:
+    """Around waiting for those who came before."""
+    try:
+        yield
+    except OutOfTime:
+        raise errors.Unavailable("the database is too slow, try again later") from None
+
+
 def _group(queue: deque[_Append]) -> list[_Append]:
     group = [queue.popleft()]
     count, weight = len(group[0].arrivals), group[0].weight
@@ -162,13 +186,15 @@ def _group(queue: deque[_Append]) -> list[_Append]:
 class Writers:
     """The writers of the users who are busy, or logged in, in this process."""
 
-    def __init__(self, mongo: Mongo, registry: Registry) -> None:
+    def __init__(self, mongo: Mongo, registry: Registry, limits: Limits) -> None:
         self._mongo = mongo
         self._registry = registry
+        self._limits = limits
         self._writers: WeakValueDictionary[ObjectId, Writer] = WeakValueDictionary()
 
     def of(self, user: ObjectId) -> Writer:
         writer = self._writers.get(user)
         if writer is None:
-            writer = self._writers[user] = Writer(self._mongo, self._registry, user)
+            writer = Writer(self._mongo, self._registry, user, self._limits)
+            self._writers[user] = writer
         return writer
