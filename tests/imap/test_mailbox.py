@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 from tests.imap.transcript import IMAPCase
 from twisted_duck.errors import Unavailable
+from twisted_duck.memory.account import MemoryAccount
 from twisted_duck.memory.mailbox import MemoryMailbox
 from twisted_duck.values import DELETED, SEEN
 
@@ -90,6 +91,16 @@ class SelectTests(IMAPCase):
             S: a4 BAD CLOSE is not allowed in the state Authenticated
         """)
         self.assertIsNone(self.client().protocol.session.selected)
+
+    def test_nothing_is_said_before_the_mailbox_is_found(self) -> None:
+        client = self.client()
+        client.say("a1 SELECT INBOX")
+        held = self.hold(MemoryAccount, "select")
+        self.assertEqual(client.say("a2 SELECT INBOX"), [])
+        held.let_go()
+        answer = client.heard().splitlines()
+        self.assertEqual(answer[0], b"* OK [CLOSED] the mailbox before is closed")
+        self.assertEqual(answer[-1], b"a2 OK [READ-WRITE] SELECT completed")
 
     def test_failure_after_opening_gives_the_mailbox_back(self) -> None:
         closed: list[object] = []

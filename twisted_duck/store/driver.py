@@ -20,12 +20,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, Final, cast
+from typing import Any, Final
 
 import attrs
+from bson import encode
 from bson.codec_options import CodecOptions
 from OpenSSL import SSL, crypto
-from pymongo.errors import ConnectionFailure, OperationFailure
+from pymongo.errors import ConnectionFailure, NotPrimaryError, OperationFailure
 from twisted.internet import defer, ssl
 from twisted.internet.interfaces import IOpenSSLClientConnectionCreator
 from twisted.internet.protocol import ReconnectingClientFactory
@@ -40,6 +41,7 @@ from txmongo.protocol import (
     MongoProtocol,
     Msg,
 )
+from txmongo.pymongo_errors import _NOT_MASTER_CODES
 from zope.interface import implementer
 
 from twisted_duck import prompt
@@ -123,6 +125,19 @@ class Wire(MongoProtocol):  # type: ignore[misc]
             # What waits for the reply waits for nothing else.
             prompt.send(self._socket)
         return number
+
+    def ask(self, command: Document) -> defer.Deferred[Document]:
+        """The reply to a command, failed or not; fails as `Pool.send`."""
+        asked: defer.Deferred[Msg] = self._send_raw_msg(Msg(body=encode(command, False, CODEC)))
+        return asked.addCallback(self._told)
+
+    def _told(self, answer: Msg) -> Document:
+        reply: Document = answer.to_dict(CODEC)
+        self.factory.pool._advance_cluster_time(None, reply)
+        if not reply.get("ok") and reply.get("code") in _NOT_MASTER_CODES:
+            self.transport.loseConnection()
+            raise NotPrimaryError(str(reply.get("errmsg")))
+        return reply
 
     def dataReceived(self, data: bytes) -> None:
         received = self._received
@@ -219,8 +234,7 @@ class Pool(ConnectionPool):  # type: ignore[misc]
             wire = await self.getprotocol()
         if self.cluster_time is not None:
             command["$clusterTime"] = self.cluster_time
-        message = Msg.create(command, codec_options=CODEC)
-        reply = cast(Document, await wire.send_msg(message, CODEC, None, check=False))
+        reply = await wire.ask(command)
         if self._outage is not None:
             self._over(self._outage)
         self._open = True

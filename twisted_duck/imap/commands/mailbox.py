@@ -22,15 +22,20 @@ async def select(connection: Connection, command: grammar.Select) -> Done:
     known = command.known
     if known is not None and not connection.enabled.qresync:
         raise BadSyntax("QRESYNC has to be enabled first")
-    if connection.selection is not None:
+    closes = connection.selection is not None
+    if closes:
         await connection.deselect()
-        connection.send(responses.status(b"OK", "the mailbox before is closed", b"CLOSED"))
     if command.condstore:
         enable_condstore(connection)
     rev2 = connection.enabled.rev2
-    # What can fail comes before there is something to be left again.
-    hierarchy = await connection.account.mailboxes() if rev2 else ()
-    mailbox = await connection.account.select(command.mailbox, command.readonly)
+    try:
+        # What can fail comes before there is something to be left again.
+        hierarchy = await connection.account.mailboxes() if rev2 else ()
+        mailbox = await connection.account.select(command.mailbox, command.readonly)
+    finally:
+        # Not before: to send a line of its own takes as long as all the other lines do.
+        if closes:
+            connection.send(responses.status(b"OK", "the mailbox before is closed", b"CLOSED"))
     selection = await connection.select(mailbox)
     index, view = mailbox.index, selection.view
     selection.tell_keywords()
