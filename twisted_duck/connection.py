@@ -29,7 +29,7 @@ would take them for a part of the answer.  Who is not gone within `Limits.farewe
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import Any, ClassVar, NoReturn, TypeVar
 from typing import Protocol as Shape
 
@@ -436,12 +436,7 @@ class Connection(Protocol):
 
     # --- running ------------------------------------------------------------------------------------------------------
 
-    def is_allowed(self, command: Any) -> bool:
-        """Whether a command is one of those of the present state."""
-        rule = self.table.get(type(command))
-        return rule is not None and self.session.state in rule.states
-
-    def run_command(self, command: Any, name: str) -> Awaitable[Any]:
+    def run_command(self, command: Any, name: str) -> Coroutine[Any, Any, Any]:
         """What a command's handler answers; fails as `run`.  Raises BadSyntax and WrongState."""
         rule = self.table.get(type(command))
         if rule is None:

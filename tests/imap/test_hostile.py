@@ -60,7 +60,7 @@ edits = st.tuples(
 class HostileTests(IMAPCase):
     selected = "INBOX"
 
-    @settings(max_examples=150, deadline=None)
+    @settings(max_examples=150)
     @given(
         st.booleans(),
         st.lists(st.tuples(st.sampled_from(COMMANDS), st.lists(edits, max_size=3)), max_size=12),

@@ -181,7 +181,7 @@ async def go_on() -> None:
 
 
 class ModelTests(SynchronousTestCase):
-    @settings(deadline=None, max_examples=500)
+    @settings(max_examples=500)
     @given(messages)
     def test_any_messages(self, some: list[Message]) -> None:
         threads = References(1_000)

@@ -157,7 +157,7 @@ class NewsTests(SynchronousTestCase):
             view.news(expunges=True)
             self.assertIs(view.uids, box.index.uids)
 
-    @settings(max_examples=200, deadline=None)
+    @settings(max_examples=200)
     @given(st.randoms(use_true_random=False), st.sampled_from([4, 1000]))
     def test_a_client_that_follows_the_news_knows_the_mailbox(
         self, rng: random.Random, history: int

@@ -343,7 +343,7 @@ class ChunkTests(LMTPCase):
 class CutTests(LMTPCase):
     """However the octets of a transaction are cut, the same comes of it."""
 
-    @settings(deadline=None, max_examples=60)
+    @settings(max_examples=60)
     @given(
         st.lists(
             st.sampled_from([b".", b"\r\n", b"a", b"..", b"\r\n.\r\nx", b"QUIT\r\n"]), max_size=12

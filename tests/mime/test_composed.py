@@ -106,7 +106,7 @@ class Writer:
 
 
 class ComposedTests(SynchronousTestCase):
-    @settings(max_examples=400, deadline=None)
+    @settings(max_examples=400)
     @given(NODE, st.sampled_from([b"\r\n", b"\n"]))
     def test_each_part_number_leads_to_the_part(self, node: Node, end: bytes) -> None:
         writer = Writer(end)
@@ -117,7 +117,7 @@ class ComposedTests(SynchronousTestCase):
             assert place is not None, (path, text, data)
             self.assertEqual(data[slice(*place)], wanted, (path, text, data))
 
-    @settings(max_examples=200, deadline=None)
+    @settings(max_examples=200)
     @given(NODE)
     def test_no_other_part_number_leads_anywhere(self, node: Node) -> None:
         writer = Writer(b"\r\n")

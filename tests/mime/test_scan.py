@@ -53,7 +53,7 @@ MESSAGE = st.one_of(
     ),
 )
 FEW = Limits(mime_depth=3, mime_parts=5)
-MANY = settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
+MANY = settings(max_examples=300, suppress_health_check=list(HealthCheck))
 
 
 class CountingData(bytes):

@@ -30,7 +30,6 @@ class LongRun(ModelCase):
             # Some runs end before they have to.
             max_examples=ceil(1.2 * STEPS / STEPS_OF_RUN),
             stateful_step_count=STEPS_OF_RUN,
-            deadline=None,
             database=None,
             phases=(Phase.generate,),
             suppress_health_check=list(HealthCheck),

@@ -10,7 +10,6 @@ SHORT = settings(
     max_examples=12,
     stateful_step_count=30,
     derandomize=True,
-    deadline=None,
     database=None,
     # To find a shorter way to the same failure would take minutes: the long run does that.
     phases=(Phase.generate,),

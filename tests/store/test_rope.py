@@ -85,12 +85,12 @@ class RopeTests(SynchronousTestCase):
 
     ranges = st.lists(st.tuples(st.integers(0, 2000), st.integers(0, 2000)), max_size=30)
 
-    @settings(max_examples=300, deadline=None)
+    @settings(max_examples=300)
     @given(base64_bodies, ranges)
     def test_any_range_of_base64_is_exact(self, body: bytes, ranges: list[tuple[int, int]]) -> None:
         self.check(attachment(body), ranges)
 
-    @settings(max_examples=150, deadline=None)
+    @settings(max_examples=150)
     @given(st.binary(max_size=1500), ranges)
     def test_any_range_of_anything_is_exact(
         self, data: bytes, ranges: list[tuple[int, int]]

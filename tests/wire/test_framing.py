@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from itertools import pairwise
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -404,7 +404,6 @@ COMMANDISH = st.lists(
 
 
 class Splits(SynchronousTestCase):
-    @settings(deadline=None)
     @given(COMMANDISH, st.lists(st.integers(0, 400), max_size=8))
     def test_events_do_not_depend_on_how_bytes_arrive(self, data: bytes, cuts: list[int]) -> None:
         edges = [0, *sorted(min(cut, len(data)) for cut in cuts), len(data)]
@@ -414,7 +413,6 @@ class Splits(SynchronousTestCase):
             self.assertEqual(events(each_byte(data), answer), whole)
             self.assertEqual(events(pieces, answer), whole)
 
-    @settings(deadline=None)
     @given(COMMANDISH)
     def test_a_command_after_a_quiet_line_is_always_found(self, data: bytes) -> None:
         """However broken the input, one can get back to a command: by enough octets and a line."""

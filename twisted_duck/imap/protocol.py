@@ -8,6 +8,7 @@ How a connection lives and ends is told in `twisted_duck.connection`.
 
 from __future__ import annotations
 
+from collections.abc import Coroutine
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 
@@ -31,6 +32,7 @@ from twisted_duck.imap.reading import CommandReader
 from twisted_duck.imap.selection import Selection
 from twisted_duck.interfaces import ICondstoreAccount
 from twisted_duck.sasl import Credentials
+from twisted_duck.values import AppendResult
 from twisted_duck.wire.deflate import Deflater
 
 #: Bytes of a message that count as a piece of work: they take a millisecond or two, if they are all parts or addresses.
@@ -102,11 +104,11 @@ class IMAP4Protocol(login.LoginConnection):
             command = await self._reader.read_command()
             self.working()
             self.session.commands += 1
-            if isinstance(command.value, grammar.Append) and self.is_allowed(command.value):
-                await self._append(command.tag, command.value)
-                return
-            await self._answer_appends()
-            self._succeed(command.tag, await self.run_command(command.value, command.name))
+            if isinstance(command.value, grammar.Append):
+                await self._append(command.tag, self.run_command(command.value, command.name))
+            else:
+                await self._answer_appends()
+                self._succeed(command.tag, await self.run_command(command.value, command.name))
         except errors.DuckError as error:
             tag = getattr(error, "tag", None) or self._reader.tag or b"*"
             await self._answer_appends()
@@ -114,16 +116,15 @@ class IMAP4Protocol(login.LoginConnection):
         finally:
             self._reader.release()
 
-    async def _append(self, tag: bytes, command: grammar.Append) -> None:
+    async def _append(self, tag: bytes, work: Coroutine[Any, Any, AppendResult | None]) -> None:
         """Begin it; it is answered when nothing more has been sent ahead that could be made together with it."""
-        work = self.run(append.store(self, command), "APPEND")
         size, spools = self._reader.octets, self._reader.take_spools()
         self._appends.begin(tag, work, spools, size)
         if self._appends.is_full or not self.has_input() or self._finishing is not None:
             await self._answer_appends()
         else:
             # The store has looked at them, which may take milliseconds of each, and nothing was waited for.
-            await self.breathe(sum(spool.size for spool in spools) // _A_BREATH)
+            await self.breathe(size // _A_BREATH)
 
     async def _answer_appends(self) -> None:
         while self._appends:

@@ -312,7 +312,7 @@ WORDS = [
 
 
 class RoundTrip(SynchronousTestCase):
-    @settings(deadline=None, max_examples=400)
+    @settings(max_examples=400)
     @given(values)
     def test_value_to_bytes_to_value(self, named: tuple[str, object]) -> None:
         name, value = named
@@ -340,17 +340,17 @@ class Anything(SynchronousTestCase):
         max_size=5,
     )
 
-    @settings(deadline=None, max_examples=300)
+    @settings(max_examples=300)
     @given(parts)
     def test_random_parts(self, parts: list[bytes | Literal]) -> None:
         self.check(parts)
 
-    @settings(deadline=None, max_examples=600)
+    @settings(max_examples=600)
     @given(st.sampled_from(sorted(PARSERS)), parts)
     def test_random_arguments(self, name: str, parts: list[bytes | Literal]) -> None:
         self.check([b"a " + name.encode() + b" ", *parts])
 
-    @settings(deadline=None, max_examples=300)
+    @settings(max_examples=300)
     @given(values, st.data())
     def test_commands_with_an_octet_changed(
         self, named: tuple[str, object], data: st.DataObject

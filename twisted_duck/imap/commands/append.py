@@ -45,20 +45,18 @@ async def check(connection: Connection, message: grammar.Announced, size: int) -
     await account.check_append(message.mailbox, size, others)
 
 
-async def append(connection: Connection, command: grammar.Append) -> Done:
-    """The messages have been received into spools, which the connection closes when the command is over."""
-    return await answer(connection, await store(connection, command))
+async def append(connection: Connection, command: grammar.Append) -> AppendResult | None:
+    """What others may be made together with, in the order of the commands: `answer` is made of it when its turn comes.
 
-
-async def store(connection: Connection, command: grammar.Append) -> AppendResult | None:
-    """The part of an APPEND that others may be made together with, in the order of the commands."""
+    The messages have been received into spools, which the connection closes when the command is over.
+    """
     messages = [_message(connection, argument) for argument in command.messages]
     result: AppendResult | None = await connection.account.append(command.mailbox, messages)
     return result
 
 
 async def answer(connection: Connection, result: AppendResult | None) -> Done:
-    """The other part: what the client hears."""
+    """What the client hears of an APPEND."""
     if connection.selection is not None:
         await connection.selection.catch_up()
     await connection.tell(expunges=True)
