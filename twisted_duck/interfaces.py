@@ -328,6 +328,20 @@ class IQResyncMailbox(IMailbox):
         """
 
 
+class IRecallingMailbox(IMailbox):
+    """A mailbox that remembers what was said of its messages, so that who asks again need not wait for a database."""
+
+    def recall(uids, wanted, what):
+        """Like `fetch`, with `said` alone of those messages of which that is known, and what is `wanted` of the others.
+
+        What of these has got a `said` by the time that the next list is asked for may be remembered: it must follow from `what` and
+        from what never changes of the message.
+
+        @param what: hashable, of 1 KiB at the most
+        @rtype: async iterator of lists of L{twisted_duck.values.MessageData}, each list of bounded size
+        """
+
+
 class IImportAccount(IAccount):
     """It remembers the keys of messages that were imported, whatever becomes of the messages, and takes each key once.
 

@@ -134,6 +134,9 @@ class Limits:
     appending: int = 16 * MIB
     #: Bytes of the indexes of mailboxes that nobody has open: four million messages.
     index_cache: int = 64 * MIB
+    #: Bytes of what is remembered of messages, in a process: what was told of some 25,000 of them by FETCH, and what searches have
+    #: found.  With the index of a mailbox of a million messages it is less than 40 MiB.
+    message_cache: int = 24 * MIB
 
     # --- connections --------------------------------------------------------------------------------------------------
     #: Seconds for a TLS handshake: a few round trips, on the worst of lines.

@@ -348,7 +348,7 @@ FetchWant = Literal[
 class MessageData:
     """One message's immutable data, as far as it was asked for; flags and modseq are in the mailbox's index.
 
-    Nobody changes it.  It is not frozen, since one is made for each message, and that takes twice as long.
+    Nobody changes it, but for `said`.  It is not frozen, since one is made for each message, and that takes twice as long.
 
     `envelope`, `bodystructure` and `body` are the bytes that FETCH sends (RFC 3501 §7.4.2).
     """
@@ -371,6 +371,8 @@ class MessageData:
     #: What it has in common with its copies (RFC 8474 §5.1), and with its thread (§5.2); of 255 letters and digits at most.
     email_id: str | None = None
     thread_id: str | None = None
+    #: Pieces of an answer about it: see `twisted_duck.interfaces.IRecallingMailbox`.
+    said: tuple[bytes, ...] | None = None
 
 
 @attrs.frozen

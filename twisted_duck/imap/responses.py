@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
+from functools import lru_cache
 
 from twisted_duck.errors import BadSyntax, DuckError
 from twisted_duck.imap.utf7 import encode as encode_mailbox
@@ -92,20 +93,22 @@ def flags_of(flags: Flags, recent: bool) -> bytes:
     return known
 
 
+@lru_cache(maxsize=256)
+def _zone(offset: timedelta | None) -> bytes:
+    minutes = round(offset.total_seconds() / 60) if offset else 0
+    return b"%b%02d%02d" % (b"-" if minutes < 0 else b"+", *divmod(abs(minutes), 60))
+
+
 def date_time(moment: datetime) -> bytes:
     """`"17-Jul-1996 02:44:25 -0700"` with the quotes (RFC 3501 §9, `date-time`)."""
-    offset = moment.utcoffset()
-    minutes = round(offset.total_seconds() / 60) if offset else 0
-    sign = b"-" if minutes < 0 else b"+"
-    return b'"%2d-%b-%04d %02d:%02d:%02d %b%02d%02d"' % (
+    return b'"%2d-%b-%04d %02d:%02d:%02d %b"' % (
         moment.day,
         _MONTHS[moment.month - 1],
         moment.year,
         moment.hour,
         moment.minute,
         moment.second,
-        sign,
-        *divmod(abs(minutes), 60),
+        _zone(moment.utcoffset()),
     )
 
 

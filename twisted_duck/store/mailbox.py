@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Sequence
 from itertools import chain
 from typing import TypeVar
 
@@ -13,7 +13,12 @@ from zope.interface import implementer
 
 from twisted_duck import errors
 from twisted_duck.index import MailboxIndex, living
-from twisted_duck.interfaces import IMoveMailbox, IQResyncMailbox, IReplaceMailbox
+from twisted_duck.interfaces import (
+    IMoveMailbox,
+    IQResyncMailbox,
+    IRecallingMailbox,
+    IReplaceMailbox,
+)
 from twisted_duck.limits import Limits
 from twisted_duck.matching import match
 from twisted_duck.search import SearchKey
@@ -24,6 +29,7 @@ from twisted_duck.store.connection import Mongo
 from twisted_duck.store.fetch import fetch
 from twisted_duck.store.incoming import check_flags, check_keywords, ready
 from twisted_duck.store.opened import Opened, Registry
+from twisted_duck.store.recall import Recall
 from twisted_duck.store.schema import MAILBOXES
 from twisted_duck.store.searching import StoreLeaves
 from twisted_duck.store.status import told_id
@@ -49,7 +55,7 @@ T = TypeVar("T")
 _ATTEMPTS = 20
 
 
-@implementer(IMoveMailbox, IQResyncMailbox, IReplaceMailbox)
+@implementer(IMoveMailbox, IQResyncMailbox, IRecallingMailbox, IReplaceMailbox)
 class StoreMailbox:
     """See L{twisted_duck.interfaces.IMailbox}; it fails with MailboxGone, Unavailable and Contention, too.
 
@@ -144,8 +150,36 @@ class StoreMailbox:
         index = self.index
         return fetch(self._mongo, self._opened.place, index.uids, living(index, uids), wanted)
 
+    def recall(
+        self, uids: Sequence[int], wanted: frozenset[FetchWant], what: Hashable
+    ) -> AsyncIterator[list[MessageData]]:
+        def read(some: Sequence[int]) -> AsyncIterator[list[MessageData]]:
+            return self.fetch(some, wanted)
+
+        def alive(some: Sequence[int]) -> Sequence[int]:
+            return living(self.index, some)
+
+        return Recall(self._opened.remembered, what, read, self._is_sure, alive).messages(uids)
+
+    async def _is_sure(self) -> bool:
+        """Whether all messages of the index are there, but for what happened elsewhere a moment ago."""
+        try:
+            await self.refresh(exact=False)
+        except errors.MailboxGone:
+            return False
+        return True
+
     async def search(self, key: SearchKey) -> list[int]:
-        leaves = StoreLeaves(self._mongo, self._opened.place, len(self.index), self._limits)
+        opened = self._opened
+        leaves = StoreLeaves(
+            self._mongo,
+            opened.place,
+            self.index.uids,
+            len(self.index),
+            self._limits,
+            opened.remembered,
+            self._is_sure,
+        )
         reactor = self._mongo.reactor
         return await match(key, self.index, leaves, pause=lambda: deferLater(reactor, 0))
 

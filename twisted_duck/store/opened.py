@@ -32,6 +32,7 @@ from twisted_duck.store.changes import Done, Place
 from twisted_duck.store.connection import Mongo
 from twisted_duck.store.driver import Document
 from twisted_duck.store.fetch import ahead
+from twisted_duck.store.remembered import Memory, Remembered
 from twisted_duck.store.schema import MAILBOXES, MESSAGES, TOMBSTONES
 from twisted_duck.values import Change, Changes, Expunged, Flags, UIDSet
 
@@ -65,7 +66,7 @@ def _floor(document: Document) -> int:
 class Opened:
     """One mailbox.  `refresh` has to come first: until then the index is empty."""
 
-    def __init__(self, mongo: Mongo, user: ObjectId, document: Document) -> None:
+    def __init__(self, mongo: Mongo, user: ObjectId, document: Document, memory: Memory) -> None:
         self._mongo = mongo
         self.user = user
         self.id: ObjectId = document["_id"]
@@ -73,6 +74,8 @@ class Opened:
         self.name: str = document["path"]
         self.created: datetime = document["created"]
         self.index = MailboxIndex(document["uidvalidity"])
+        #: What never changes of messages that were told of, or searched for.
+        self.remembered = Remembered(memory)
         self.gone = False
         #: Sessions that have it open.
         self.sessions = 0
@@ -277,6 +280,8 @@ class Opened:
         known = self.index.highest_modseq
         if changes.highest_modseq <= known:
             return
+        for step in changes.expunged:
+            self.remembered.forget(step.uids)
         self.index.apply(
             attrs.evolve(
                 changes,
@@ -305,6 +310,7 @@ class Opened:
         """The mailbox is not there any more."""
         if not self.gone:
             self.gone = True
+            self.remembered.clear()
             self._tell()
 
     # --- hearing of changes -------------------------------------------------------------------------------------------
@@ -358,8 +364,9 @@ class Registry:
     Those that no session has open are kept as long as their indexes fit into the budget, least recently used first out.
     """
 
-    def __init__(self, mongo: Mongo, budget: int) -> None:
+    def __init__(self, mongo: Mongo, budget: int, memory: Memory) -> None:
         self._mongo = mongo
+        self._memory = memory
         self._budget = budget
         self._known: OrderedDict[ObjectId, Opened] = OrderedDict()
         #: Whether every change is heard of within a moment; the change stream's answer.
@@ -377,7 +384,8 @@ class Registry:
         """The mailbox of a document, kept until `leave`; it has to be refreshed."""
         opened = self._known.get(document["_id"])
         if opened is None or opened.gone:
-            opened = self._known[document["_id"]] = Opened(self._mongo, user, document)
+            opened = Opened(self._mongo, user, document, self._memory)
+            self._known[opened.id] = opened
         if not opened.sessions:
             # Nobody has listened for it.
             opened.doubt()
@@ -417,6 +425,7 @@ class Registry:
             if opened.gone or size > self._budget:
                 # It is brought up to date when it is opened next, or read anew.
                 del self._known[opened.id]
+                opened.remembered.clear()
 
     # --- hearing of changes -------------------------------------------------------------------------------------------
 

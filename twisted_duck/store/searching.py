@@ -8,7 +8,9 @@ other text with its body.  The few messages with more text than is kept are read
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterator, Sequence
+from array import array
+from bisect import bisect_right
+from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
 from typing import Any, Final
 
 import attrs
@@ -16,6 +18,7 @@ from bson.objectid import ObjectId
 from twisted.internet.threads import deferToThreadPool
 
 from twisted_duck import search
+from twisted_duck.index import places
 from twisted_duck.limits import Limits
 from twisted_duck.mime.scan import PartTree
 from twisted_duck.mime.text import fold, found, iter_search_header, iter_search_text
@@ -27,6 +30,7 @@ from twisted_duck.store.connection import Mongo
 from twisted_duck.store.content import WHOLE, StoredContent
 from twisted_duck.store.conversations import named
 from twisted_duck.store.driver import Document
+from twisted_duck.store.remembered import Remembered
 from twisted_duck.store.rope import Data
 from twisted_duck.store.saved import condition
 from twisted_duck.store.schema import BODIES, MESSAGES
@@ -45,6 +49,9 @@ _NEVER = re.compile(r"[\n\0]")
 _DATES: Final = {"before": "$lt", "on": "$eq", "since": "$gte"}
 _MOMENTS: Final = {"until": "$lte", "from": "$gte"}
 _SIZES: Final = {"larger": "$gt", "smaller": "$lt"}
+#: Keys that nobody asks for a second time, of a moment that is so long ago; and what takes no asking.
+_PASSING: Final = (search.Arrived, search.SaveDateSupported)
+_NONE: Final = array("I")
 
 
 @attrs.frozen
@@ -128,11 +135,34 @@ class StoreLeaves:
 
     mongo: Mongo
     place: Place
-    #: Living messages in the mailbox then.
+    #: The index's array then, of which the first `count` entries never change: the messages that lived.
+    uids: array[int]
     count: int
     limits: Limits
+    remembered: Remembered
+    #: Whether they all are there, as far as that can be known without reading them.
+    is_sure: Callable[[], Awaitable[bool]]
 
     async def select(self, leaf: SearchKey, uids: Sequence[int]) -> Collection[int]:
+        if isinstance(leaf, _PASSING):
+            return await self._ask(leaf, uids)
+        known = self.remembered.hits(leaf)
+        if known is None and not self._is_most(uids):
+            return await self._ask(leaf, uids)
+        if known is not None and not await self.is_sure():
+            return await self._ask(leaf, uids)
+        last, hits = known or (0, _NONE)
+        new = self.uids[bisect_right(self.uids, last, 0, self.count) : self.count]
+        if new:
+            hits = hits + array("I", sorted(await self._ask(leaf, new)))
+            self.remembered.learn_hits(leaf, new[-1], hits)
+        return [uids[at] for at in places(uids, hits)]
+
+    def _is_most(self, uids: Sequence[int]) -> bool:
+        """Whether it is no more work to ask about all messages than about these."""
+        return len(uids) * 2 >= self.count
+
+    async def _ask(self, leaf: SearchKey, uids: Sequence[int]) -> Collection[int]:
         match leaf:
             case search.InternalDate(operator, day):
                 return await self._rows(uids, {"day": {_DATES[operator]: day.toordinal()}})
@@ -169,7 +199,7 @@ class StoreLeaves:
     def _conditions(self, uids: Sequence[int]) -> Iterator[Document]:
         """Conditions that together take in at least `uids`."""
         whole = {"user": self.place.user, "box": self.place.box}
-        if len(uids) * 2 >= self.count:
+        if self._is_most(uids):
             yield whole
             return
         for at in range(0, len(uids), _AT_ONCE):

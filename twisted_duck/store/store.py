@@ -23,6 +23,7 @@ from twisted_duck.store.driver import Document
 from twisted_duck.store.migrations import Migrator
 from twisted_duck.store.opened import Registry
 from twisted_duck.store.rates import StoreRates
+from twisted_duck.store.remembered import Memory
 from twisted_duck.store.stream import ChangeStream
 from twisted_duck.store.uri import parse
 from twisted_duck.store.writers import Writers
@@ -57,11 +58,12 @@ class MailStore:
         self._mongo = Mongo(
             parse(uri, database), reactor, times=times or Times(), on_command=on_command
         )
-        self._registry = Registry(self._mongo, self.limits.index_cache)
+        memory = Memory(self.limits.message_cache)
+        self._registry = Registry(self._mongo, self.limits.index_cache, memory)
         self._writers = Writers(self._mongo, self._registry, self.limits)
         self._stream = ChangeStream(self._mongo, self._registry)
-        memory = timedelta(days=self.limits.tombstone_days)
-        self.collector = Collector(self._mongo, memory=memory)
+        expunges = timedelta(days=self.limits.tombstone_days)
+        self.collector = Collector(self._mongo, memory=expunges)
         self.migrator = Migrator(self._mongo)
         self.users = Accounts(self._mongo, self._removed)
         self.addresses = Addresses(self._mongo)

@@ -3,11 +3,14 @@
 A FETCH is planned once and then runs over its messages: each item asked for becomes a function from a message to the
 bytes of its answer.  Items that are in the index (FLAGS, UID) ask no database; structure comes as the bytes stored when
 the message arrived; body sections are ranges of the stored message, streamed where they are long.
+
+Neighbours among the items that never change are said as one, a run, which the mailbox may remember (`IRecallingMailbox`).
 """
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Sequence
+from itertools import groupby
 from typing import Any
 
 import attrs
@@ -35,7 +38,7 @@ from twisted_duck.imap.grammar import (
 )
 from twisted_duck.imap.resync import LAST_UID, agreed, changed_since, vanished
 from twisted_duck.imap.selection import BATCH, Selection
-from twisted_duck.interfaces import IObjectIDAccount, IQResyncMailbox
+from twisted_duck.interfaces import IObjectIDAccount, IQResyncMailbox, IRecallingMailbox
 from twisted_duck.mime.scan import PartTree
 from twisted_duck.outflow import Outflow
 from twisted_duck.sequence import SequenceSet
@@ -47,6 +50,8 @@ _ITEMS_AT_ONCE = 16
 _RANGES_A_PIECE = 500
 #: Parts of a message that take as long to be read from the stored tree as an item takes to be said.
 _PARTS_AN_ITEM = 10
+#: Bytes of the names of items whose answers may be remembered.
+_NAMES = 512
 
 
 def _breaths(items: int) -> int:
@@ -151,6 +156,10 @@ ATTRIBUTES: dict[Attribute, tuple[FetchWant | None, Callable[[Row], bytes]]] = {
 }
 
 
+#: Those that change, or that a session knows.
+_VARYING = frozenset({Attribute.FLAGS, Attribute.UID, Attribute.MODSEQ})
+
+
 #: What is read of the message itself, and how it is said.
 CONTENTS: dict[type[FetchContent], Callable[[Any, Any, Pause], AsyncIterator[bytes]]] = {
     FetchBody: say_section,
@@ -159,11 +168,27 @@ CONTENTS: dict[type[FetchContent], Callable[[Any, Any, Pause], AsyncIterator[byt
 }
 
 
-def _at_hand(item: FetchContent) -> Callable[[Row], bytes | None]:
-    """How a part of the message is said if it is short and there already; what that gives is None if it is not."""
+def _at_hand(item: FetchItem) -> Callable[[Row], bytes | None]:
+    """How an item is said; what that gives is None if it is not short, or not there already."""
+    if isinstance(item, Attribute):
+        return ATTRIBUTES[item][1]
     if not isinstance(item, FetchBody):
         return lambda row: None
     return lambda row: say_at_hand(item, row.data.content)  # type: ignore[union-attr]
+
+
+def _memorable(item: FetchItem) -> bool:
+    """Whether what is said of that is short, and worth remembering."""
+    if isinstance(item, Attribute):
+        return item not in _VARYING
+    return isinstance(item, FetchBody) and item.partial is None and of_header(item)
+
+
+def _what(asked: Sequence[FetchItem]) -> tuple[FetchItem, ...] | None:
+    """What answers to these items are remembered by, if they may be."""
+    fixed = tuple(item for item in asked if item not in _VARYING)
+    names = sum(len(item.label) for item in fixed if isinstance(item, FetchBody))
+    return fixed if all(map(_memorable, fixed)) and names <= _NAMES else None
 
 
 @attrs.frozen
@@ -171,8 +196,11 @@ class Plan:
     """What a FETCH needs and says, in the order it was asked."""
 
     items: tuple[Callable[[Row], bytes] | FetchContent, ...]
-    #: The same, each said at once or not at all.
-    at_hand: tuple[Callable[[Row], bytes | None], ...]
+    #: The same, each said at once or not at all: what varies, and the numbers of runs.
+    order: tuple[Callable[[Row], bytes] | int, ...]
+    runs: tuple[tuple[Callable[[Row], bytes | None], ...], ...]
+    #: What the runs are remembered by, None if they are not to be.
+    what: tuple[FetchItem, ...] | None
     wants: frozenset[FetchWant]
     #: Whether parts of the message are among them.
     reads: bool
@@ -186,8 +214,6 @@ class Plan:
 
     @classmethod
     def of(cls, command: grammar.Fetch, selection: Selection) -> Plan:
-        items: list[Callable[[Row], bytes] | FetchContent] = []
-        at_hand: list[Callable[[Row], bytes | None]] = []
         wants: set[FetchWant] = set()
         asked = list(command.items)
         if (command.uid or selection.tells_modseqs) and Attribute.UID not in asked:
@@ -199,42 +225,68 @@ class Plan:
                 wants.add(
                     "header" if isinstance(item, FetchBody) and of_header(item) else "content"
                 )
-                items.append(item)
-                at_hand.append(_at_hand(item))
-                continue
-            want, say = ATTRIBUTES[item]
-            items.append(say)
-            at_hand.append(say)
-            if want is not None:
+            elif (want := ATTRIBUTES[item][0]) is not None:
                 wants.add(want)
+        order: list[Callable[[Row], bytes] | int] = []
+        runs: list[tuple[Callable[[Row], bytes | None], ...]] = []
+        for varies, some in groupby(asked, _VARYING.__contains__):
+            if varies:
+                order.extend(ATTRIBUTES[item][1] for item in some if isinstance(item, Attribute))
+            else:
+                order.append(len(runs))
+                runs.append(tuple(map(_at_hand, some)))
         seen = any(isinstance(item, FetchBody | FetchBinary) and not item.peek for item in asked)
+        sets_seen = seen and not selection.mailbox.readonly
         return cls(
-            tuple(items),
-            tuple(at_hand),
+            tuple(
+                item if isinstance(item, FetchContent) else ATTRIBUTES[item][1] for item in asked
+            ),
+            tuple(order),
+            tuple(runs),
+            None if sets_seen else _what(asked),
             frozenset(wants),
             filters=any(isinstance(item, FetchBody) and item.filters for item in asked),
             locates=any(map(_locates, asked)),
             reads=not wants.isdisjoint(("header", "content")),
-            sets_seen=seen and not selection.mailbox.readonly,
+            sets_seen=sets_seen,
             says_flags=Attribute.FLAGS in asked,
         )
 
     def say(self, row: Row, *, flags_changed: bool = False) -> bytes | None:
         """The response, None if it is long or parts of it have to be waited for."""
-        said = [_flags(row)] if flags_changed and not self.says_flags else []
-        size = 0
-        for say in self.at_hand:
-            piece = say(row)
-            if piece is None:
+        fixed: tuple[bytes, ...] = ()
+        if row.data is not None:
+            known = row.data.said or self._fixed(row)
+            if known is None:
                 return None
-            size += len(piece)
-            said.append(piece)
-        if self.reads and size > Outflow.PIECE:
-            return None
+            fixed = known
+            if self.what is not None:
+                row.data.said = known
+        said = [_flags(row)] if flags_changed and not self.says_flags else []
+        for each in self.order:
+            said.append(fixed[each] if isinstance(each, int) else each(row))
         return responses.fetch(row.number, said)
+
+    def _fixed(self, row: Row) -> tuple[bytes, ...] | None:
+        """What the runs say, under the same condition."""
+        runs: list[bytes] = []
+        size = 0
+        for run in self.runs:
+            pieces: list[bytes] = []
+            for say in run:
+                piece = say(row)
+                if piece is None:
+                    return None
+                size += len(piece)
+                pieces.append(piece)
+            runs.append(b" ".join(pieces))
+        return None if self.reads and size > Outflow.PIECE else tuple(runs)
 
     def weight(self, row: Row) -> int:
         """How many items of a usual length it takes as long as to say this one."""
+        if row.data.content is None:  # type: ignore[union-attr]
+            # It was remembered.
+            return 1
         weight = len(self.items)
         if self.filters:
             weight *= 1 + row.data.content.header // 1024  # type: ignore[union-attr]
@@ -341,7 +393,12 @@ async def _from_store(
 ) -> int:
     """Everything else.  How many messages were answered."""
     told = items_told = 0
-    async for batch in selection.mailbox.fetch(uids, plan.wants):
+    mailbox = selection.mailbox
+    if plan.what is not None and IRecallingMailbox.providedBy(mailbox):
+        batches = mailbox.recall(uids, plan.wants, plan.what)
+    else:
+        batches = mailbox.fetch(uids, plan.wants)
+    async for batch in batches:
         await plan.check(connection, batch)
         newly_seen = await _set_seen(selection, batch) if plan.sets_seen else frozenset()
         if plan.says_flags or newly_seen:
