@@ -105,11 +105,15 @@ class ServerTestCase(TestCase):
         protocols = ("--imap", "--pop3", "--lmtp")
         server = Server(listeners=sum(each.startswith(protocols) for each in arguments))
         reactor.spawnProcess(  # type: ignore[attr-defined]
-            server, arguments[0], arguments, environment(), str(self.directory)
+            server, arguments[0], arguments, self.environment(), str(self.directory)
         )
         self.addCleanup(server.stop)
         await server.listening
         return server
+
+    def environment(self) -> dict[str, str]:
+        """Of the server processes."""
+        return environment()
 
     async def duckmail(self, *arguments: str) -> str:
         """The administrator's command; what it printed."""

@@ -28,6 +28,10 @@ class Spoken:
     answer: bytes
 
 
+#: To whoever is there, as far as that goes.
+_DELIVERY = b"MAIL FROM:<mallory@example.net>\r\nRCPT TO:<alice@example.org>\r\nDATA\r\nx\r\n.\r\n"
+_DELIVERIES = (_DELIVERY, _DELIVERY[:-6], b"RSET\r\n" + _DELIVERY, b"BDAT 3 LAST\r\nabc")
+
 SPOKEN = (
     Spoken(
         "imap",
@@ -53,7 +57,13 @@ SPOKEN = (
     Spoken(
         "lmtp",
         b"LHLO client.example\r\nSTARTTLS\r\n",
-        (b"LHLO mallory.example\r\n", b"MAIL FROM:<", b"BDAT 10\r\nabc", b"STARTTLS\r\n"),
+        (
+            b"LHLO mallory.example\r\n",
+            b"MAIL FROM:<",
+            b"BDAT 10\r\nabc",
+            b"STARTTLS\r\n",
+            *_DELIVERIES,
+        ),
         b"MAIL FROM:<a@example.com>\r\n",
         b"503 5.5.1",
     ),

@@ -51,6 +51,28 @@ class HeaderTests(ProxiedCase):
                         self.assertEqual(transport.getPeer().host, str(header.client.address))
                         self.assertEqual(transport.getPeer().port, header.client.port)
 
+    def test_cut_in_two_anywhere_with_what_is_sent_ahead_in_the_same_segment(self) -> None:
+        for name, data, header in GOOD:
+            said = data + b"one\r\ntwo\r\nthr"
+            for at in range(1, len(said)):
+                with self.subTest(name, at=at):
+                    Echo.made.clear()
+                    socket = self.connect(self.proxied(self.guard()))
+                    socket.send(said[:at])
+                    socket.send(said[at:])
+                    self.assertEqual(socket.heard(), b"hello\r\none\r\ntwo\r\n")
+                    socket.send(b"ee\r\n")
+                    self.assertEqual(socket.heard(), b"three\r\n")
+                    [echo] = Echo.made
+                    host = socket.peer.host if header.client is None else header.client.address
+                    self.assertEqual(echo.transport.getPeer().host, str(host))
+
+    def test_another_header_is_what_the_client_says(self) -> None:
+        socket = self.connect(self.proxied(self.guard()))
+        socket.send(HEADER + b"PROXY TCP4 192.0.2.9 203.0.113.1 1 993\r\n")
+        self.assertEqual(socket.heard(), b"hello\r\nPROXY TCP4 192.0.2.9 203.0.113.1 1 993\r\n")
+        self.assertEqual(Echo.made[0].transport.getPeer(), CLIENT)
+
     def test_the_session_sees_the_real_client(self) -> None:
         socket = self.connect(self.proxied(self.guard()))
         self.assertEqual(self.hooks.connected, [])

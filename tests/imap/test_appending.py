@@ -139,6 +139,8 @@ class BoundTests(IMAPCase):
         self.assertEqual(held.count, 1)
         held.let_go()
         self.assertEqual(held.count, 2)
+        held.let_go()
+        held.let_go()
 
 
 class OctetsTests(IMAPCase):
@@ -153,6 +155,7 @@ class OctetsTests(IMAPCase):
         self.assertEqual(held.count, 1)
         held.let_go()
         self.assertEqual(held.count, 1)
+        held.let_go()
 
 
 class FailureTests(IMAPCase):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import imaplib
 import random
+import re
 import ssl
 import tracemalloc
 import zlib
@@ -159,11 +160,38 @@ class SessionTests(CompressCase):
         self.clock.advance(self.limits.idle_after_login)
         self.assertTrue(client.heard().startswith(b"* BYE "))
 
+    def test_messages_sent_ahead_are_stored_in_their_order(self) -> None:
+        client = self.compressed()
+        wanted = [b"Subject: %d\r\n\r\n" % n + b"ab" * (n % 7 * 999) for n in range(50)]
+        wanted[20] = b"Subject: long\r\n\r\n" + b"0" * 400_000
+        client.send(
+            b"".join(
+                b"t%d APPEND INBOX {%d+}\r\n%b\r\n" % (n, len(message), message)
+                for n, message in enumerate(wanted)
+            )
+            + b"s SELECT INBOX\r\nf FETCH 1:* BODY.PEEK[]\r\n"
+        )
+        self.clock.pump([0] * 500)
+        heard = client.heard()
+        done = re.findall(rb"^t(\d+) OK \[APPENDUID \d+ (\d+)\]", heard, re.MULTILINE)
+        self.assertEqual(done, [(b"%d" % n, b"%d" % (n + 1)) for n in range(50)])
+        there = [
+            b"* %d FETCH (BODY[] {%d}\r\n%b)\r\n" % (n, len(message), message)
+            for n, message in enumerate(wanted, 1)
+        ]
+        self.assertIn(b"".join(there) + b"f OK", heard)
+
 
 class OctetsTests(SessionTests):
     """The same, an octet at a time."""
 
     size = 1
+
+
+class PiecesTests(SessionTests):
+    """The same, in pieces that have nothing to do with what is in them."""
+
+    size = 37
 
 
 class HostileTests(CompressCase):
@@ -249,6 +277,30 @@ class HostileTests(CompressCase):
         count = 20_000
         client.send(b"a1 NOOP\r\n" * count)
         self.assertEqual(client.heard().count(b"a1 OK NOOP completed\r\n"), count)
+
+    def test_of_messages_sent_ahead_no_more_is_begun_and_inflated_than_elsewhere(self) -> None:
+        client = self.compressed()
+        held = self.hold(MemoryAccount, "append")
+        one = b"Subject: x\r\n\r\n" + bytes(5_000).replace(b"\0", b"x")
+        count = 1_000
+        client.send(b"t APPEND INBOX {%d+}\r\n%b\r\n" % (len(one), one) * count)
+        self.clock.pump([0] * 50)
+        self.assertEqual(held.count, self.limits.appends_ahead)
+        reader = self.client().protocol._reader
+        self.assertLessEqual(reader._framer.buffered, 2 * self.limits.inflation)
+        while held.count:
+            held.let_go()
+            self.clock.pump([0] * 3)
+        self.assertEqual(client.heard().count(b"t OK [APPENDUID "), count)
+
+    def test_a_head_of_a_literal_that_is_too_long_among_them(self) -> None:
+        client = self.compressed()
+        small = b"APPEND INBOX {3+}\r\nm01\r\n"
+        more = b"b APPEND INBOX {%d+}\r\n" % (self.limits.message + 1)
+        client.send(b"a " + small + more + b"x" * (self.limits.message + 1) + b"\r\nc " + small)
+        self.clock.pump([0] * 200)
+        tagged = re.findall(rb"^([abc] \S+ \S+)", client.heard(), re.MULTILINE)
+        self.assertEqual(tagged, [b"a OK [APPENDUID", b"b NO [TOOBIG]", b"c OK [APPENDUID"])
 
     def test_what_arrives_while_a_command_is_worked_on_has_a_bound(self) -> None:
         client = self.compressed()
