@@ -179,6 +179,10 @@ class Limits:
     pop3_messages: int = 100_000
     #: Bytes of messages that are read ahead for a POP3 client that takes one after the other, and held until it has them.
     pop3_ahead: int = 256 * KIB
+    #: The same of all POP3 connections of a process: a hundred that are busy.  Those that come later have theirs read one by one.
+    pop3_ahead_of_all: int = 25 * MIB
+    #: Seconds for which a POP3 client that has stopped in the middle has read ahead what comes next, twice that at the most.
+    pop3_held: float = 15
     #: Seconds without a command or mail data in LMTP (RFC 5321 §4.5.3.2.7: at least 5 minutes).
     lmtp_idle: int = 5 * 60
     #: Octets of an LMTP command without its line end: 512 (RFC 5321 §4.5.3.1.4), and long paths in UTF-8.

@@ -8,6 +8,7 @@ from twisted.cred.portal import Portal
 from twisted.logger import Logger
 
 from twisted_duck.factory import LoginFactory, LoginOptions
+from twisted_duck.pop3.ahead import Room
 from twisted_duck.pop3.inbox import DeleteAction
 from twisted_duck.pop3.protocol import POP3Protocol, Settings
 
@@ -50,6 +51,7 @@ class POP3Factory(LoginFactory):
             **self._common,
             delete_action=deleteAction,
             retr_sets_seen=retrSetsSeen,
+            room=Room(self.limits.pop3_ahead_of_all),
         )
 
     def make_protocol(self) -> POP3Protocol:

@@ -13,7 +13,8 @@ from twisted_duck.index import living
 from twisted_duck.interfaces import IMaildrop, IMoveMailbox
 from twisted_duck.limits import KIB
 from twisted_duck.names import INBOX
-from twisted_duck.values import SEEN, FlagChange, MessageData
+from twisted_duck.pop3.ahead import Bounds, ReadAhead
+from twisted_duck.values import SEEN, FlagChange
 
 #: What becomes of messages that were marked by DELE.
 DeleteAction = Literal["delete", "trash"]
@@ -30,23 +31,17 @@ _ATTEMPTS = 5
 
 @implementer(IMaildrop)
 class Inbox:
-    """INBOX as it was when it was opened.  Twelve bytes a message.
+    """INBOX as it was when it was opened.  Twelve bytes a message, and what is read ahead."""
 
-    Messages are read several at a time for a client that takes them in order: one, then two, four and so on, so that nothing
-    is read for who wants only one.
-    """
-
-    def __init__(self, account: Any, mailbox: Any, action: DeleteAction, ahead: int = 0) -> None:
+    def __init__(
+        self, account: Any, mailbox: Any, action: DeleteAction, ahead: Bounds | None = None
+    ) -> None:
         self._account = account
         self._mailbox = mailbox
         self._action = action
-        self._ahead = ahead
         self._uids = array("I")
         self.sizes = array("Q")
-        #: What was read ahead, by UID; the place behind it, and how many were read at once.
-        self._read: dict[int, MessageData] = {}
-        self._next = 0
-        self._many = 0
+        self._ahead = None if ahead is None else ReadAhead(self._read, self.sizes, ahead)
 
     @classmethod
     async def open(
@@ -54,12 +49,12 @@ class Inbox:
         account: Any,
         limit: int | None = None,
         action: DeleteAction = "delete",
-        ahead: int = 0,
+        ahead: Bounds | None = None,
     ) -> Inbox:
         """
         @param account: provides IAccount
         @param limit: the newest messages, as many as are shown; None for all
-        @param ahead: bytes of messages that may be read before they are asked for
+        @param ahead: how much may be read before it is asked for; None for nothing
         """
         mailbox = await account.select(INBOX, False)
         inbox = cls(account, mailbox, action, ahead)
@@ -79,26 +74,21 @@ class Inbox:
         return f"{self._mailbox.index.uidvalidity}.{self._uids[place]}"
 
     async def content(self, place: int) -> Any:
-        uid = self._uids[place]
-        if uid not in self._read:
-            await self._read_from(place)
-        found = self._read.pop(uid, None)
+        if self._ahead is None:
+            found = (await self._read(range(place, place + 1))).get(place)
+        else:
+            found = await self._ahead.take(place)
         # It may have gone since it was read.
-        if found is None or not living(self._mailbox.index, [uid]):
+        if found is None or not living(self._mailbox.index, [self._uids[place]]):
             raise errors.NonExistent("another session has deleted that message")
-        return found.content
+        return found
 
-    async def _read_from(self, place: int) -> None:
-        self._many = 2 * self._many if place == self._next else 1
-        stop, left = place + 1, self._ahead - self.sizes[place]
-        while stop < min(place + self._many, len(self._uids)) and left >= self.sizes[stop]:
-            left -= self.sizes[stop]
-            stop += 1
-        self._many, self._next = stop - place, stop
-        self._read.clear()
-        uids = list(self._uids[place:stop])
-        async for batch in self._mailbox.fetch(uids, frozenset({"content"})):
-            self._read.update((data.uid, data) for data in batch)
+    async def _read(self, places: range) -> dict[int, Any]:
+        found: dict[int, Any] = {}
+        uids = dict(zip(self._uids[places.start : places.stop], places, strict=True))
+        async for batch in self._mailbox.fetch(list(uids), frozenset({"content"})):
+            found.update((uids[data.uid], data.content) for data in batch)
+        return found
 
     async def set_seen(self, place: int) -> None:
         uid, mailbox = self._uids[place], self._mailbox
@@ -113,6 +103,8 @@ class Inbox:
             await self._mailbox.remove(uids)
 
     async def close(self) -> None:
+        if self._ahead is not None:
+            self._ahead.drop()
         await self._mailbox.close()
 
 

@@ -18,6 +18,7 @@ from zope.interface import Interface
 from twisted_duck import errors, login
 from twisted_duck.interfaces import IMaildropAccount
 from twisted_duck.pop3 import grammar, responses
+from twisted_duck.pop3.ahead import Bounds, Room
 from twisted_duck.pop3.capability import Circumstances, capabilities
 from twisted_duck.pop3.commands import AUTHORIZATION, TABLE, TRANSACTION
 from twisted_duck.pop3.inbox import DeleteAction, Inbox
@@ -31,6 +32,8 @@ class Settings(login.Settings):
     delete_action: DeleteAction = "delete"
     #: Whether a message that was sent by RETR is \Seen from then on.
     retr_sets_seen: bool = False
+    #: What all connections may read ahead.
+    room: Room
 
 
 class POP3Protocol(login.LoginConnection):
@@ -77,9 +80,13 @@ class POP3Protocol(login.LoginConnection):
         if IMaildropAccount.providedBy(account):
             self.source = await account.open(limit)
         else:
-            self.source = await Inbox.open(
-                account, limit, self.settings.delete_action, self.limits.pop3_ahead
+            bounds = Bounds(
+                self.limits.pop3_ahead,
+                self.settings.room,
+                self.limits.pop3_held,
+                self.settings.clock,
             )
+            self.source = await Inbox.open(account, limit, self.settings.delete_action, bounds)
         self._maildrop = Maildrop(self.source.sizes)
         self.session.state = TRANSACTION
 
