@@ -17,7 +17,7 @@ import attrs
 from tests.clients.server import PASSWORD, USER, Server
 from tests.floods.census import ask, prepare
 from tests.floods.crowd import HOST, PATIENCE
-from tests.floods.support import FULL, FloodCase, Growth, crowd, log_in
+from tests.floods.support import FULL, MIB, FloodCase, Growth, crowd, log_in
 
 #: Users who log in, again and again: their passwords are hashed once in a minute (`auth.cache`).
 _USERS = (USER, *(f"{USER}{number}" for number in range(1, 8 if FULL else 3)))
@@ -118,7 +118,12 @@ class TurnTests(FloodCase):
 
     def environment(self) -> dict[str, str]:
         usual = super().environment()
-        return {**usual, "PYTHONPATH": f"{self.directory}{os.pathsep}{usual['PYTHONPATH']}"}
+        return {
+            **usual,
+            "PYTHONPATH": f"{self.directory}{os.pathsep}{usual['PYTHONPATH']}",
+            # What a password's hash took is given back at once (glibc): how much of that is kept depends on who came together.
+            "MALLOC_MMAP_THRESHOLD_": str(MIB),
+        }
 
     async def start(self, *more: str) -> Server:
         prepare(self.directory)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import ClassVar
 
 from tests.floods.crowd import Client, Crowd
@@ -28,17 +30,26 @@ class UnreadCase(FloodCase):
 
         The clients, with what they had been sent before they were ended.
         """
-        for count in (1, self.count):
-            with crowd(self.server.ports[name], count) as everybody:
-                everybody.ask(*begin)
-                growth, before = self.growth(), self.server.log.count(_UNREAD)
-                everybody.forget()
-                for client in everybody.clients:
-                    client.reads = False
-                everybody.say(data)
-                self.all_are_ended(everybody, before)
+        with self.unreading(name, 1, begin, data) as one:
+            one.until(lambda client: not client.unsent, patience=5)
+        with self.unreading(name, self.count, begin, data) as everybody:
+            growth, before = self.growth(), self.server.log.count(_UNREAD)
+            self.all_are_ended(everybody, before)
         self.look(growth, what)
         return everybody.clients
+
+    @contextmanager
+    def unreading(
+        self, name: str, count: int, begin: tuple[bytes, bytes], data: bytes
+    ) -> Iterator[Crowd]:
+        """So many who have begun, and are to send the rest."""
+        with crowd(self.server.ports[name], count) as everybody:
+            everybody.ask(*begin)
+            everybody.forget()
+            for client in everybody.clients:
+                client.reads = False
+            everybody.say(data)
+            yield everybody
 
     def all_are_ended(self, everybody: Crowd, before: int) -> None:
         """Send, until nobody can send any more, and until all have been ended for that."""
