@@ -25,10 +25,9 @@ from twisted_duck.interfaces import (
 from twisted_duck.limits import Limits
 from twisted_duck.names import INBOX, check_name
 from twisted_duck.store import hierarchy
-from twisted_duck.store.arrival import check, known
 from twisted_duck.store.connection import Mongo
 from twisted_duck.store.driver import Document
-from twisted_duck.store.incoming import ready
+from twisted_duck.store.incoming import needed, ready
 from twisted_duck.store.mailbox import StoreMailbox, retried
 from twisted_duck.store.opened import Opened, Registry
 from twisted_duck.store.schema import IMPORTS, MAILBOXES, SUBSCRIPTIONS, USERS
@@ -220,7 +219,7 @@ class StoreAccount:
         _check_findable(name, errors.TryCreate)
         if not messages:
             return AppendResult((await self._find(name, errors.TryCreate))["uidvalidity"], ())
-        size = sum(known(check(message, self._limits).size) for message in messages)
+        size = needed(messages, self._limits)
         async with AsyncExitStack() as stack:
             # To look at a short message takes no waiting, so that it would overtake a long one that came before.
             async with self._in_order:

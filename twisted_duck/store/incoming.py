@@ -10,10 +10,15 @@ from twisted.internet.task import deferLater
 from twisted_duck import errors
 from twisted_duck.index import MailboxIndex
 from twisted_duck.limits import Limits
-from twisted_duck.store.arrival import THREAD_FROM, Arrival, check, prepare
+from twisted_duck.store.arrival import THREAD_FROM, Arrival, check, known, prepare
 from twisted_duck.store.connection import Mongo
 from twisted_duck.store.opened import Registry
 from twisted_duck.values import AppendMessage, Flags
+
+
+def needed(messages: Sequence[AppendMessage], limits: Limits) -> int:
+    """Bytes that what is known of messages may take until they are stored.  Raises Cannot and TooBig."""
+    return sum(known(check(message, limits).size) for message in messages)
 
 
 async def ready(

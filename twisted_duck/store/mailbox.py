@@ -27,7 +27,7 @@ from twisted_duck.store.blobs import BlobsLost
 from twisted_duck.store.changes import Done, Moved, Sums
 from twisted_duck.store.connection import Mongo
 from twisted_duck.store.fetch import fetch
-from twisted_duck.store.incoming import check_flags, check_keywords, ready
+from twisted_duck.store.incoming import check_flags, check_keywords, needed, ready
 from twisted_duck.store.opened import Opened, Registry
 from twisted_duck.store.recall import Recall
 from twisted_duck.store.schema import MAILBOXES
@@ -302,6 +302,10 @@ class StoreMailbox:
 
     async def replace(self, uid: int, destination: str, message: AppendMessage) -> AppendResult:
         self._writable()
+        async with self._writer.room(needed([message], self._limits)):
+            return await self._replace(uid, destination, message)
+
+    async def _replace(self, uid: int, destination: str, message: AppendMessage) -> AppendResult:
         [arrival] = await ready(
             self._mongo, self._registry, self._writer.user, destination, [message], self._limits
         )
