@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Hashable, Sequence
+from itertools import permutations
 from typing import Any
 
 from tests.imap.test_fetch import SIMPLE
@@ -87,6 +88,19 @@ class RecallTests(IMAPCase):
                 self.assertEqual(self.read, 3)
                 self.assertEqual(self.asked(what), first)
                 self.assertEqual(self.read, 3)
+
+    def test_items_are_told_where_they_were_asked_for_whatever_stood_between_them_before(
+        self,
+    ) -> None:
+        items = ("ENVELOPE", "RFC822.SIZE", "BODY.PEEK[HEADER.FIELDS (Subject)]", "FLAGS", "UID")
+        orders = [f"({' '.join(order)})" for order in permutations(items)]
+        read = {}
+        for what in orders:
+            read[what] = self.asked(what)
+            self.remembered.clear()
+        for what in orders:
+            with self.subTest(what=what):
+                self.assertEqual(self.asked(what), read[what])
 
     def test_flags_and_modseqs_are_those_of_now(self) -> None:
         self.asked("(FLAGS RFC822.SIZE MODSEQ)")

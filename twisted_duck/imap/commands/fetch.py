@@ -52,6 +52,8 @@ _RANGES_A_PIECE = 500
 _PARTS_AN_ITEM = 10
 #: Bytes of the names of items whose answers may be remembered.
 _NAMES = 512
+#: Between the names of a run, and between those of two: no name has them.
+_BESIDE, _APART = b"\n", b"\0"
 
 
 def _breaths(items: int) -> int:
@@ -184,11 +186,17 @@ def _memorable(item: FetchItem) -> bool:
     return isinstance(item, FetchBody) and item.partial is None and of_header(item)
 
 
-def _what(asked: Sequence[FetchItem]) -> tuple[FetchItem, ...] | None:
-    """What answers to these items are remembered by, if they may be."""
-    fixed = tuple(item for item in asked if item not in _VARYING)
-    names = sum(len(item.label) for item in fixed if isinstance(item, FetchBody))
-    return fixed if all(map(_memorable, fixed)) and names <= _NAMES else None
+def _name(item: FetchItem) -> bytes:
+    """Of what is memorable: two items of one name are said in the same way."""
+    return item.value.encode("ascii") if isinstance(item, Attribute) else item.response_name
+
+
+def _what(runs: Sequence[Sequence[FetchItem]]) -> bytes | None:
+    """What answers to these runs are remembered by, if they may be: the same items, otherwise apart, make other runs."""
+    if not all(_memorable(item) for run in runs for item in run):
+        return None
+    what = _APART.join([_BESIDE.join(map(_name, run)) for run in runs])
+    return what if len(what) <= _NAMES else None
 
 
 @attrs.frozen
@@ -200,7 +208,7 @@ class Plan:
     order: tuple[Callable[[Row], bytes] | int, ...]
     runs: tuple[tuple[Callable[[Row], bytes | None], ...], ...]
     #: What the runs are remembered by, None if they are not to be.
-    what: tuple[FetchItem, ...] | None
+    what: bytes | None
     wants: frozenset[FetchWant]
     #: Whether parts of the message are among them.
     reads: bool
@@ -228,13 +236,13 @@ class Plan:
             elif (want := ATTRIBUTES[item][0]) is not None:
                 wants.add(want)
         order: list[Callable[[Row], bytes] | int] = []
-        runs: list[tuple[Callable[[Row], bytes | None], ...]] = []
+        runs: list[tuple[FetchItem, ...]] = []
         for varies, some in groupby(asked, _VARYING.__contains__):
             if varies:
                 order.extend(ATTRIBUTES[item][1] for item in some if isinstance(item, Attribute))
             else:
                 order.append(len(runs))
-                runs.append(tuple(map(_at_hand, some)))
+                runs.append(tuple(some))
         seen = any(isinstance(item, FetchBody | FetchBinary) and not item.peek for item in asked)
         sets_seen = seen and not selection.mailbox.readonly
         return cls(
@@ -242,8 +250,8 @@ class Plan:
                 item if isinstance(item, FetchContent) else ATTRIBUTES[item][1] for item in asked
             ),
             tuple(order),
-            tuple(runs),
-            None if sets_seen else _what(asked),
+            tuple(tuple(map(_at_hand, run)) for run in runs),
+            None if sets_seen else _what(runs),
             frozenset(wants),
             filters=any(isinstance(item, FetchBody) and item.filters for item in asked),
             locates=any(map(_locates, asked)),
