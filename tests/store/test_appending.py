@@ -69,7 +69,7 @@ class RoomTests(StoreTestCase):
                 await self.put(ada, "INBOX", simple(), flags=many)
         self.assertEqual(await self.put(ada, "INBOX", simple()), [1])
 
-    async def test_whoever_waits_too_long_is_told_so(self) -> None:
+    async def test_where_those_before_them_fail_all_do(self) -> None:
         store = await self.make_store(limits=self.limits, times=Times(turn=0.2))
         ada = await self.make_user(store)
         sessions = [await store.account("ada") for _ in range(3)]

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from twisted.internet.defer import CancelledError, Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
+from twisted_duck.errors import Unavailable
 from twisted_duck.store.room import Room
 
 
@@ -40,10 +40,11 @@ class RoomTests(SynchronousTestCase):
         self.assertEqual(self.successResultOf(much), 10)
         self.assertNoResult(self.room.take(1))
 
-    def test_who_does_not_wait_any_more_stands_in_nobodys_way(self) -> None:
+    def test_those_who_wait_may_be_refused_and_others_come(self) -> None:
         self.successResultOf(self.room.take(8))
-        first: Deferred[int] = self.room.take(5)
-        second = self.room.take(2)
-        first.cancel()
-        self.failureResultOf(first, CancelledError)
-        self.assertEqual(self.successResultOf(second), 2)
+        waiting = [self.room.take(5), self.room.take(2)]
+        self.room.refuse("it is away")
+        for each in waiting:
+            error = self.failureResultOf(each, Unavailable).value
+            self.assertEqual(error.message, "it is away")
+        self.assertEqual(self.successResultOf(self.room.take(2)), 2)

@@ -6,6 +6,8 @@ from collections import deque
 
 from twisted.internet.defer import Deferred
 
+from twisted_duck import errors
+
 
 class Room:
     """Bytes for work that others wait behind where there is more of it than fits."""
@@ -17,10 +19,10 @@ class Room:
         self._waiting: deque[tuple[Deferred[int], int]] = deque()
 
     def take(self, size: int) -> Deferred[int]:
-        """What was taken, which is to be given back: `size`, or all there is, for who wants more has it alone.  May be
-        cancelled.
+        """What was taken, which is to be given back: `size`, or all there is, for who wants more has it alone.  Fails with what
+        `refuse` was told.
         """
-        asked: Deferred[int] = Deferred(self._leave)
+        asked: Deferred[int] = Deferred()
         self._waiting.append((asked, min(size, self._size)))
         self._hand_out()
         return asked
@@ -29,13 +31,15 @@ class Room:
         self._free += size
         self._hand_out()
 
+    def refuse(self, message: str) -> None:
+        """Those who wait now wait for what can't be done: they fail with Unavailable."""
+        waiting, self._waiting = self._waiting, deque()
+        for asked, _ in waiting:
+            # One of its own for each: an error keeps whatever it came through.
+            asked.errback(errors.Unavailable(message))
+
     def _hand_out(self) -> None:
         while self._waiting and self._waiting[0][1] <= self._free:
             asked, size = self._waiting.popleft()
             self._free -= size
             asked.callback(size)
-
-    def _leave(self, asked: Deferred[int]) -> None:
-        self._waiting = deque(each for each in self._waiting if each[0] is not asked)
-        # Perhaps what stood behind it fits.
-        self._hand_out()

@@ -8,8 +8,8 @@ one change: ten at a time are eight times as fast as ten times one.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from typing import TypeVar
 from weakref import WeakValueDictionary
 
@@ -87,28 +87,30 @@ class Writer:
             except errors.Unavailable as error:
                 # No turn came: nor will it for those who came later.
                 while queue:
-                    queue.popleft().result.errback(error)
+                    queue.popleft().result.errback(errors.Unavailable(error.message))
         del self._waiting[path]
 
     @asynccontextmanager
     async def room(self, size: int) -> AsyncIterator[None]:
-        """Around what is known of messages until they are stored, `size` bytes of it.  Fails with Unavailable if others take
-        too long.
+        """Around what is known of messages until they are stored, `size` bytes of it.  Fails with Unavailable if those before
+        it do.
         """
-        with _in_time():
-            taken = await self._room.take(size).addTimeout(
-                self._mongo.times.turn, self._mongo.reactor
-            )
+        taken = await self._room.take(size)
         try:
             yield
+        except errors.Unavailable as error:
+            self._room.refuse(error.message)
+            raise
         finally:
             self._room.give_back(taken)
 
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
         """Around each change of the user's mail.  Fails with Unavailable if the turn does not come."""
-        with _in_time():
+        try:
             await self._lock.acquire().addTimeout(self._mongo.times.turn, self._mongo.reactor)
+        except OutOfTime:
+            raise errors.Unavailable("the database is too slow, try again later") from None
         try:
             with self._registry.writing(self.user):
                 yield
@@ -160,15 +162,6 @@ class Writer:
         opened = self._registry.get(done.mailbox["_id"])
         if opened is not None and not opened.advance(done) and opened.sessions:
             opened.wake()
-
-
-@contextmanager
-def _in_time() -> Iterator[None]:
-    """Around waiting for those who came before."""
-    try:
-        yield
-    except OutOfTime:
-        raise errors.Unavailable("the database is too slow, try again later") from None
 
 
 def _group(queue: deque[_Append]) -> list[_Append]:
