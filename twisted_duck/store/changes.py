@@ -19,7 +19,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import attrs
 from bson.objectid import ObjectId
@@ -157,6 +157,14 @@ class Sums:
     unseen: int = 0
     deleted: int = 0
     bytes: int = 0
+
+    def __add__(self, other: Sums) -> Sums:
+        return Sums(
+            self.messages + other.messages,
+            self.unseen + other.unseen,
+            self.deleted + other.deleted,
+            self.bytes + other.bytes,
+        )
 
     def __neg__(self) -> Sums:
         return Sums(-self.messages, -self.unseen, -self.deleted, -self.bytes)
@@ -481,23 +489,29 @@ async def copy(
     Fails with TryCreate, OverQuota, and ExpungeIssued where one of the messages is not there; raises Moved where the source is
     not what `place` says (its modseq does not matter: the messages are read here).
     """
-    filters = uid_filters(living, uids)
+    head, others = uids[:_COPIED_AT_ONCE], uids[_COPIED_AT_ONCE:]
     gone = UIDSet.of(uids)
 
     async def work(transaction: Transaction) -> tuple[Done | None, Done]:
-        here = await transaction.find_one(MAILBOXES, place.filter, projection={"messages": 1})
+        here, rows = await transaction.at_once(
+            transaction.find_one(MAILBOXES, place.filter, projection={"messages": 1}),
+            _rows(transaction, place, living, head),
+        )
         if here is None:
             raise Moved
-        sums = await _sums(transaction, place, filters)
+        sums = _sum(rows)
+        if others:
+            sums += await _sums(transaction, place, uid_filters(living, others))
         if sums.messages != len(uids):
             raise errors.ExpungeIssued("some of the messages are not there any more")
-        there = {"user": place.user, "path": path}
-        target = await _take(transaction, there, sums, len(uids))
-        if target is None:
-            raise errors.TryCreate("there is no such mailbox")
         if not move:
-            await charge(transaction, place.user, sums.bytes)
-            return None, Done(target, await _copy_rows(transaction, place, uids, target))
+            target, _ = await transaction.at_once(
+                _target(transaction, place.user, path, sums),
+                charge(transaction, place.user, sums.bytes),
+            )
+            copied = await _copy_rows(transaction, place, living, rows, others, target)
+            return None, Done(target, copied)
+        target = await _target(transaction, place.user, path, sums)
         emptied = None
         if here["messages"] == len(uids) and target["_id"] != place.mailbox:
             emptied = await _empty(transaction, place.filter)
@@ -506,7 +520,7 @@ async def copy(
             source, _ = emptied
         else:
             source = await _leave(transaction, place, target, -sums)
-        new = await _copy_rows(transaction, place, uids, target)
+        new = await _copy_rows(transaction, place, living, rows, others, target)
         if emptied is None:
             await _remove(transaction, place, living, uids)
         await bury(transaction, place, source["modseq"], gone)
@@ -545,23 +559,44 @@ async def _sums(transaction: Transaction, place: Place, filters: Sequence[Docume
     return Sums(messages, messages - sums["seen"], sums["deleted"], sums["bytes"])
 
 
+async def _rows(
+    transaction: Transaction, place: Place, living: array[int], uids: Sequence[int]
+) -> list[Document]:
+    """The documents of messages, to be written once more."""
+    filters = uid_filters(living, uids)
+    which = filters[0] if len(filters) == 1 else {"uid": {"$in": list(uids)}}
+    return await transaction.find(
+        MESSAGES,
+        {"user": place.user, "box": place.box, **which},
+        projection={"_id": 0},
+        sort={"uid": 1},
+    )
+
+
+def _sum(rows: Sequence[Document]) -> Sums:
+    unseen, deleted = counts(frozenset(row["flags"]) for row in rows)
+    return Sums(len(rows), unseen, deleted, sum(row["size"] for row in rows))
+
+
 async def _copy_rows(
-    transaction: Transaction, place: Place, uids: Sequence[int], target: Document
+    transaction: Transaction,
+    place: Place,
+    living: array[int],
+    rows: list[Document],
+    others: Sequence[int],
+    target: Document,
 ) -> list[Change]:
-    modseq, uid = target["modseq"], target["uidnext"] - len(uids)
+    """Write the messages that were read, and `others`, with the last UIDs of the mailbox."""
+    modseq, uid = target["modseq"], target["uidnext"] - len(rows) - len(others)
     new: list[Change] = []
-    for at in range(0, len(uids), _COPIED_AT_ONCE):
-        some = uids[at : at + _COPIED_AT_ONCE]
-        rows = await transaction.find(
-            MESSAGES,
-            {"user": place.user, "box": place.box, "uid": {"$in": list(some)}},
-            projection={"_id": 0},
-            sort={"uid": 1},
-        )
-        copies: list[dict[str, Any]] = []
+    at = 0
+    while rows:
         for row in rows:
-            copies.append({**row, "box": target["box"], "uid": uid, "modseq": modseq})
+            row.update(box=target["box"], uid=uid, modseq=modseq)
             new.append(Change(uid, modseq, frozenset(row["flags"])))
             uid += 1
-        await transaction.insert(MESSAGES, copies, weigh_message)
+        await transaction.insert(MESSAGES, rows, weigh_message)
+        some = others[at : at + _COPIED_AT_ONCE]
+        rows = await _rows(transaction, place, living, some) if some else []
+        at += len(some)
     return new
