@@ -109,6 +109,17 @@ class CommandTests(StoreTestCase):
         self.assertEqual((await self.account.status("Archive")).messages, 2_000)
         self.assertEqual([f async for f in check(self.store.mongo)][:-1], [])
 
+    async def test_a_copy_reads_its_messages_once(self) -> None:
+        await self.put(self.account, "INBOX", *map(simple, range(10)))
+        mailbox = await self.account.select("INBOX", False)
+        self.recorder.clear()
+        await mailbox.copy(list(mailbox.index.uids), "Archive")
+        expected = ["find messages", "update users", "insert messages", "commitTransaction"]
+        self.assertEqual(
+            [name.removesuffix(" 1") for name in self.recorded()],
+            [*expected, "find mailboxes", "findAndModify mailboxes"],
+        )
+
     async def test_store_of_thousands_is_a_handful_of_commands(self) -> None:
         for at in range(0, 2_000, 500):
             await self.put(self.account, "INBOX", *map(simple, range(at, at + 500)))
