@@ -141,11 +141,17 @@ STEPS: dict[str, Step] = {
     "status": _run(b"STATUS " + _TARGET + _STATUS),
     "status of the same": _run(b"STATUS " + _SOURCE + _STATUS),
     **{f"search {name}": _run(command) for name, command in _SEARCHES.items()},
+    # They are remembered.
+    **{f"search {name} again": _run(_SEARCHES[name]) for name in ("subject", "body", "since")},
     "sort subject": _run(b"SORT (SUBJECT) UTF-8 ALL"),
     "sort date": _run(b"UID SORT RETURN (ALL) (REVERSE DATE FROM) UTF-8 ALL"),
     "thread subject": _run(b"THREAD ORDEREDSUBJECT UTF-8 ALL"),
     "thread references": _run(b"THREAD REFERENCES UTF-8 ALL"),
     **{f"fetch {name}": _run(b"FETCH 1:* " + what) for name, what in _FETCHES.items()},
+    **{
+        f"fetch {name} again": _run(b"FETCH 1:* " + _FETCHES[name])
+        for name in ("envelopes", "header fields")
+    },
     "told of \\Seen": _run(b"NOOP", told=True),
     "search half": _run(b"SEARCH SEEN"),
     "pop3": Bench.take_by_pop3,

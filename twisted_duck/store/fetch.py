@@ -56,6 +56,8 @@ _FIELDS: Final[dict[FetchWant, tuple[str, ...]]] = {
 }
 #: Kept with every message but those of old.
 _KEPT: Final = {"order", "ids"}
+#: What else has no fixed length, beside lists.
+_TEXTS: Final = {"order", "ids", "preview", "ready preview"}
 #: Bytes of an old message that are read for its preview.
 _PREVIEWED: Final = 1024 * 1024
 _NOTHING: Final[Document] = {}
@@ -105,7 +107,7 @@ async def _read(
             await _bring_order(mongo, place.user, [row for row in rows if not _KEPT & row.keys()])
         if "preview" in wanted:
             await _bring_previews(mongo, place.user, [row for row in rows if "preview" not in row])
-        guess = 64 + sum(_weight(row, lists) for row in rows) // len(rows)
+        guess = 64 + _weight(rows, lists, wanted) // len(rows)
         if projection is None:
             yield [_message(row, wanted, place) for row in rows]
             continue
@@ -225,11 +227,15 @@ async def _bring_previews(mongo: Mongo, user: ObjectId, rows: Sequence[Document]
             )
 
 
-def _weight(row: Document, lists: Sequence[str]) -> int:
+def _weight(rows: Sequence[Document], lists: Sequence[str], wanted: frozenset[FetchWant]) -> int:
+    weight = sum([len(row[field]) for field in lists for row in rows])
+    return weight if _TEXTS.isdisjoint(wanted) else weight + sum(map(_texts, rows))
+
+
+def _texts(row: Document) -> int:
     kept = row.get("order", _NOTHING).values()
     return (
-        sum(len(row[field]) for field in lists)
-        + len(row.get("ids", b""))
+        len(row.get("ids", b""))
         + len(row.get("preview", ""))
         + sum(len(value) for value in kept if isinstance(value, str))
     )

@@ -97,6 +97,8 @@ class Recall:
             yield batch
             if self._room > 0:
                 # They were told since, which may have taken long.
-                living = set(self._living([data.uid for data in batch]))
-                there = [data for data in batch if data.uid in living]
-                self._room -= self._remembered.learn(self._what, there)
+                living = self._living([data.uid for data in batch])
+                if len(living) < len(batch):
+                    living = set(living)
+                    batch = [data for data in batch if data.uid in living]
+                self._room -= self._remembered.learn(self._what, batch)

@@ -179,6 +179,22 @@ def _at_hand(item: FetchItem) -> Callable[[Row], bytes | None]:
     return lambda row: say_at_hand(item, row.data.content)  # type: ignore[union-attr]
 
 
+def _run(items: Sequence[FetchItem]) -> Callable[[Row], bytes | None]:
+    """How neighbours are said as one."""
+    says = list(map(_at_hand, items))
+
+    def say_all(row: Row) -> bytes | None:
+        pieces: list[bytes] = []
+        for say in says:
+            piece = say(row)
+            if piece is None:
+                return None
+            pieces.append(piece)
+        return b" ".join(pieces)
+
+    return says[0] if len(says) == 1 else say_all
+
+
 def _memorable(item: FetchItem) -> bool:
     """Whether what is said of that is short, and worth remembering."""
     if isinstance(item, Attribute):
@@ -206,7 +222,7 @@ class Plan:
     items: tuple[Callable[[Row], bytes] | FetchContent, ...]
     #: The same, each said at once or not at all: what varies, and the numbers of runs.
     order: tuple[Callable[[Row], bytes] | int, ...]
-    runs: tuple[tuple[Callable[[Row], bytes | None], ...], ...]
+    runs: tuple[Callable[[Row], bytes | None], ...]
     #: What the runs are remembered by, None if they are not to be.
     what: bytes | None
     wants: frozenset[FetchWant]
@@ -250,7 +266,7 @@ class Plan:
                 item if isinstance(item, FetchContent) else ATTRIBUTES[item][1] for item in asked
             ),
             tuple(order),
-            tuple(tuple(map(_at_hand, run)) for run in runs),
+            tuple(map(_run, runs)),
             None if sets_seen else _what(runs),
             frozenset(wants),
             filters=any(isinstance(item, FetchBody) and item.filters for item in asked),
@@ -270,25 +286,21 @@ class Plan:
             fixed = known
             if self.what is not None:
                 row.data.said = known
-        said = [_flags(row)] if flags_changed and not self.says_flags else []
-        for each in self.order:
-            said.append(fixed[each] if isinstance(each, int) else each(row))
+        said = [fixed[each] if isinstance(each, int) else each(row) for each in self.order]
+        if flags_changed and not self.says_flags:
+            said.insert(0, _flags(row))
         return responses.fetch(row.number, said)
 
     def _fixed(self, row: Row) -> tuple[bytes, ...] | None:
         """What the runs say, under the same condition."""
         runs: list[bytes] = []
-        size = 0
-        for run in self.runs:
-            pieces: list[bytes] = []
-            for say in run:
-                piece = say(row)
-                if piece is None:
-                    return None
-                size += len(piece)
-                pieces.append(piece)
-            runs.append(b" ".join(pieces))
-        return None if self.reads and size > Outflow.PIECE else tuple(runs)
+        for say in self.runs:
+            said = say(row)
+            if said is None:
+                return None
+            runs.append(said)
+        is_long = self.reads and sum(map(len, runs)) > Outflow.PIECE
+        return None if is_long else tuple(runs)
 
     def weight(self, row: Row) -> int:
         """How many items of a usual length it takes as long as to say this one."""
