@@ -183,10 +183,18 @@ async def _take(
     return await transaction.change(MAILBOXES, filter, {"$inc": more}, fields=LOG_FIELDS)
 
 
-async def _empty(transaction: Transaction, filter: Document) -> tuple[Document, int] | None:
+async def _taken(transaction: Transaction, filter: Document, sums: Sums) -> Document:
+    """`_take`, of a mailbox that has to be there.  Raises Moved."""
+    mailbox = await _take(transaction, filter, sums)
+    if mailbox is None:
+        raise Moved
+    return mailbox
+
+
+async def _empty(transaction: Transaction, filter: Document) -> tuple[Document, int]:
     """Take all its messages from a mailbox by giving it an empty box: its LOG_FIELDS afterwards, and how many bytes it had.
 
-    None if no mailbox matches.  `filter` has to make sure that all of the messages are meant.
+    Raises Moved if no mailbox matches.  `filter` has to make sure that all of the messages are meant.
     """
     box = ObjectId()
     before = await transaction.change(
@@ -200,7 +208,7 @@ async def _empty(transaction: Transaction, filter: Document) -> tuple[Document, 
         new=False,
     )
     if before is None:
-        return None
+        raise Moved
     size = before.pop("bytes")
     return {**before, "modseq": before["modseq"] + 1, "box": box}, size
 
@@ -440,13 +448,12 @@ async def expunge(
     """Remove messages, `unseen` of which are not \\Seen and `deleted` of which are \\Deleted.  Raises Moved."""
     gone = UIDSet.of(uids)
     there = {**place.filter, "modseq": place.modseq}
+    modseq = place.modseq + 1
 
     async def all_of_them(transaction: Transaction) -> Done:
-        emptied = await _empty(transaction, there)
-        if emptied is None:
-            raise Moved
-        mailbox, size = emptied
-        await bury(transaction, place, mailbox["modseq"], gone)
+        (mailbox, size), _ = await transaction.at_once(
+            _empty(transaction, there), bury(transaction, place, modseq, gone)
+        )
         await charge(transaction, place.user, -size)
         return Done(mailbox, (), gone, emptied=place.box)
 
@@ -460,12 +467,12 @@ async def expunge(
             ],
         ) or [{"bytes": 0}]
         sums = -Sums(len(uids), unseen, deleted, size["bytes"])
-        mailbox = await _take(transaction, there, sums)
-        if mailbox is None:
-            raise Moved
-        await _remove(transaction, place, living, uids)
-        await bury(transaction, place, mailbox["modseq"], gone)
-        await charge(transaction, place.user, sums.bytes)
+        mailbox, *_ = await transaction.at_once(
+            _taken(transaction, there, sums),
+            _remove(transaction, place, living, uids),
+            bury(transaction, place, modseq, gone),
+            charge(transaction, place.user, sums.bytes),
+        )
         return Done(mailbox, (), gone)
 
     return await mongo.transaction(all_of_them if len(uids) == len(living) else some)
@@ -512,21 +519,18 @@ async def copy(
             copied = await _copy_rows(transaction, place, living, rows, others, target)
             return None, Done(target, copied)
         target = await _target(transaction, place.user, path, sums)
-        emptied = None
-        if here["messages"] == len(uids) and target["_id"] != place.mailbox:
-            emptied = await _empty(transaction, place.filter)
-            if emptied is None:
-                raise Moved
-            source, _ = emptied
+        empties = here["messages"] == len(uids) and target["_id"] != place.mailbox
+        if empties:
+            source, _ = await _empty(transaction, place.filter)
         else:
             source = await _leave(transaction, place, target, -sums)
         new = await _copy_rows(transaction, place, living, rows, others, target)
-        if emptied is None:
+        if not empties:
             await _remove(transaction, place, living, uids)
         await bury(transaction, place, source["modseq"], gone)
         if target["_id"] == place.mailbox:
             return None, Done(target, new, gone)
-        box = None if emptied is None else place.box
+        box = place.box if empties else None
         return Done(source, (), gone, emptied=box), Done(target, new)
 
     return await mongo.transaction(work)
