@@ -18,7 +18,6 @@ from bson.objectid import ObjectId
 from twisted.internet.threads import deferToThreadPool
 
 from twisted_duck import search
-from twisted_duck.index import places
 from twisted_duck.limits import Limits
 from twisted_duck.mime.scan import PartTree
 from twisted_duck.mime.text import fold, found, iter_search_header, iter_search_text
@@ -154,9 +153,13 @@ class StoreLeaves:
         last, hits = known or (0, _NONE)
         new = self.uids[bisect_right(self.uids, last, 0, self.count) : self.count]
         if new:
-            hits = hits + array("I", sorted(await self._ask(leaf, new)))
+            found = await self._ask(leaf, new)
+            hits = hits + array("I", sorted(found))
             self.remembered.learn_hits(leaf, new[-1], hits)
-        return [uids[at] for at in places(uids, hits)]
+            if len(new) == len(uids) == self.count:
+                # All were asked about, as they were meant to be.
+                return found
+        return set(hits).intersection(uids)
 
     def _is_most(self, uids: Sequence[int]) -> bool:
         """Whether it is no more work to ask about all messages than about these."""
