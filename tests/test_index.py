@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from twisted_duck.index import MailboxIndex, gone_from, living, runs
+from twisted_duck.index import MailboxIndex, common, gone_from, living, runs
 from twisted_duck.values import (
     DELETED,
     FLAGGED,
@@ -293,6 +293,15 @@ class RunTests(SynchronousTestCase):
     def test_a_run_of_what_is_not_there(self) -> None:
         with self.assertRaises(ValueError):
             list(runs([1, 2, 4], [1, 2, 3]))
+
+    def test_what_is_in_both(self) -> None:
+        for gaps in (0, 1, 3, 30, 290, 390):
+            some = self.some(list(range(1, 400)), 50)
+            others = array("I", self.some(list(range(100, 500)), gaps))
+            both = sorted(set(some) & set(others))
+            self.assertEqual(sorted(common(some, others)), both)
+            self.assertEqual(sorted(common(others, some)), both)
+            self.assertEqual(list(common(others, others)), list(others))
 
     def test_what_is_gone(self) -> None:
         for gaps in (0, 1, 3, 30, 290, 300):

@@ -20,7 +20,7 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_left, bisect_right
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import compress
 from operator import not_
 
@@ -466,6 +466,18 @@ def places(numbers: Sequence[int], wanted: Sequence[int]) -> list[int]:
         return [at for at, each in found if at < len(numbers) and numbers[at] == each]
     chosen = set(wanted)
     return [at for at, each in enumerate(numbers) if each in chosen]
+
+
+def common(some: Sequence[int], others: Sequence[int]) -> Collection[int]:
+    """What is in both, which ascend."""
+    if some == others:
+        return some
+    if len(others) < len(some):
+        some, others = others, some
+    if len(some) * _SPARSE < len(others):
+        found = ((bisect_left(others, each), each) for each in some)
+        return [each for at, each in found if at < len(others) and others[at] == each]
+    return set(some).intersection(others)
 
 
 def gone_from(before: Sequence[int], after: Sequence[int]) -> list[int]:

@@ -16,6 +16,7 @@ from tests.store.server import OwnServer
 from twisted_duck import errors
 from twisted_duck.store import stream
 from twisted_duck.store.account import StoreAccount
+from twisted_duck.store.changes import Done
 from twisted_duck.store.connection import Times
 from twisted_duck.store.driver import Document
 from twisted_duck.store.failures import CommandFailed
@@ -77,6 +78,33 @@ class CurrentTestCase(StoreTestCase):
 
 
 class CurrentTests(CurrentTestCase):
+    async def test_a_mailbox_that_was_emptied_while_it_was_read_has_the_box_of_now(self) -> None:
+        await self.put(self.account, "INBOX", simple())
+        mailbox = await self.current()
+        opened = mailbox._opened
+        theirs = await self.elsewhere.select("INBOX", False)
+        done: list[Done] = []
+        original = theirs._opened.advance
+
+        def advance(each: Done) -> bool:
+            done.append(each)
+            return original(each)
+
+        self.patch(theirs._opened, "advance", advance)
+        self.patch(self.store._registry, "hear", lambda id, modseq: None)
+        await self.put(self.elsewhere, "INBOX", simple())
+        seen = await opened._look()
+        held = Held(self.store)
+        reading = Deferred.fromCoroutine(opened.refresh(seen))
+        await held.read
+        await theirs.remove([1, 2])
+        # As if they had been made here.
+        for each in done:
+            self.assertTrue(opened.advance(each))
+        held.let_go()
+        await reading
+        self.assertEqual(opened.box, theirs._opened.box)
+
     async def test_nothing_is_asked_for_where_all_is_heard_of(self) -> None:
         mailbox = await self.current()
         for _ in range(3):

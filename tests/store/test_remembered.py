@@ -18,8 +18,9 @@ from twisted_duck import errors, search
 from twisted_duck.sequence import SequenceSet
 from twisted_duck.store.account import StoreAccount
 from twisted_duck.store.mailbox import StoreMailbox
+from twisted_duck.store.opened import Seen
 from twisted_duck.store.recall import Recall
-from twisted_duck.store.remembered import Memory, Remembered
+from twisted_duck.store.remembered import Memory, Remembered, _Column
 from twisted_duck.values import DELETED, FlagChange, MessageData, UIDSet
 
 LARGE = 1 << 30
@@ -131,6 +132,23 @@ class RememberedTests(SynchronousTestCase):
         self.assertEqual(self.known(remembered, "a", range(1, 300)), left)
         self.assertEqual(self.known(other, "a", range(1, 300)), list(range(1, 300)))
         self.assertGreater(before - memory.size, 72 * 500)
+
+    def test_many_ranges_are_not_looked_for_in_many_lists_of_items(self) -> None:
+        memory = Memory(LARGE)
+        remembered = Remembered(memory)
+        for number in range(500):
+            remembered.learn(b"BODY[HEADER.FIELDS (%d)]" % number, said(7))
+        looks: list[int] = []
+        original = _Column.forget
+
+        def forget(column: _Column, first: int, last: int) -> None:
+            looks.append(first)
+            original(column, first, last)
+
+        self.patch(_Column, "forget", forget)
+        remembered.forget(UIDSet(tuple((n, n) for n in range(1, 1_000, 2))))
+        self.assertLessEqual(len(looks), 10_000)
+        self.assertEqual(memory.size, 0)
 
     def test_a_very_long_answer_is_not_remembered(self) -> None:
         memory = Memory(LARGE)
@@ -444,4 +462,30 @@ class MailboxTests(CurrentTestCase):
         with self.assertRaises(errors.Unavailable):
             await mailbox.search(key)
         self.patch(self.store.mongo, "batches", original)
+        self.assertEqual(await mailbox.search(key), [1, 2, 3])
+
+    async def test_what_a_new_primary_does_not_show_yet_is_not_remembered_as_no_match(self) -> None:
+        mailbox = await self.filled(3)
+        opened, key = mailbox._opened, search.Size("larger", 1)
+        self.break_stream()
+        await self.until(lambda: not self.store._stream.hears_all())
+        original = opened._look
+
+        async def before() -> Seen | None:
+            """What a majority is not known to have any more."""
+            seen = await original()
+            assert seen is not None
+            return Seen({**seen.document, "modseq": seen.document["modseq"] - 1}, seen.time)
+
+        async def nothing(*arguments: Any, **options: Any) -> Any:
+            for none in ():
+                yield none
+
+        self.patch(opened, "_look", before)
+        self.patch(self.store._registry, "hears_all", lambda: False)
+        batches = self.store.mongo.batches
+        self.patch(self.store.mongo, "batches", nothing)
+        self.assertEqual(await mailbox.search(key), [])
+        self.patch(opened, "_look", original)
+        self.patch(self.store.mongo, "batches", batches)
         self.assertEqual(await mailbox.search(key), [1, 2, 3])

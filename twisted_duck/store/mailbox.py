@@ -162,12 +162,13 @@ class StoreMailbox:
         return Recall(self._opened.remembered, what, read, self._is_sure, alive).messages(uids)
 
     async def _is_sure(self) -> bool:
-        """Whether all messages of the index are there, but for what happened elsewhere a moment ago."""
+        """Whether all messages of the index are there, but for what happened elsewhere a moment ago, and can be read."""
         try:
             await self.refresh(exact=False)
         except errors.MailboxGone:
             return False
-        return True
+        # Right after a fail-over the new primary may not show all that the one before has told.
+        return not self._opened.is_behind
 
     async def search(self, key: SearchKey) -> list[int]:
         opened = self._opened

@@ -150,7 +150,9 @@ class Opened:
     async def _refresh(self, seen: Seen | None) -> None:
         if self.gone:
             raise errors.MailboxGone("the mailbox was deleted")
+        before = 0
         if seen is None:
+            before = self.index.highest_modseq
             seen = await self._look()
         if seen is None:
             self.lose()
@@ -158,7 +160,9 @@ class Opened:
         document = seen.document
         self.name = document["path"]
         known = self.index.highest_modseq
-        # It may be lower right after a fail-over, for a moment: then there is nothing new to be seen yet.
+        # It may be lower right after a fail-over, for a moment: then there is nothing new to be seen yet, nor all that there is.
+        if document["modseq"] < before:
+            self._due = True
         if document["modseq"] > known:
             if known:
                 await self._catch_up(seen, known)
@@ -218,7 +222,6 @@ class Opened:
                 Expunged(tomb["modseq"], UIDSet(tuple((a, b) for a, b in tomb["uids"])))
                 for tomb in tombs.documents
             ]
-        self.box = document["box"]
         self._apply(
             Changes(
                 document["modseq"],
@@ -226,7 +229,8 @@ class Opened:
                 document["recent"],
                 self._changed(rows.documents),
                 expunged,
-            )
+            ),
+            document["box"],
         )
 
     async def _missing(self, seen: Seen) -> Expunged:
@@ -275,11 +279,12 @@ class Opened:
             shared = self._flag_sets[key] = frozenset(key)
         return shared
 
-    def _apply(self, changes: Changes) -> None:
-        """Move the index, which may have moved since what is known of `changes` was read."""
+    def _apply(self, changes: Changes, box: ObjectId) -> None:
+        """Move the index, which may have moved since what is known of `changes`, and of the box, was read."""
         known = self.index.highest_modseq
         if changes.highest_modseq <= known:
             return
+        self.box = box
         for step in changes.expunged:
             self.remembered.forget(step.uids)
         self.index.apply(
@@ -297,8 +302,7 @@ class Opened:
         self._heard = max(self._heard, done.modseq)
         known = self.index.highest_modseq
         if known and done.modseq == known + 1:
-            self.box = done.mailbox["box"]
-            self._apply(done.changes())
+            self._apply(done.changes(), done.mailbox["box"])
         return self.index.highest_modseq >= done.modseq
 
     def claimed(self, stop: int) -> None:

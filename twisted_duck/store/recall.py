@@ -22,8 +22,8 @@ Batches = AsyncIterator[list[MessageData]]
 
 #: Bytes of what is remembered that are told at a time, about.
 _BYTES: Final = 256 * 1024
-#: Messages that are looked for in memory at a time: a few milliseconds.
-_MESSAGES: Final = 50_000
+#: Messages that are looked for in memory at a time: some milliseconds, even if no two of them are on one page.
+_MESSAGES: Final = 20_000
 
 _uid = attrgetter("uid")
 

@@ -45,8 +45,9 @@ _PIECE: Final = getsizeof(b"") + 8 + _ALLOCATED
 _LONGEST: Final = 16 * 1024
 #: So much of the memory may be taken by what one command reads, and by what one search finds: the rest stays for others.
 _SHARE: Final = 4
-#: Ranges of UIDs that are looked for one by one when they are expunged.
-_RANGES: Final = 1_000
+#: Looks for a range of UIDs that was expunged in the answers to a list of items, of both of which there may be thousands: some
+#: milliseconds.
+_LOOKS: Final = 10_000
 
 Said = tuple[bytes, ...]
 
@@ -257,7 +258,7 @@ class Remembered:
 
     def forget(self, gone: UIDSet) -> None:
         """These messages were expunged."""
-        if len(gone.ranges) > _RANGES:
+        if len(gone.ranges) * len(self._columns) > _LOOKS:
             # It takes less to read the others again.
             self._forget_answers()
             return

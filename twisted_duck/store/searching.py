@@ -18,6 +18,7 @@ from bson.objectid import ObjectId
 from twisted.internet.threads import deferToThreadPool
 
 from twisted_duck import search
+from twisted_duck.index import common
 from twisted_duck.limits import Limits
 from twisted_duck.mime.scan import PartTree
 from twisted_duck.mime.text import fold, found, iter_search_header, iter_search_text
@@ -148,7 +149,8 @@ class StoreLeaves:
         known = self.remembered.hits(leaf)
         if known is None and not self._is_most(uids):
             return await self._ask(leaf, uids)
-        if known is not None and not await self.is_sure():
+        if not await self.is_sure():
+            # What is not found now may be there all the same.
             return await self._ask(leaf, uids)
         last, hits = known or (0, _NONE)
         new = self.uids[bisect_right(self.uids, last, 0, self.count) : self.count]
@@ -159,7 +161,7 @@ class StoreLeaves:
             if len(new) == len(uids) == self.count:
                 # All were asked about, as they were meant to be.
                 return found
-        return set(hits).intersection(uids)
+        return common(uids, hits)
 
     def _is_most(self, uids: Sequence[int]) -> bool:
         """Whether it is no more work to ask about all messages than about these."""
