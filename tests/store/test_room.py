@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from twisted.internet.defer import CancelledError
 from twisted.trial.unittest import SynchronousTestCase
 
 from twisted_duck.errors import Unavailable
@@ -48,3 +49,12 @@ class RoomTests(SynchronousTestCase):
             error = self.failureResultOf(each, Unavailable).value
             self.assertEqual(error.message, "it is away")
         self.assertEqual(self.successResultOf(self.room.take(2)), 2)
+
+    def test_who_gives_up_takes_nothing_with_it(self) -> None:
+        self.successResultOf(self.room.take(6))
+        first, second = self.room.take(9), self.room.take(4)
+        first.cancel()
+        self.failureResultOf(first, CancelledError)
+        self.assertEqual(self.successResultOf(second), 4)
+        self.room.give_back(10)
+        self.assertEqual(self.successResultOf(self.room.take(10)), 10)

@@ -20,9 +20,9 @@ class Room:
 
     def take(self, size: int) -> Deferred[int]:
         """What was taken, which is to be given back: `size`, or all there is, for who wants more has it alone.  Fails with what
-        `refuse` was told.
+        `refuse` was told.  May be cancelled.
         """
-        asked: Deferred[int] = Deferred()
+        asked: Deferred[int] = Deferred(self._leave)
         self._waiting.append((asked, min(size, self._size)))
         self._hand_out()
         return asked
@@ -43,3 +43,8 @@ class Room:
             asked, size = self._waiting.popleft()
             self._free -= size
             asked.callback(size)
+
+    def _leave(self, asked: Deferred[int]) -> None:
+        self._waiting = deque(each for each in self._waiting if each[0] is not asked)
+        # Perhaps what stood behind it fits.
+        self._hand_out()
