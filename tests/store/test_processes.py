@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from typing import Any
 
+from bson.objectid import ObjectId
 from twisted.internet.defer import Deferred, gatherResults
 
 from tests.store.base import StoreTestCase, add, simple, state, together
@@ -345,5 +346,7 @@ class RegistryTests(StoreTestCase):
             await gatherResults(together(*work, self.put(account, "INBOX", simple())))
         self.assertEqual(len(mailbox.index), 20)
         # What has been told is not told again.
-        opened._apply(Changes(1, 1, 1))
+        box = opened.box
+        opened._apply(Changes(1, 1, 1), ObjectId())
+        self.assertEqual(opened.box, box)
         self.assertEqual(len(mailbox.index), 20)
