@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import gc
+import random
 import tracemalloc
 from array import array
 from collections.abc import Collection, Sequence
 from datetime import date
 from typing import Any
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, DeferredList
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.store.base import simple
@@ -489,3 +490,68 @@ class MailboxTests(CurrentTestCase):
         self.patch(opened, "_look", original)
         self.patch(self.store.mongo, "batches", batches)
         self.assertEqual(await mailbox.search(key), [1, 2, 3])
+
+    async def test_whatever_is_done_what_is_remembered_is_what_would_be_read(self) -> None:
+        chance = random.Random(20)
+        mailbox = await self.filled(9)
+        theirs = await self.elsewhere.select("INBOX", False)
+        await self.account.create("other")
+        keys = (
+            search.Header("subject", "message 1"),
+            search.Body("text of 2"),
+            search.Size("larger", 1),
+            search.InternalDate("since", date(2020, 1, 1)),
+        )
+
+        async def append(account: StoreAccount, there: StoreMailbox) -> None:
+            await self.put(account, "INBOX", *(simple(chance.randrange(4)) for _ in range(3)))
+
+        async def remove(account: StoreAccount, there: StoreMailbox) -> None:
+            await there.remove([uid for uid in there.index.uids if chance.random() < 0.3])
+
+        async def empty(account: StoreAccount, there: StoreMailbox) -> None:
+            await there.remove(list(there.index.uids))
+
+        async def copy(account: StoreAccount, there: StoreMailbox) -> None:
+            await there.copy(list(there.index.uids)[:3], "INBOX")
+
+        async def move(account: StoreAccount, there: StoreMailbox) -> None:
+            await there.move(list(there.index.uids)[-3:], "other")
+
+        async def give_away(account: StoreAccount, there: StoreMailbox) -> None:
+            await account.rename("INBOX", f"before {chance.random()}")
+
+        async def found(key: search.SearchKey, remembered: Remembered) -> list[int]:
+            self.patch(mailbox._opened, "remembered", remembered)
+            return await mailbox.search(key)
+
+        kept = mailbox._opened.remembered
+        nothing = Remembered(Memory(0))
+        works = [append] * 6 + [remove] * 4 + [copy, copy, move, move, empty, give_away]
+        for _ in range(60):
+            side = chance.choice(((self.account, mailbox), (self.elsewhere, theirs)))
+            key = chance.choice(keys)
+            self.patch(mailbox._opened, "remembered", kept)
+            done = chance.choice(works)(*side)
+            # What is asked meanwhile may say either, and has to be right afterwards.
+            meanwhile = (mailbox.search(key), self.fetched(mailbox, list(mailbox.index.uids)))
+            await DeferredList(
+                [Deferred.fromCoroutine(each) for each in (done, *meanwhile)], consumeErrors=True
+            )
+            await mailbox.refresh()
+            uids = list(mailbox.index.uids)
+            told = await self.fetched(mailbox, uids)
+            read = {data.uid: data async for data in self.each(mailbox, uids)}
+            self.assertEqual(list(told), uids)
+            for uid, data in read.items():
+                self.assertEqual(told[uid], b"%b %d" % (data.envelope or b"", data.size or 0))
+            self.assertEqual(list(read), uids)
+            for key in keys:
+                self.assertEqual(await found(key, kept), await found(key, nothing))
+        kept.clear()
+        self.assertEqual(self.store._registry._memory.size, 0)
+
+    async def each(self, mailbox: StoreMailbox, uids: Sequence[int]) -> Any:
+        async for batch in mailbox.fetch(uids, frozenset({"envelope", "size"})):
+            for data in batch:
+                yield data
