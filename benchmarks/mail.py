@@ -53,6 +53,22 @@ KEYS: dict[str, tuple[bytes, Callable[[Mail], bool]]] = {
     "body": (b"BODY " + BODY_WORD.encode(), lambda mail: mail.number % BODY_EVERY == 3),
     "since": (b"SINCE 1-Jul-2025", lambda mail: mail.arrived >= 1751328000),
 }
+#: The same where a server can't know the answer from the last time: what it is asked for by number, and which messages have it.
+OTHERS: dict[str, tuple[Callable[[int], bytes], Callable[[Mail, int], bool]]] = {
+    "from": (
+        lambda number: b"FROM sender%d@sender.example" % (number % SENDERS),
+        lambda mail, number: mail.number % SENDERS == number % SENDERS,
+    ),
+    "since": (
+        lambda number: time.strftime("SINCE %d-%b-%Y", time.gmtime(_day(number))).encode(),
+        lambda mail, number: mail.arrived >= _day(number),
+    ),
+}
+
+
+def _day(number: int) -> int:
+    """Midnight of one of the days on which messages came."""
+    return (FIRST // 86400 + 1 + number % 360) * 86400
 
 
 def mailbox(messages: int, size: int) -> list[Mail]:

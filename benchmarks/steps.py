@@ -14,10 +14,11 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import count
 
 from benchmarks import processes
 from benchmarks.client import Connection, taken_apart, unstuffed
-from benchmarks.mail import KEYS, Mail
+from benchmarks.mail import KEYS, OTHERS, Mail
 from benchmarks.measuring import Work
 from benchmarks.subject import MAILBOX, Server, Subject
 
@@ -258,6 +259,32 @@ def _search_for(name: str) -> Prepare:
 
 for _name in KEYS:
     step(f"search-{_name}", f"SEARCH {_name.upper()}")(_search_for(_name))
+
+
+def _search_for_others(name: str) -> Prepare:
+    key, has = OTHERS[name]
+
+    def prepare(at: Subject) -> Work:
+        at.select(at.filled)
+        numbers = count()
+
+        def do() -> tuple[int, bytes]:
+            number = next(numbers)
+            return number, at.client.run(b"SEARCH " + key(number))
+
+        def right(said: tuple[int, bytes]) -> bool:
+            number, answer = said
+            return _hits(answer) == sum(has(each, number) for each in at.mail)
+
+        return Work(len(at.mail), do, right=right)
+
+    return prepare
+
+
+for _name in OTHERS:
+    step(f"search-other-{_name}", f"SEARCH {_name.upper()}, another each time")(
+        _search_for_others(_name)
+    )
 
 
 @step("noop", "NOOP round trips")
