@@ -349,11 +349,18 @@ class SearchTests(MessagesTestCase):
         await self.put(self.account, "INBOX", *map(simple, range(60)))
         mailbox = await self.account.select("INBOX", False)
         some = list(range(1, 60, 3))
-        leaves = searching.StoreLeaves(self.store.mongo, mailbox._opened.place, 60, LIMITS)
+
+        async def sure() -> bool:
+            return True
+
+        opened = mailbox._opened
+        leaves = searching.StoreLeaves(
+            self.store.mongo, opened.place, mailbox.index.uids, 60, LIMITS, opened.remembered, sure
+        )
         for uids in (some, list(mailbox.index.uids), some[:3]):
             self.assertEqual(list(await leaves.select(search.Body("text"), uids)), uids)
             self.assertEqual(list(await leaves.select(search.Size("larger", 1), uids)), uids)
-        self.assertEqual(await leaves.select(search.Body("of 5"), some), [52, 55, 58])
+        self.assertEqual(list(await leaves.select(search.Body("of 5"), some)), [52, 55, 58])
 
 
 class FilterTests(StoreTestCase):
