@@ -548,6 +548,15 @@ class OutageTests(TestCase):
 
 
 class LimitsOfOpening(StoreTestCase):
+    async def test_a_store_that_was_closed_may_be_opened_again(self) -> None:
+        store = MailStore(self.uri, limits=Limits())
+        self.addCleanup(store.close)
+        for name in ("ada", "bob"):
+            await store.open()
+            await store.users.add(name, None)
+            self.assertEqual(await self.put(await store.account(name), "INBOX", simple()), [1])
+            await store.close()
+
     async def test_what_was_opened_is_closed_again(self) -> None:
         store = MailStore(self.uri, limits=Limits())
         await store.open()

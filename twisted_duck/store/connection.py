@@ -95,6 +95,7 @@ class Mongo:
         Fails with Unavailable, whose message is one line that says what to do.
         """
         self._pool = Pool(self.target, self._connections, self.reactor)
+        self._transactions.open()
         try:
             await self._check()
         except BaseException:

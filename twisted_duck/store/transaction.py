@@ -208,6 +208,10 @@ class Transactions:
             mongo.times.idle,
         )
 
+    def open(self) -> None:
+        """They may begin (again)."""
+        self._closing = None
+
     async def close(self) -> None:
         """None begins any more, nor is tried again.  What is under way has a few seconds to be made, and to be told."""
         closing = self._closing = self._closing or []
