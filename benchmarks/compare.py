@@ -15,7 +15,7 @@ from pathlib import Path
 
 from benchmarks import peers
 from benchmarks.client import table
-from benchmarks.measuring import KIB, Report, Result, figure
+from benchmarks.measuring import KIB, PER_SECOND, Report, Result, figure
 from benchmarks.run import describe, measured
 from benchmarks.steps import STEPS
 from benchmarks.subject import Sizes, Subject
@@ -82,7 +82,7 @@ Results = Mapping[str, Result]
 
 def rows(ours: Results, theirs: Results) -> list[tuple[str, ...]]:
     """By the names of the steps; one that only one of them has done has no ratio."""
-    head = ("step", THEIRS, OURS, "ratio", "at least", "reached")
+    head = ("step", THEIRS, OURS, "at first", "ratio", "at least", "reached")
     return [head, *(_row(name, ours, theirs) for name in STEPS if name in ours or name in theirs)]
 
 
@@ -99,6 +99,7 @@ def _row(name: str, ours: Results, theirs: Results) -> tuple[str, ...]:
         STEPS[name].title,
         figure(shown) if shown else "-",
         figure(mine) if mine else "-",
+        f"{mine.first:,.0f}" if mine and mine.unit == PER_SECOND else "-",
         ratio,
         target.told() if target else "-",
         reached,

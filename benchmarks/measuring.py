@@ -74,6 +74,11 @@ class Result:
     def seconds(self) -> float:
         return statistics.median(self.times)
 
+    @property
+    def first(self) -> float:
+        """Items per second, the first time."""
+        return self.items / self.times[0]
+
 
 class Measurement:
     """Of one step on one server, as often as it takes."""

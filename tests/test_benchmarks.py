@@ -133,6 +133,10 @@ class ComparisonTests(SynchronousTestCase):
         ours = [result("idle", 28, "KiB"), result("idle-tls", 56, "KiB")]
         self.assertEqual(self.verdict(ours, theirs), {"idle": "NO", "idle-tls": "yes"})
 
+    def test_what_it_is_at_first(self) -> None:
+        once = Result("noop", "", 6, [3.0, 1.0, 1.0], 6.0, "/s")
+        self.assertEqual(rows({"noop": once}, {})[1][2:4], ("6", "2"))
+
     def test_targets_are_of_steps(self) -> None:
         self.assertEqual(set(TARGETS) - set(STEPS), set())
         self.assertEqual({each.of for each in TARGETS.values()} - {None} - set(STEPS), set())
