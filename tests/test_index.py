@@ -19,7 +19,9 @@ from twisted_duck.values import (
     Change,
     Changes,
     Expunged,
+    FlagChange,
     Flags,
+    Sweep,
     UIDSet,
     Uniform,
 )
@@ -401,3 +403,58 @@ class UniformTests(SynchronousTestCase):
             self.assertEqual(index.with_flag(DELETED), chosen)
             self.assertEqual(index.with_flag("K1"), [uid for uid in chosen if uid % 3 == 1])
             self.assertEqual(index.first_unseen(), chosen[0] if chosen else None)
+
+
+class SweepTests(SynchronousTestCase):
+    def test_they_are_the_same_as_single_changes(self) -> None:
+        """Whatever of them is in the documents of the messages already, and however many steps come at once."""
+        chance = random.Random(11)
+        for _ in range(60):
+            self._one(chance)
+
+    def _one(self, chance: random.Random) -> None:
+        swept, plain = MailboxIndex(1), MailboxIndex(1)
+        last = chance.randint(2, 40)
+        rows = {uid: (1, chance.choice(FLAG_SETS)) for uid in range(1, last + 1)}
+        truth = dict(rows)
+        for index in (swept, plain):
+            index.apply(Changes(1, last + 1, 1, [Change(u, m, f) for u, (m, f) in rows.items()]))
+        sweeps: list[Sweep] = []
+        known = 1
+        for modseq in range(2, 14):
+            first = chance.randint(1, last)
+            if chance.random() < 0.7:
+                pairs = [(first, chance.randint(first, last)), (1, chance.randint(1, first))]
+                mode: Any = chance.choice(["add", "remove", "replace"])
+                flags = frozenset(chance.sample([SEEN, DELETED, "$label1", "x"], 2))
+                change = FlagChange(mode, flags)
+                sweeps.append(
+                    Sweep(modseq, UIDSet.of_ranges(pairs[: chance.randint(1, 2)]), change)
+                )
+                new = {u: change.apply(f) for u, (_, f) in truth.items() if u in sweeps[-1].uids}
+                changed = {u: (modseq, f) for u, f in new.items() if f != truth[u][1]}
+            else:
+                changed = {first: (modseq, chance.choice(FLAG_SETS))}
+                rows.update(changed)
+            truth.update(changed)
+            for uid in chance.sample(range(1, last + 1), chance.randint(0, 2)):
+                # Folded.
+                rows[uid] = truth[uid]
+            if chance.random() < 0.4 or modseq == 13:
+                raw = [Change(u, m, f) for u, (m, f) in rows.items() if m > known]
+                mine = [sweep for sweep in sweeps if sweep.modseq > known]
+                chance.shuffle(mine)
+                swept.apply(Changes(modseq, last + 1, 1, raw, sweeps=mine))
+                steps = [Change(u, m, f) for u, (m, f) in truth.items() if m > known]
+                plain.apply(Changes(modseq, last + 1, 1, steps))
+                self.assertEqual(list(swept.rows(swept.uids)), list(plain.rows(plain.uids)))
+                self.assertEqual(swept.latest_since(known), plain.latest_since(known))
+                self.assertEqual(swept.unseen, plain.unseen)
+                spoken = [{word.lower() for word in i.keywords()} for i in (swept, plain)]
+                self.assertEqual(spoken[0], spoken[1])
+                self.assertEqual(swept.with_flag("$label1"), plain.with_flag("$label1"))
+                self.assertLessEqual(
+                    set(plain.changed_since(known)), set(swept.changed_since(known))
+                )
+                self.assertEqual(swept.remembers(known), plain.remembers(known))
+                known = modseq

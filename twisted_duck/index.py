@@ -21,10 +21,10 @@ from array import array
 from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from itertools import compress
+from itertools import compress, repeat
 from operator import not_
 
-from twisted_duck.values import DELETED, SEEN, Change, Changes, Flags, UIDSet, Uniform
+from twisted_duck.values import DELETED, SEEN, Change, Changes, Flags, Sweep, UIDSet, Uniform
 
 #: Steps remembered; a view that has missed more gets the answer from the arrays.
 HISTORY = 10_000
@@ -265,11 +265,9 @@ class MailboxIndex:
         steps = [(change.modseq, change.uid) for change in ordered]
         for uniform in changes.uniform:
             self._put_uniform(uniform)
-            self._changes_floor = self._too_many(
-                self._changes, uniform.modseq, len(uniform.uids), self._changes_floor
-            )
-            if uniform.modseq > self._changes_floor:
-                steps.extend((uniform.modseq, uid) for uid in uniform.uids)
+            self._step(steps, uniform.modseq, uniform.uids)
+        for sweep in sorted(changes.sweeps, key=lambda sweep: sweep.modseq):
+            self._step(steps, sweep.modseq, self._put_sweep(sweep))
         if gone:
             self._remove(gone)
         for step in sorted(changes.expunged, key=lambda step: step.modseq):
@@ -292,6 +290,12 @@ class MailboxIndex:
         self.highest_modseq = changes.highest_modseq
         self.uidnext = max(self.uidnext, changes.uidnext)
         self.first_recent = max(self.first_recent, changes.first_recent)
+
+    def _step(self, steps: list[tuple[int, int]], modseq: int, uids: Sequence[int]) -> None:
+        """Add that a change of these messages was made."""
+        self._changes_floor = self._too_many(self._changes, modseq, len(uids), self._changes_floor)
+        if modseq > self._changes_floor:
+            steps.extend((modseq, uid) for uid in uids)
 
     def _too_many(self, steps: list[tuple[int, int]], modseq: int, count: int, floor: int) -> int:
         """Whether what a change did to `count` messages is more than is remembered: the floor afterwards."""
@@ -362,6 +366,44 @@ class MailboxIndex:
             modseqs[place] = modseq
             numbers[place] = number
         self._peak(uids, modseq)
+
+    def _put_sweep(self, sweep: Sweep) -> list[int]:
+        """The UIDs of the messages that it changed, ascending."""
+        changed: list[int] = []
+        for first, last in sweep.uids.ranges:
+            start = bisect_left(self.uids, first)
+            changed.extend(self._put_range(start, bisect_right(self.uids, last, start), sweep))
+        self._peak(changed, sweep.modseq)
+        return changed
+
+    def _put_range(self, start: int, stop: int, sweep: Sweep) -> Iterable[int]:
+        """What a sweep makes of the messages that stand between: a flag set's number for another."""
+        numbers, modseqs = self._flags[start:stop], self._modseqs[start:stop]
+        older: Iterable[bool] = repeat(True)
+        counts = Counter(numbers)
+        if modseqs and max(modseqs) >= sweep.modseq:
+            older = [modseq < sweep.modseq for modseq in modseqs]
+            counts = Counter(compress(numbers, older))
+        afters = {number: sweep.change.apply(self._flag_sets[number]) for number in counts}
+        afters = {n: after for n, after in afters.items() if after != self._flag_sets[n]}
+        if not afters:
+            return ()
+        # A number that nobody has any more is given to another set: not before all of these have theirs.
+        news = {number: self._intern(after, counts[number]) for number, after in afters.items()}
+        for number in news:
+            self._release(number, counts[number])
+        if sum(counts[number] for number in news) == len(numbers):
+            self._flags[start:stop] = array("I", map(news.__getitem__, numbers))
+            self._modseqs[start:stop] = array("Q", [sweep.modseq]) * len(numbers)
+            return self.uids[start:stop]
+        places = [number in news and old for number, old in zip(numbers, older, strict=False)]
+        self._flags[start:stop] = array(
+            "I", [news[n] if c else n for n, c in zip(numbers, places, strict=True)]
+        )
+        self._modseqs[start:stop] = array(
+            "Q", [sweep.modseq if c else m for m, c in zip(modseqs, places, strict=True)]
+        )
+        return compress(self.uids[start:stop], places)
 
     def _put_run(self, place: int, uids: Sequence[int], modseq: int, flags: Flags) -> None:
         """`uids` are there from `place` on."""

@@ -89,7 +89,7 @@ class IMailbox(Interface):
         """
 
     def store(uids, change):
-        """Change flags (RFC 3501 §6.4.6, RFC 7162 §3.1.3), as one change with one modseq.
+        """Change flags (RFC 3501 §6.4.6, RFC 7162 §3.1.3), as one change with one modseq; of very many, as several.
 
         @type change: L{twisted_duck.values.FlagChange}
         Awaitable of L{twisted_duck.values.StoreResult}; `index` holds the change when it has fired.

@@ -124,7 +124,7 @@ class Limits:
     # --- storage ------------------------------------------------------------------------------------------------------
     #: Days that expunges are remembered: a client that comes back later is told all that is not there (RFC 7162 §3.2).
     tombstone_days: int = 30
-    #: Messages that one change of a STORE has, or that one of a MOVE or an EXPUNGE takes out of a mailbox; with more, it is
+    #: Messages that one change of a STORE writes, or that one of a MOVE or an EXPUNGE takes out of a mailbox; with more, it is
     #: several, each whole in itself.
     #: MongoDB takes 250 microseconds a message that is moved, and a transaction is to be over in seconds: with 20,000 it had
     #: 5, and at 50,000 what had changed was more than the embedded one's cache holds.
@@ -132,6 +132,15 @@ class Limits:
     #: Bytes of what is known of the messages that are appended for one user, in one process, and not stored yet: the others wait
     #: to be looked at.  It is what two transactions of usual messages have, and room for four of any size.
     appending: int = 16 * MIB
+    #: Messages from which on a STORE is a sweep: one document is written before it is answered, and those of the messages
+    #: later, at 60 to 90 microseconds each.  For fewer that is not worth a second transaction.
+    sweep_from: int = 200
+    #: Ranges of UIDs of one sweep, and sweeps of one mailbox: everybody who reads its messages' flags looks at all of them.
+    sweep_ranges: int = 16
+    sweeps: int = 16
+    #: Seconds from a sweep until it is folded into the messages, together with those that came meanwhile; what is
+    #: expunged by then need not be.
+    sweep_rest: int = 10
     #: Bytes of the indexes of mailboxes that nobody has open: four million messages.
     index_cache: int = 64 * MIB
     #: Bytes of what is remembered of messages, in a process: what was told of some 25,000 of them by FETCH, and what searches have

@@ -202,6 +202,19 @@ class Uniform:
 
 
 @attrs.frozen
+class Sweep:
+    """One change of the flags of very many messages, as it was asked for.
+
+    It concerns the messages of `uids` whose modseq is below its own; of these it changes those that have other flags then.
+    """
+
+    modseq: int
+    #: UIDs between them that were somebody's once, or that no message of them ever had, do no harm.
+    uids: UIDSet
+    change: FlagChange
+
+
+@attrs.frozen
 class Expunged:
     """Messages that went away in one change."""
 
@@ -221,6 +234,8 @@ class Changes:
     expunged: Sequence[Expunged] = ()
     #: Of messages that were there before, none of which is among `changed`.
     uniform: Sequence[Uniform] = ()
+    #: What `changed` does not say, in any order: a message that is there stands as it was before each sweep above its modseq.
+    sweeps: Sequence[Sweep] = ()
 
 
 @attrs.frozen
@@ -265,12 +280,18 @@ class CopyResult:
 FlagMode = Literal["replace", "add", "remove"]
 
 
+def _spelled_once(flags: Flags) -> Flags:
+    """Of keywords that only differ in case one: the same one, whoever asks."""
+    once = {flag.lower(): flag for flag in sorted(flags)}
+    return flags if len(once) == len(flags) else frozenset(once.values())
+
+
 @attrs.frozen
 class FlagChange:
     """The change a STORE makes (RFC 3501 §6.4.6); `unchanged_since` is RFC 7162 §3.1.3's condition."""
 
     mode: FlagMode
-    flags: Flags
+    flags: Flags = attrs.field(converter=_spelled_once)
     unchanged_since: int | None = None
 
     def apply(self, flags: Flags) -> Flags:
@@ -299,6 +320,8 @@ class StoreResult:
     changed: Sequence[int]
     unchanged: Sequence[int]
     modified: Sequence[int] = ()
+    #: Modseqs of those of `changed` that were changed before the others, where they were too many for one change.
+    earlier: Sequence[int] = ()
 
 
 @attrs.frozen

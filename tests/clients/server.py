@@ -101,6 +101,7 @@ class ServerTestCase(TestCase):
             *("--data-dir", str(self.directory / "data")),
             *("--imap", "tcp:0:interface=127.0.0.1", "--imaps", "tcp:0:interface=127.0.0.1"),
             *more,
+            *self._sweeping(),
         )
         protocols = ("--imap", "--pop3", "--lmtp")
         server = Server(listeners=sum(each.startswith(protocols) for each in arguments))
@@ -114,6 +115,15 @@ class ServerTestCase(TestCase):
     def environment(self) -> dict[str, str]:
         """Of the server processes."""
         return environment()
+
+    def _sweeping(self) -> tuple[str, ...]:
+        """See `tests`."""
+        rest = os.environ.get("DUCKMAIL_TEST_SWEEPS")
+        if rest is None:
+            return ()
+        config = self.directory / "sweeps.toml"
+        config.write_text(f"[limits]\nsweep_from = 1\nsweep_rest = {max(1, int(rest))}\n")
+        return ("--config", str(config))
 
     async def duckmail(self, *arguments: str) -> str:
         """The administrator's command; what it printed."""

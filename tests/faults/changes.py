@@ -18,6 +18,8 @@ from tests.faults.world import World, message
 from twisted_duck import errors
 from twisted_duck.names import INBOX
 from twisted_duck.store.collector import Collector
+from twisted_duck.store.folding import fold
+from twisted_duck.values import FlagChange
 
 #: It was made; it was not; the connection was ended, and the client knows nothing.
 Verdict = Literal["made", "not made", "unknown"]
@@ -59,11 +61,13 @@ async def _somebody(world: World) -> str:
     return user
 
 
-def _imap(command: str, *literals: bytes) -> Change:
+def _imap(
+    command: str, *literals: bytes, somebody: Callable[[World], Awaitable[str]] = _somebody
+) -> Change:
     """A command in a session that has INBOX selected."""
 
     async def ready(world: World) -> Ready:
-        user = await world.like(_somebody)
+        user = await world.like(somebody)
         session = await talk.imap(world.store, user, "SELECT INBOX")
 
         async def act() -> list[Verdict]:
@@ -92,6 +96,7 @@ copy = _imap("UID COPY 1:3 Work")
 copy_here = _imap("UID COPY 1:3 INBOX")
 move = _imap("UID MOVE 1:3 Work")
 store = _imap("STORE 1:3 +FLAGS (\\Answered $Work)")
+sweep = _imap("STORE 1:4 +FLAGS.SILENT (\\Deleted $Work)")
 expunge = _imap("EXPUNGE")
 replace = _imap("UID REPLACE 3 INBOX {}", message(43))
 create = _imap("CREATE New/with/parents")
@@ -179,6 +184,46 @@ async def _somebody_untidy(world: World) -> str:
     size = {"q": {"_id": box["user"]}, "u": {"$inc": {"used": -box["bytes"]}}}
     await mongo.run({"update": "users", "updates": [size]})
     return user
+
+
+async def _somebody_swept(world: World) -> str:
+    """INBOX has three sweeps, and a message that was changed after the first."""
+    user = await _somebody(world)
+    inbox = await (await world.account(user)).select(INBOX, False)
+    await inbox.store([1, 2, 3], FlagChange("add", frozenset({SEEN, "$Work"})))
+    await inbox.store([2], FlagChange("replace", frozenset({"$Alone"})))
+    await inbox.store([2, 3, 4], FlagChange("replace", frozenset({DELETED})))
+    await inbox.store([1, 2, 3, 4], FlagChange("remove", frozenset({SEEN})))
+    await inbox.close()
+    return user
+
+
+def _of_swept(command: str, *literals: bytes) -> Change:
+    return _imap(command, *literals, somebody=_somebody_swept)
+
+
+copy_swept = _of_swept("UID COPY 1:3 Work")
+move_swept = _of_swept("UID MOVE 1:3 Work")
+rename_swept = _of_swept("RENAME INBOX Old/mail")
+
+
+async def folding(world: World) -> Ready:
+    user = await world.like(_somebody_swept)
+    mongo = world.home.mongo
+    found = await mongo.find_one("users", {"name": user})
+    assert found is not None
+    inbox = await mongo.find_one("mailboxes", {"user": found["_id"], "path": INBOX})
+    assert inbox is not None
+
+    async def act() -> list[Verdict]:
+        # Nobody is told how far it came.
+        try:
+            await fold(world.store.mongo, found["_id"], inbox["_id"])
+        except errors.ServerError:
+            return ["unknown"]
+        return ["made"]
+
+    return Ready((user,), act)
 
 
 async def collection(world: World) -> Ready:

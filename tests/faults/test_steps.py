@@ -17,7 +17,9 @@ from tests.faults import changes
 from tests.faults.changes import Change, Ready
 from tests.faults.proxy import Fault, Kind
 from tests.faults.world import PATIENT, SHORT, State, World
+from twisted_duck.limits import Limits
 from twisted_duck.names import INBOX
+from twisted_duck.store import folding
 
 #: What one command meets, after which all is well again.  Of these no client hears.
 PASSING = ("conflict", "stepped down", "unsent", "unheard")
@@ -33,9 +35,10 @@ class StepCase(TestCase):
     side_by_side = 2
     #: Of the store while there is a fault.
     times = PATIENT
+    limits: Limits | None = None
 
     async def setUp(self) -> None:
-        self.world = await World.make(self, self.times)
+        self.world = await World.make(self, self.times, self.limits)
 
     async def everywhere(self, change: Change, *faults: Callable[[int], Fault]) -> None:
         """Meet each fault at each command."""
@@ -253,3 +256,45 @@ class AwayTests(StepCase):
 
     async def test_user_deleted(self) -> None:
         await self.everywhere(changes.user_deleted, *AWAY)
+
+
+class SweepOnceTests(StepCase):
+    limits = Limits(sweep_from=2, sweep_rest=3600)
+
+    async def test_sweep(self) -> None:
+        await self.everywhere(changes.sweep, *ONCE)
+
+    async def test_folding(self) -> None:
+        self.patch(folding, "_AT_ONCE", 3)
+        await self.everywhere(changes.folding, *ONCE)
+
+    async def test_copy(self) -> None:
+        await self.everywhere(changes.copy_swept, *ONCE)
+
+    async def test_move(self) -> None:
+        await self.everywhere(changes.move_swept, *ONCE)
+
+    async def test_rename_inbox(self) -> None:
+        await self.everywhere(changes.rename_swept, *ONCE)
+
+
+class SweepAwayTests(StepCase):
+    limits = Limits(sweep_from=2, sweep_rest=3600)
+    times = SHORT
+    side_by_side = 6
+
+    async def test_sweep(self) -> None:
+        await self.everywhere(changes.sweep, *AWAY)
+
+    async def test_folding(self) -> None:
+        self.patch(folding, "_AT_ONCE", 3)
+        await self.everywhere(changes.folding, *AWAY)
+
+    async def test_copy(self) -> None:
+        await self.everywhere(changes.copy_swept, *AWAY)
+
+    async def test_move(self) -> None:
+        await self.everywhere(changes.move_swept, *AWAY)
+
+    async def test_rename_inbox(self) -> None:
+        await self.everywhere(changes.rename_swept, *AWAY)

@@ -25,6 +25,7 @@ from twisted_duck.store.checker import Finding, check
 from twisted_duck.store.connection import Mongo, Times
 from twisted_duck.store.schema import ADDRESSES, OF_A_USER, USERS
 from twisted_duck.store.store import MailStore
+from twisted_duck.store.sweeps import load, swept
 from twisted_duck.values import AppendMessage
 
 #: An outage is over much sooner, and is one much sooner.
@@ -181,7 +182,10 @@ class World:
         messages: dict[Any, list[Any]] = {}
         fields = dict.fromkeys(("box", "uid", "modseq", "flags", "size", "body"), 1)
         bodies = {each["_id"] for each in await mongo.find("bodies", mine, projection={"_id": 1})}
-        for row in await mongo.find("messages", mine, projection=fields, sort={"uid": 1}):
+        found_mailboxes = await mongo.find("mailboxes", mine)
+        sweeps = {each["box"]: load(each) for each in found_mailboxes}
+        rows = await mongo.find("messages", mine, projection=fields, sort={"uid": 1})
+        for [row] in (swept([row], sweeps.get(row["box"], ())) for row in rows):
             entry = (row["uid"], row["modseq"], sorted(row["flags"]), row["size"])
             messages.setdefault(row["box"], []).append((*entry, row["body"] in bodies))
         gone: dict[Any, list[Any]] = {}
@@ -194,8 +198,9 @@ class World:
                 [each[count] for count in ("messages", "unseen", "deleted", "bytes")],
                 messages.get(each["box"], []),
                 gone.get(each["_id"], []),
+                len(each.get("sweeps", ())),
             )
-            for each in await mongo.find("mailboxes", mine)
+            for each in found_mailboxes
         }
         subscribed = sorted(each["path"] for each in await mongo.find("subscriptions", mine))
         addresses = len(await mongo.find("addresses", mine))

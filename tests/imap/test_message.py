@@ -230,7 +230,7 @@ class CopyTests(IMAPCase):
 
 
 class PiecesTests(IMAPCase):
-    """RFC 6851 §3.3: a MOVE may fail on its way."""
+    """RFC 6851 §3.3: a MOVE may fail on its way; so may a STORE of very many."""
 
     selected = "INBOX"
     limits = Limits(messages_per_change=1)
@@ -243,6 +243,15 @@ class PiecesTests(IMAPCase):
         self.validity = self.do("status", "Trash").uidvalidity
 
     def test_very_many_are_changed_in_pieces_and_told_once(self) -> None:
+        store = MemoryMailbox.store
+
+        async def in_pieces(mailbox: MemoryMailbox, uids: Any, change: Any) -> StoreResult:
+            one = await store(mailbox, uids[:1], change)
+            other = await store(mailbox, uids[1:], change)
+            changed = [*one.changed, *other.changed]
+            return StoreResult(other.modseq, changed, (), earlier=[one.modseq])
+
+        self.patch(MemoryMailbox, "store", in_pieces)
         self.transcript(r"""
             C: a1 STORE 1:2 +FLAGS (\Flagged)
             S: * 1 FETCH (FLAGS (\Recent \Flagged \Seen))
@@ -258,9 +267,8 @@ class PiecesTests(IMAPCase):
         store = MemoryMailbox.store
 
         async def failing(mailbox: MemoryMailbox, uids: Any, change: Any) -> StoreResult:
-            if uids == [2]:
-                raise Unavailable("away")
-            return await store(mailbox, uids, change)
+            await store(mailbox, uids[:1], change)
+            raise Unavailable("away")
 
         self.patch(MemoryMailbox, "store", failing)
         self.transcript(r"""

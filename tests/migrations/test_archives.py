@@ -23,7 +23,14 @@ class FieldsTests(claims.ArchiveTests):
     archive = "2-fields"
 
 
+class SweepsTests(claims.ArchiveTests):
+    """The first of version 3; its STOREs are still to be folded (made with DUCKMAIL_TEST_SWEEPS=60)."""
+
+    archive = "3-sweeps"
+
+
 class CompletenessTests(SynchronousTestCase):
     def test_no_archive_is_left_out(self) -> None:
         there = {path.name.split(".")[0] for path in claims.ARCHIVES.glob("*.bson.gz")}
-        self.assertEqual(there, {FirstTests.archive, ThreadsTests.archive, FieldsTests.archive})
+        known = {FirstTests, ThreadsTests, FieldsTests, SweepsTests}
+        self.assertEqual(there, {case.archive for case in known})

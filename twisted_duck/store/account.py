@@ -70,6 +70,7 @@ class StoreAccount:
         name: str,
         limits: Limits,
         discard: Callable[[ObjectId, ObjectId], None],
+        fold: Callable[[ObjectId, ObjectId], None],
     ) -> None:
         self.name = name
         self._mongo = mongo
@@ -79,6 +80,8 @@ class StoreAccount:
         self._limits = limits
         #: Called with the user and the box of messages that are garbage now.
         self._discard = discard
+        #: Called with the user and the mailbox that has been swept.
+        self._fold = fold
         #: Of APPENDs that are begun before others are done.
         self._in_order = DeferredLock()
 
@@ -183,6 +186,7 @@ class StoreAccount:
             readonly,
             self._limits,
             self._discard,
+            self._fold,
         )
 
     async def _enter(

@@ -26,7 +26,7 @@ from bson.objectid import ObjectId
 
 from twisted_duck import errors
 from twisted_duck.index import runs
-from twisted_duck.store import conversations
+from twisted_duck.store import conversations, sweeps
 from twisted_duck.store.arrival import Arrival, counts
 from twisted_duck.store.blobs import confirm
 from twisted_duck.store.connection import Mongo
@@ -34,7 +34,18 @@ from twisted_duck.store.conversations import Newcomer
 from twisted_duck.store.driver import Document
 from twisted_duck.store.schema import BODIES, IMPORTS, MAILBOXES, MESSAGES, TOMBSTONES, USERS
 from twisted_duck.store.transaction import Transaction
-from twisted_duck.values import DELETED, SEEN, Change, Changes, Expunged, Flags, UIDSet, Uniform
+from twisted_duck.values import (
+    DELETED,
+    SEEN,
+    Change,
+    Changes,
+    Expunged,
+    FlagChange,
+    Flags,
+    Sweep,
+    UIDSet,
+    Uniform,
+)
 
 K = TypeVar("K")
 
@@ -86,6 +97,7 @@ class Done:
     expunged: UIDSet = _NOBODY
     #: Of those that were there before.
     uniform: Sequence[Uniform] = ()
+    sweeps: Sequence[Sweep] = ()
     #: The box that all the messages were in, which is no mailbox's any more.
     emptied: ObjectId | None = None
 
@@ -102,6 +114,7 @@ class Done:
             self.changed,
             gone,
             self.uniform,
+            self.sweeps,
         )
 
 
@@ -203,6 +216,7 @@ async def _empty(transaction: Transaction, filter: Document) -> tuple[Document, 
         {
             "$inc": {"modseq": 1},
             "$set": {"box": box, **dict.fromkeys(("messages", "unseen", "deleted", "bytes"), 0)},
+            "$unset": {"sweeps": ""},
         },
         fields={**LOG_FIELDS, "bytes": 1},
         new=False,
@@ -361,9 +375,10 @@ async def replace(
     gone = UIDSet.of([uid])
 
     async def work(transaction: Transaction) -> tuple[Done | None, Done]:
-        if await transaction.find_one(MAILBOXES, place.filter, projection={"_id": 1}) is None:
+        here = await transaction.find_one(MAILBOXES, place.filter, projection={"sweeps": 1})
+        if here is None:
             raise Moved
-        old = await _sums(transaction, place, filters)
+        old = await _sums(transaction, place, filters, sweeps.load(here))
         if not old.messages:
             raise errors.ExpungeIssued("the message is not there any more")
         target = await _target(transaction, place.user, path, new)
@@ -434,6 +449,33 @@ async def store(
     return await mongo.transaction(work)
 
 
+async def sweep(
+    mongo: Mongo,
+    place: Place,
+    uids: UIDSet,
+    change: FlagChange,
+    sums: Sums,
+) -> Done:
+    """The same for very many: what becomes of all messages of `uids` is written into the mailbox's document (`sweeps`), and
+    into theirs later.  Raises Moved.
+    """
+    one = Sweep(place.modseq + 1, uids, change)
+
+    async def work(transaction: Transaction) -> Done:
+        mailbox = await transaction.change(
+            MAILBOXES,
+            {**place.filter, "modseq": place.modseq},
+            {"$inc": {"modseq": 1, **sums.increments()}, "$push": {"sweeps": sweeps.dump(one)}},
+            fields=LOG_FIELDS,
+        )
+        if mailbox is None:
+            raise Moved
+        return Done(mailbox, sweeps=[one])
+
+    # Of a transaction whose reply was lost it is found out whether it was made.
+    return await mongo.transaction(work)
+
+
 # --- EXPUNGE ----------------------------------------------------------------------------------------------------------
 
 
@@ -501,14 +543,16 @@ async def copy(
 
     async def work(transaction: Transaction) -> tuple[Done | None, Done]:
         here, rows = await transaction.at_once(
-            transaction.find_one(MAILBOXES, place.filter, projection={"messages": 1}),
+            transaction.find_one(MAILBOXES, place.filter, projection={"messages": 1, "sweeps": 1}),
             _rows(transaction, place, living, head),
         )
         if here is None:
             raise Moved
+        swept_by = sweeps.load(here)
+        rows = list(sweeps.swept(rows, swept_by))
         sums = _sum(rows)
         if others:
-            sums += await _sums(transaction, place, uid_filters(living, others))
+            sums += await _sums(transaction, place, uid_filters(living, others), swept_by)
         if sums.messages != len(uids):
             raise errors.ExpungeIssued("some of the messages are not there any more")
         if not move:
@@ -516,7 +560,7 @@ async def copy(
                 _target(transaction, place.user, path, sums),
                 charge(transaction, place.user, sums.bytes),
             )
-            copied = await _copy_rows(transaction, place, living, rows, others, target)
+            copied = await _copy_rows(transaction, place, living, rows, others, swept_by, target)
             return None, Done(target, copied)
         target = await _target(transaction, place.user, path, sums)
         empties = here["messages"] == len(uids) and target["_id"] != place.mailbox
@@ -524,7 +568,7 @@ async def copy(
             source, _ = await _empty(transaction, place.filter)
         else:
             source = await _leave(transaction, place, target, -sums)
-        new = await _copy_rows(transaction, place, living, rows, others, target)
+        new = await _copy_rows(transaction, place, living, rows, others, swept_by, target)
         if not empties:
             await _remove(transaction, place, living, uids)
         await bury(transaction, place, source["modseq"], gone)
@@ -536,11 +580,13 @@ async def copy(
     return await mongo.transaction(work)
 
 
-def _has(flag: str) -> Document:
-    return {"$sum": {"$cond": [{"$in": [{"$literal": flag}, "$flags"]}, 1, 0]}}
+def _having(flag: str, swept_by: Sequence[Sweep]) -> Document:
+    return {"$sum": {"$cond": [sweeps.has(flag, swept_by), 1, 0]}}
 
 
-async def _sums(transaction: Transaction, place: Place, filters: Sequence[Document]) -> Sums:
+async def _sums(
+    transaction: Transaction, place: Place, filters: Sequence[Document], swept_by: Sequence[Sweep]
+) -> Sums:
     found = await transaction.aggregate(
         MESSAGES,
         [
@@ -549,8 +595,8 @@ async def _sums(transaction: Transaction, place: Place, filters: Sequence[Docume
                 "$group": {
                     "_id": None,
                     "messages": {"$sum": 1},
-                    "seen": _has(SEEN),
-                    "deleted": _has(DELETED),
+                    "seen": _having(SEEN, swept_by),
+                    "deleted": _having(DELETED, swept_by),
                     "bytes": {"$sum": "$size"},
                 }
             },
@@ -588,9 +634,10 @@ async def _copy_rows(
     living: array[int],
     rows: list[Document],
     others: Sequence[int],
+    swept_by: Sequence[Sweep],
     target: Document,
 ) -> list[Change]:
-    """Write the messages that were read, and `others`, with the last UIDs of the mailbox."""
+    """Write the messages that were read, as they are, and `others`, with the last UIDs of the mailbox."""
     modseq, uid = target["modseq"], target["uidnext"] - len(rows) - len(others)
     new: list[Change] = []
     at = 0
@@ -601,6 +648,7 @@ async def _copy_rows(
             uid += 1
         await transaction.insert(MESSAGES, rows, weigh_message)
         some = others[at : at + _COPIED_AT_ONCE]
-        rows = await _rows(transaction, place, living, some) if some else []
+        read = await _rows(transaction, place, living, some) if some else []
+        rows = list(sweeps.swept(read, swept_by))
         at += len(some)
     return new

@@ -16,7 +16,7 @@ from bson.objectid import ObjectId
 from twisted_duck import errors
 from twisted_duck.addresses import form_of_name, without_dots
 from twisted_duck.names import INBOX
-from twisted_duck.store import fields, schema
+from twisted_duck.store import fields, schema, sweeps
 from twisted_duck.store.addresses import address_document
 from twisted_duck.store.blobs import chunks_of
 from twisted_duck.store.connection import Mongo
@@ -35,7 +35,7 @@ from twisted_duck.store.schema import (
     USERS,
 )
 from twisted_duck.store.transaction import MAJORITY, Transaction
-from twisted_duck.values import DELETED, SEEN
+from twisted_duck.values import DELETED, SEEN, Sweep
 
 _AT_ONCE = 1_000
 _TIME = 120.0
@@ -240,9 +240,10 @@ class _Checker:
             return
         [mailbox] = seen.documents
         within = {"user": user["_id"], "box": mailbox["box"]}
+        swept_by = sweeps.load(mailbox)
         found = await self.mongo.aggregate(
             MESSAGES,
-            [{"$match": within}, {"$group": _COUNTED}],
+            [{"$match": within}, {"$group": _counted(swept_by)}],
             readConcern={"level": "snapshot", "atClusterTime": seen.time},
             time=_TIME,
         )
@@ -260,7 +261,8 @@ class _Checker:
             if mailbox[name] != real[name]:
                 text = f"{where}: {name} is counted as {mailbox[name]} and is {real[name]}"
                 yield Finding("counter", text), mend
-        latest = max([real["modseq"], *(tomb["modseq"] for tomb in tombstones)])
+        others = [each.modseq for each in swept_by] + [tomb["modseq"] for tomb in tombstones]
+        latest = max([real["modseq"], *others])
         if mailbox["modseq"] < latest:
             text = f"{where}: modseq is {mailbox['modseq']}, a change has {latest}"
             yield Finding("modseq", text), mend
@@ -283,14 +285,16 @@ class _Checker:
             if document is None:
                 return
             within = {"user": user, "box": document["box"]}
+            swept_by = sweeps.load(document)
             found = await transaction.aggregate(
-                MESSAGES, [{"$match": within}, {"$group": _COUNTED}]
+                MESSAGES, [{"$match": within}, {"$group": _counted(swept_by)}]
             )
             real = found[0] if found else dict.fromkeys((*_COUNTS, "uid", "modseq"), 0)
             tombstones = await transaction.find(
                 TOMBSTONES, {"user": user, "mailbox": mailbox}, projection={"modseq": 1, "uids": 1}
             )
-            latest = max([real["modseq"], document["modseq"], *(t["modseq"] for t in tombstones)])
+            others = [each.modseq for each in swept_by] + [t["modseq"] for t in tombstones]
+            latest = max([real["modseq"], document["modseq"], *others])
             used = max([real["uid"], *(last for t in tombstones for _, last in t["uids"])])
             uidnext = max(document["uidnext"], used + 1)
             await transaction.change(
@@ -501,19 +505,19 @@ class _Checker:
 _COUNTS = ("messages", "unseen", "deleted", "bytes")
 
 
-def _with(flag: str, yes: int, no: int) -> Document:
-    return {"$sum": {"$cond": [{"$in": [{"$literal": flag}, "$flags"]}, yes, no]}}
+def _counted(swept_by: Sequence[Sweep]) -> Document:
+    def having(flag: str, yes: int, no: int) -> Document:
+        return {"$sum": {"$cond": [sweeps.has(flag, swept_by), yes, no]}}
 
-
-_COUNTED: Document = {
-    "_id": None,
-    "messages": {"$sum": 1},
-    "unseen": _with(SEEN, 0, 1),
-    "deleted": _with(DELETED, 1, 0),
-    "bytes": {"$sum": "$size"},
-    "uid": {"$max": "$uid"},
-    "modseq": {"$max": "$modseq"},
-}
+    return {
+        "_id": None,
+        "messages": {"$sum": 1},
+        "unseen": having(SEEN, 0, 1),
+        "deleted": having(DELETED, 1, 0),
+        "bytes": {"$sum": "$size"},
+        "uid": {"$max": "$uid"},
+        "modseq": {"$max": "$modseq"},
+    }
 
 
 def _within(uids: Sequence[int], ranges: Iterable[tuple[int, int]]) -> list[int]:

@@ -12,7 +12,7 @@ Why it never takes what is in use:
   Before that a body has been without messages for a day (`orphan`), so that whoever is still reading it can go on.
 * **Blobs** that no body names, untouched for a day: see `blobs`.
 
-Users, tombstones, subscriptions and imports go with what they belong to.  Tombstones also go after some time: the mailbox
+What was swept and not folded is folded (`folding`).  Users, tombstones, subscriptions and imports go with what they belong to.  Tombstones also go after some time: the mailbox
 says how far back they reach before the first one is removed.
 """
 
@@ -24,15 +24,15 @@ from typing import Any
 
 import attrs
 from bson.objectid import ObjectId
-from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
-from twisted.python.failure import Failure
 
 from twisted_duck import errors
 from twisted_duck.store.accounts import erase
+from twisted_duck.store.background import Background
 from twisted_duck.store.connection import Mongo
 from twisted_duck.store.driver import Document
+from twisted_duck.store.folding import fold_all
 from twisted_duck.store.schema import (
     BLOBS,
     BODIES,
@@ -80,37 +80,20 @@ class Collector:
         self._mongo = mongo
         self._grace = grace
         self._memory = memory
-        self._busy: set[Deferred[Any]] = set()
+        self._background = Background("the collector")
 
     # --- in the background --------------------------------------------------------------------------------------------
 
     def start(self, interval: float = 3600.0) -> None:
         """Run every `interval` seconds, if no other process did meanwhile."""
-        self._spawn(self._forever(interval))
+        self._background.spawn(self._forever(interval))
 
     def discard(self, user: ObjectId, box: ObjectId) -> None:
         """A mailbox was deleted or emptied: remove its messages now.  If that fails, the next run does it."""
-        self._spawn(self._purge(user, box))
+        self._background.spawn(self._purge(user, box))
 
     async def close(self) -> None:
-        for each in list(self._busy):
-            each.cancel()
-
-    def _spawn(self, work: Any) -> None:
-        running: Deferred[Any] = Deferred.fromCoroutine(work)
-        self._busy.add(running)
-
-        def over(result: object) -> None:
-            self._busy.discard(running)
-            if not isinstance(result, Failure) or result.check(CancelledError, errors.Unavailable):
-                return
-            if result.check(errors.DuckError):
-                # Why is in the log; the next run finds what is left.
-                log.warn("the collector gave up: {error}", error=str(result.value))
-            else:
-                log.failure("the collector failed", result)
-
-        running.addBoth(over)
+        self._background.close()
 
     async def _forever(self, interval: float) -> None:
         while True:
@@ -154,6 +137,7 @@ class Collector:
         ):
             for document in batch:
                 user = document["_id"]
+                await self._sweeps(user)
                 collected.messages += await self._messages(user)
                 await self._of_mailboxes(user)
                 collected.tombstones += await self._tombstones(user, started - self._memory)
@@ -195,6 +179,14 @@ class Collector:
             MAILBOXES, {"user": user}, projection={"_id": 1, "box": 1}
         )
         return found.documents
+
+    async def _sweeps(self, user: ObjectId) -> None:
+        """Those of processes that ended before they could fold them."""
+        try:
+            await fold_all(self._mongo, user)
+        except errors.Contention as error:
+            # A mailbox in which so much happens is somebody's who will fold it.
+            log.info("sweeps are left for later: {error}", error=str(error))
 
     async def _messages(self, user: ObjectId) -> int:
         boxes = set(await self._distinct(MESSAGES, "box", {"user": user}))

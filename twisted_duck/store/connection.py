@@ -85,6 +85,8 @@ class Mongo:
         self._pool: Pool | None = None
         #: Whether it is a sharded cluster; known once it is open.
         self.is_sharded = False
+        #: The version of the schema that the database has at least; 0 where nobody has looked.
+        self.schema = 0
         self._transactions = Transactions(self)
 
     # --- life ---------------------------------------------------------------------------------------------------------

@@ -209,6 +209,7 @@ async def give_away_inbox(
                     "recent": old["uidnext"],
                     **dict.fromkeys(("messages", "unseen", "deleted", "bytes"), 0),
                 },
+                "$unset": {"sweeps": ""},
             },
             fields=LOG_FIELDS,
         )
@@ -218,7 +219,8 @@ async def give_away_inbox(
             await bury(transaction, inbox, emptied["modseq"], UIDSet.of(uids))
         heir = {**new_mailbox(user, new_name, first), "box": old["box"]}
         counted = ("uidnext", "modseq", "recent", "messages", "unseen", "deleted", "bytes")
-        heir.update({name: old[name] for name in counted})
+        # What is in the box is what these say of it.
+        heir.update({name: old[name] for name in (*counted, "sweeps") if name in old})
         others = [new_mailbox(user, path, first + 1 + n) for n, path in enumerate(missing)]
         await transaction.insert(MAILBOXES, [heir, *others])
         return Done(emptied, (), UIDSet.of(uids))

@@ -12,7 +12,7 @@ from twisted.internet.task import deferLater
 from zope.interface import implementer
 
 from twisted_duck import errors
-from twisted_duck.index import MailboxIndex, living
+from twisted_duck.index import MailboxIndex, living, runs
 from twisted_duck.interfaces import (
     IMoveMailbox,
     IQResyncMailbox,
@@ -24,13 +24,14 @@ from twisted_duck.matching import match
 from twisted_duck.search import SearchKey
 from twisted_duck.store import changes
 from twisted_duck.store.blobs import BlobsLost
-from twisted_duck.store.changes import Done, Moved, Sums
+from twisted_duck.store.changes import Done, Moved
 from twisted_duck.store.connection import Mongo
 from twisted_duck.store.fetch import fetch
+from twisted_duck.store.flagging import Plan, joined
 from twisted_duck.store.incoming import check_flags, check_keywords, needed, ready
 from twisted_duck.store.opened import Opened, Registry
 from twisted_duck.store.recall import Recall
-from twisted_duck.store.schema import MAILBOXES
+from twisted_duck.store.schema import MAILBOXES, SWEEPS
 from twisted_duck.store.searching import StoreLeaves
 from twisted_duck.store.status import told_id
 from twisted_duck.store.transaction import MAJORITY
@@ -43,7 +44,6 @@ from twisted_duck.values import (
     CopyResult,
     FetchWant,
     FlagChange,
-    Flags,
     MessageData,
     StoreResult,
     UIDSet,
@@ -61,6 +61,7 @@ class StoreMailbox:
 
     @param opened: which was entered for this session; `close` leaves it
     @param discard: called with the user and the box of messages that are garbage now
+    @param fold: called with the user and the mailbox that has been swept
     """
 
     def __init__(
@@ -72,6 +73,7 @@ class StoreMailbox:
         readonly: bool,
         limits: Limits,
         discard: Callable[[ObjectId, ObjectId], None],
+        fold: Callable[[ObjectId, ObjectId], None],
     ) -> None:
         self._mongo = mongo
         self._registry = registry
@@ -79,6 +81,7 @@ class StoreMailbox:
         self._opened = opened
         self._limits = limits
         self._discard = discard
+        self._fold = fold
         self.readonly = readonly
         self._watching: list[Callable[[], None]] = []
         self._closed = False
@@ -191,46 +194,58 @@ class StoreMailbox:
 
     async def store(self, uids: Sequence[int], change: FlagChange) -> StoreResult:
         self._writable()
+        results: list[StoreResult] = []
+        left = uids
 
-        async def attempt() -> StoreResult:
+        async def attempt() -> None:
+            nonlocal left
             # What other processes did meanwhile counts: a STORE that changes nothing must be sure of it.
             await self._opened.refresh()
-            return await self._store(uids, change)
+            result, count = await self._store(left, change)
+            results.append(result)
+            left = left[count:]
 
-        return await self._change(attempt)
+        while left or not results:
+            await self._change(attempt)
+        return results[0] if len(results) == 1 else joined(results)
 
-    async def _store(self, uids: Sequence[int], change: FlagChange) -> StoreResult:
-        index = self.index
-        groups: dict[Flags, list[int]] = {}
-        unchanged: list[int] = []
-        modified: list[int] = []
+    async def _store(self, uids: Sequence[int], change: FlagChange) -> tuple[StoreResult, int]:
+        """One change, of all of the messages or as many as there may be in one: what it did, and of how many."""
+        most = self._limits.messages_per_change
         bound = change.unchanged_since
-        if bound is not None:
-            modified = [uid for uid, modseq, _ in index.rows(uids) if modseq > bound]
-            failed = set(modified)
-            uids = [uid for uid in uids if uid not in failed]
-        unseen = deleted = 0
-        for flags, some in index.by_flags(uids).items():
-            new = change.apply(flags)
-            if new == flags:
-                unchanged.extend(some)
-            else:
-                groups.setdefault(new, []).extend(some)
-                unseen += len(some) * ((SEEN not in new) - (SEEN not in flags))
-                deleted += len(some) * ((DELETED in new) - (DELETED in flags))
-        for group in groups.values():
-            # They are some runs that ascend.
-            group.sort()
-        unchanged.sort()
-        changed = sorted(chain.from_iterable(groups.values()))
-        if not changed:
-            return StoreResult(0, (), unchanged, modified)
-        check_flags(groups, self._limits)
-        check_keywords(index, groups, self._limits)
-        sums = Sums(0, unseen, deleted)
-        done = await changes.store(self._mongo, self._opened.place, index.uids, groups, sums)
+        # What a condition leaves of a range may be very many.
+        fails = bound is not None and bool(self.index.latest_since(bound))
+        if len(uids) > most and (fails or self._ranges(uids) is None):
+            uids = uids[:most]
+        plan = Plan.of(self.index, uids, change)
+        if not plan.changed:
+            return plan.result(0), len(uids)
+        check_flags(plan.groups, self._limits)
+        check_keywords(self.index, plan.groups, self._limits)
+        mongo, place = self._mongo, self._opened.place
+        many = len(plan.changed) >= self._limits.sweep_from
+        swept = self._ranges(plan.meant) if many else None
+        if swept is None:
+            groups = {flags: sorted(some) for flags, some in plan.groups.items()}
+            done = await changes.store(mongo, place, self.index.uids, groups, plan.sums)
+        else:
+            done = await changes.sweep(mongo, place, swept, change, plan.sums)
+            self._fold(self._writer.user, self._opened.id)
         await self._learn(done)
-        return StoreResult(done.modseq, changed, unchanged, modified)
+        return plan.result(done.modseq), len(uids)
+
+    def _ranges(self, uids: Sequence[int]) -> UIDSet | None:
+        """Ranges that have these of all living messages, None where a sweep can't be made of them."""
+        if self._mongo.schema < SWEEPS or self._opened.sweeps >= self._limits.sweeps:
+            return None
+        index = self.index
+        uids = living(index, uids)
+        ranges: list[tuple[int, int]] = []
+        for at, _, length in runs(index.uids, uids):
+            if len(ranges) == self._limits.sweep_ranges:
+                return None
+            ranges.append((uids[at], uids[at + length - 1]))
+        return UIDSet(tuple(ranges))
 
     async def expunge(self, uids: UIDSet | None = None) -> UIDSet:
         def choose() -> list[int]:

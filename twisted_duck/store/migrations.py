@@ -50,8 +50,9 @@ class Migration:
     to: int
     #: For the log.
     what: str
-    #: Does it for one user; answers how many documents it has changed.
-    user: Callable[[Mongo, ObjectId, Beat], Awaitable[int]]
+    #: Does it for one user; answers how many documents it has changed.  None: nothing has to be made, but the database may
+    #: have from now on what an earlier version does not know.
+    user: Callable[[Mongo, ObjectId, Beat], Awaitable[int]] | None
 
 
 async def _keep_fields(mongo: Mongo, user: ObjectId, beat: Beat) -> int:
@@ -82,6 +83,7 @@ async def _keep_fields(mongo: Mongo, user: ObjectId, beat: Beat) -> int:
 
 MIGRATIONS = (
     Migration(2, "the header fields that are searched most, beside messages", _keep_fields),
+    Migration(3, "changes of very many messages, with their mailbox", None),
 )
 assert [each.to for each in MIGRATIONS] == list(range(2, VERSION + 1))
 
@@ -117,9 +119,13 @@ class Migrator:
     async def run(self) -> None:
         """All that is to be done.  Fails with Overtaken, and with ServerError: then it may be run again."""
         found = await self._mongo.find_one(SCHEMA, {"_id": "schema"})
+        if found is None:
+            return
+        self._mongo.schema = found["version"]
         for migration in MIGRATIONS:
-            if found is not None and found["version"] < migration.to:
+            if found["version"] < migration.to:
                 await self._migrate(migration)
+                self._mongo.schema = migration.to
 
     async def _migrate(self, migration: Migration) -> None:
         async def beat() -> None:
@@ -131,12 +137,13 @@ class Migrator:
         )
         changed = 0
         behind: Document = {} if done is None else {"_id": {"$gt": done}}
-        async for users in self._mongo.batches(
-            USERS, behind, projection={"_id": 1}, sort={"_id": 1}, batchSize=_AT_ONCE
-        ):
-            for user in users:
-                changed += await migration.user(self._mongo, user["_id"], beat)
-                await self._claim(migration, done=user["_id"])
+        if migration.user is not None:
+            async for users in self._mongo.batches(
+                USERS, behind, projection={"_id": 1}, sort={"_id": 1}, batchSize=_AT_ONCE
+            ):
+                for user in users:
+                    changed += await migration.user(self._mongo, user["_id"], beat)
+                    await self._claim(migration, done=user["_id"])
         await self._mongo.run(
             {
                 "update": SCHEMA,

@@ -34,6 +34,7 @@ from twisted_duck.store.driver import Document
 from twisted_duck.store.fetch import ahead
 from twisted_duck.store.remembered import Memory, Remembered
 from twisted_duck.store.schema import MAILBOXES, MESSAGES, TOMBSTONES
+from twisted_duck.store.sweeps import load, swept
 from twisted_duck.values import Change, Changes, Expunged, Flags, UIDSet
 
 log = Logger()
@@ -91,6 +92,8 @@ class Opened:
         self._heard = 0
         #: Whether it has to be refreshed, whatever its modseq is.
         self._due = False
+        #: Sweeps that there are in the mailbox's document, no fewer at this modseq.
+        self.sweeps = 0
 
     @property
     def place(self) -> Place:
@@ -159,6 +162,7 @@ class Opened:
             raise errors.MailboxGone("the mailbox was deleted")
         document = seen.document
         self.name = document["path"]
+        self.sweeps = len(document.get("sweeps", ()))
         known = self.index.highest_modseq
         # It may be lower right after a fail-over, for a moment: then there is nothing new to be seen yet, nor all that there is.
         if document["modseq"] < before:
@@ -188,7 +192,9 @@ class Opened:
             readConcern={"level": "snapshot", "atClusterTime": seen.time},
         )
         # The database is at work on the next one meanwhile.
-        async for batch in ahead(batches):
+        sweeps = load(document)
+        async for rows in ahead(batches):
+            batch = list(swept(rows, sweeps)) if sweeps else rows
             index.load(
                 array("I", [row["uid"] for row in batch]),
                 array("Q", [row["modseq"] for row in batch]),
@@ -229,6 +235,7 @@ class Opened:
                 document["recent"],
                 self._changed(rows.documents),
                 expunged,
+                sweeps=[sweep for sweep in load(document) if sweep.modseq > known],
             ),
             document["box"],
         )
@@ -293,6 +300,7 @@ class Opened:
                 changed=[change for change in changes.changed if change.modseq > known],
                 expunged=[step for step in changes.expunged if step.modseq > known],
                 uniform=[step for step in changes.uniform if step.modseq > known],
+                sweeps=[step for step in changes.sweeps if step.modseq > known],
             )
         )
         self._tell()

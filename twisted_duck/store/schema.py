@@ -8,7 +8,8 @@ Documents (a name with `?` is left out where it has nothing to say):
     addresses      _id: the address in its compared form, dotless: the same without its dots, user
     domains        _id: a domain that is an alias, in its compared form, target
     mailboxes      _id, user, path, use?, uidvalidity, uidnext, modseq, floor?, recent, box,
-                   messages, unseen, deleted, bytes, created
+                   messages, unseen, deleted, bytes, created,
+                   sweeps?: [{modseq, uids: [[first, last], ...], mode, flags}, ...]
     subscriptions  user, path
     messages       _id, user, box, uid, modseq, flags, body, size, date, zone?, day, sent?,
                    cut?, fields?, envelope?, structure?, plain?, order?, ids?, preview?, thread?
@@ -27,7 +28,8 @@ Documents (a name with `?` is left out where it has nothing to say):
 `mailboxes._id` is the mailbox as sessions and tombstones know it, one UIDVALIDITY long; `box` is where its messages are
 (`messages.box`).  They differ so that RENAME of INBOX gives all its messages away by changing two documents.  `recent`
 is the lowest UID that no session was told of as \\Recent.  Above the modseq `floor` there is a tombstone for every expunge;
-it is left out as long as none was removed.
+it is left out as long as none was removed.  What `messages.modseq` and `messages.flags` say is only right with `sweeps`
+(`store.sweeps`), and `messages`, `unseen` and `deleted` have counted them.
 
 A name that only exists because it has children (\\Noselect) has no document.  `users.uidvalidity` is the latest one given
 to a mailbox; `users.epoch` counts what has to conflict: changes of names, of what the mail takes, collections of bodies.
@@ -55,7 +57,10 @@ from twisted_duck.values import DELETED
 _INDEX_TIME = 3600.0
 
 #: What this code writes.  It reads every earlier version; `migrations` has a step from each one to the next.
-VERSION: Final = 2
+VERSION: Final = 3
+
+#: From which version on a mailbox may have sweeps: earlier ones don't know of them.
+SWEEPS: Final = 3
 
 USERS: Final = "users"
 ADDRESSES: Final = "addresses"
@@ -128,6 +133,7 @@ async def ensure(mongo: Mongo) -> None:
             f"the database {mongo.target.database!r} was written by a newer version of this program"
             f" (schema {found['version']}, this one knows {VERSION}); upgrade the program"
         )
+    mongo.schema = VERSION if found is None else found["version"]
     # It makes the collections, too: a transaction that had to would fail where two did it at once.
     for collection, indexes in INDEXES.items():
         if indexes:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from bson.objectid import ObjectId
 
+from twisted_duck.store import sweeps
 from twisted_duck.store.connection import Mongo
 from twisted_duck.store.driver import Document
 from twisted_duck.store.schema import MAILBOXES, MESSAGES
@@ -40,7 +41,15 @@ async def statuses(
             ]
             recent.update(await _sums(mongo, {"user": user, "$or": conditions}, 1))
     if "deleted_size" in wanted:
-        for some in _groups([m for m in mailboxes if m["deleted"]]):
+        by_index: list[Document] = []
+        for mailbox in mailboxes:
+            if mailbox["deleted"] and (of_it := sweeps.concerning(DELETED, sweeps.load(mailbox))):
+                within = {"user": user, "box": mailbox["box"]}
+                size = {"$cond": [sweeps.has(DELETED, of_it), "$size", 0]}
+                sizes.update(await _sums(mongo, within, size))
+            elif mailbox["deleted"]:
+                by_index.append(mailbox)
+        for some in _groups(by_index):
             boxes = [m["box"] for m in some]
             within = {"user": user, "box": {"$in": boxes}, "flags": DELETED}
             sizes.update(await _sums(mongo, within, "$size"))
@@ -65,7 +74,9 @@ def _groups(mailboxes: Sequence[Document]) -> Iterable[Sequence[Document]]:
     return (mailboxes[at : at + _AT_ONCE] for at in range(0, len(mailboxes), _AT_ONCE))
 
 
-async def _sums(mongo: Mongo, condition: Document, what: int | str) -> dict[ObjectId, int]:
+async def _sums(
+    mongo: Mongo, condition: Document, what: int | str | Document
+) -> dict[ObjectId, int]:
     found = await mongo.aggregate(
         MESSAGES, [{"$match": condition}, {"$group": {"_id": "$box", "n": {"$sum": what}}}]
     )

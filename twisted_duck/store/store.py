@@ -20,6 +20,7 @@ from twisted_duck.store.collector import Collector
 from twisted_duck.store.connection import Mongo, Times
 from twisted_duck.store.delivery import StoreDelivery
 from twisted_duck.store.driver import Document
+from twisted_duck.store.folding import Folder
 from twisted_duck.store.migrations import Migrator
 from twisted_duck.store.opened import Registry
 from twisted_duck.store.rates import StoreRates
@@ -64,6 +65,9 @@ class MailStore:
         self._stream = ChangeStream(self._mongo, self._registry)
         expunges = timedelta(days=self.limits.tombstone_days)
         self.collector = Collector(self._mongo, memory=expunges)
+        self.folder = Folder(
+            self._mongo, lambda user: self._writers.of(user).turn(), self.limits.sweep_rest
+        )
         self.migrator = Migrator(self._mongo)
         self.users = Accounts(self._mongo, self._removed)
         self.addresses = Addresses(self._mongo)
@@ -95,6 +99,7 @@ class MailStore:
         """
         await self._stream.close()
         await self.collector.close()
+        await self.folder.close()
         await self.migrator.close()
         await self._mongo.close()
 
@@ -123,6 +128,7 @@ class MailStore:
             user.name,
             self.limits,
             self.collector.discard,
+            self.folder.soon,
         )
 
     def delivery(self, rules: AddressRules | None = None) -> StoreDelivery:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import groupby
-from operator import attrgetter
 
 from twisted_duck.errors import BadSyntax, DuckError, ExpungeIssued, Modified
 from twisted_duck.imap import grammar, responses
@@ -57,22 +56,10 @@ async def store(connection: Connection, command: grammar.Store) -> Done:
     # What others changed is told first: a .SILENT change must not hide it.
     await connection.tell(expunges=False)
     change = FlagChange(command.mode, command.flags, command.unchanged_since)
-    most = connection.limits.messages_per_change
-    # Where one of several fails, those before it are told as news.
-    results = [
-        await selection.mailbox.store(uids[at : at + most], change)
-        for at in range(0, max(len(uids), 1), most)
-    ]
-    for each in results:
-        if each.modseq:
-            selection.view.knows(each.modseq)
-    result = StoreResult(
-        max(each.modseq for each in results),
-        *(
-            [uid for each in results for uid in uids_of(each)]
-            for uids_of in map(attrgetter, ("changed", "unchanged", "modified"))
-        ),
-    )
+    # Where one of several changes fails, those before it are told as news.
+    result = await selection.mailbox.store(uids, change)
+    for modseq in (*result.earlier, result.modseq):
+        selection.view.knows(modseq)
     selection.tell_keywords()
     await _tell_stored(connection, selection, command, result)
     # Why messages failed, so that nobody has to ask; what has changed since is told as news.

@@ -1,0 +1,50 @@
+"""Work that nobody waits for, and that the end of the store ends."""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine
+from typing import Any
+
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from twisted_duck import errors
+
+log = Logger()
+
+
+class Background:
+    """
+    @param who: whose work it is, for the log
+    """
+
+    def __init__(self, who: str) -> None:
+        self._who = who
+        self._busy: set[Deferred[Any]] = set()
+        self._closed = False
+
+    def spawn(self, work: Coroutine[Any, Any, object]) -> None:
+        """Start it, unless it is too late.  What fails is done again at another time by somebody else."""
+        if self._closed:
+            work.close()
+            return
+        running: Deferred[Any] = Deferred.fromCoroutine(work)
+        self._busy.add(running)
+
+        def over(result: object) -> None:
+            self._busy.discard(running)
+            if not isinstance(result, Failure) or result.check(CancelledError, errors.Unavailable):
+                return
+            if result.check(errors.DuckError):
+                # Why is in the log; the next run finds what is left.
+                log.warn("{who} gave up: {error}", who=self._who, error=str(result.value))
+            else:
+                log.failure("{who} failed", result, who=self._who)
+
+        running.addBoth(over)
+
+    def close(self) -> None:
+        self._closed = True
+        for each in list(self._busy):
+            each.cancel()

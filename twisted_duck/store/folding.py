@@ -1,0 +1,137 @@
+"""Folds sweeps into the messages they are of, and takes them out of the mailbox (see `sweeps`).
+
+A piece of a mailbox's messages is one transaction, which reads the sweeps and the messages and writes what comes of it into the
+messages' documents.  That changes nothing: who reads sweeps and documents in one snapshot comes to the same before and
+after.  So it takes no modseq and wakes nobody, may be done by any number of processes at once, and may be cut off anywhere.
+
+When it has been through all the UIDs of the sweeps that were there at its beginning, these are taken out.  By then no
+message is left that one of them would still change: a piece begins after them, has all of them (or somebody else has found
+before that they are in the documents), and is with a majority before the next; a document is only ever written again under
+a modseq above theirs; what is new has a UID above them; and a mailbox that has got another box has none of them.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager, nullcontext
+
+from bson.objectid import ObjectId
+from twisted.internet.task import deferLater
+
+from twisted_duck.store.background import Background
+from twisted_duck.store.changes import uid_filters
+from twisted_duck.store.connection import Mongo
+from twisted_duck.store.driver import Document
+from twisted_duck.store.schema import MAILBOXES, MESSAGES
+from twisted_duck.store.sweeps import load, swept
+from twisted_duck.store.transaction import MAJORITY, Transaction
+from twisted_duck.values import UIDSet
+
+#: Messages in a piece: whoever else wants to change the mailbox waits for some 40 ms.
+_AT_ONCE = 500
+_ROW = {"_id": 0, "uid": 1, "modseq": 1, "flags": 1}
+
+Turn = Callable[[], AbstractAsyncContextManager[None]]
+
+
+class Folder:
+    """Folds what this process has swept, some time later.
+
+    @param turn: what a change of a user's mail is made within
+    @param rest: seconds from a sweep until it is folded; with it go those that come meanwhile
+    """
+
+    def __init__(
+        self,
+        mongo: Mongo,
+        turn: Callable[[ObjectId], AbstractAsyncContextManager[None]],
+        rest: float,
+    ) -> None:
+        self._mongo = mongo
+        self._turn = turn
+        self._rest = rest
+        self._background = Background("folding")
+        self._due: set[ObjectId] = set()
+
+    def soon(self, user: ObjectId, mailbox: ObjectId) -> None:
+        """The mailbox has a new sweep.  If it can't be folded then, the collector does it."""
+        if mailbox not in self._due:
+            self._due.add(mailbox)
+            self._background.spawn(self._later(user, mailbox))
+
+    async def close(self) -> None:
+        self._background.close()
+
+    async def _later(self, user: ObjectId, mailbox: ObjectId) -> None:
+        try:
+            await deferLater(self._mongo.reactor, self._rest)
+        finally:
+            self._due.discard(mailbox)
+        await fold(self._mongo, user, mailbox, lambda: self._turn(user))
+
+
+async def fold_all(mongo: Mongo, user: ObjectId) -> None:
+    """What is left of a user's sweeps.  Fails as `fold` does."""
+    with_sweeps = {"user": user, "sweeps.0": {"$exists": True}}
+    for mailbox in await mongo.find(MAILBOXES, with_sweeps, projection={"_id": 1}):
+        await fold(mongo, user, mailbox["_id"])
+
+
+async def fold(mongo: Mongo, user: ObjectId, mailbox: ObjectId, turn: Turn = nullcontext) -> None:
+    """Fold the sweeps that a mailbox has now.  Fails with Unavailable, Contention."""
+    there: Document = {"user": user, "_id": mailbox}
+    document = await mongo.find_one(MAILBOXES, there, projection={"box": 1, "sweeps": 1})
+    if document is None or not document.get("sweeps"):
+        return
+    sweeps = load(document)
+    there["box"] = document["box"]
+    for first, last in UIDSet.of_ranges(r for each in sweeps for r in each.uids.ranges).ranges:
+        above: int | None = first - 1
+        while above is not None:
+            began = mongo.reactor.seconds()
+            async with turn():
+                above = await _fold_piece(mongo, there, above, last)
+            # Half of the time is for others.
+            await deferLater(mongo.reactor, mongo.reactor.seconds() - began)
+    pull = {"$pull": {"sweeps": {"modseq": {"$lte": sweeps[-1].modseq}}}}
+    await mongo.run(
+        {"update": MAILBOXES, "updates": [{"q": there, "u": pull}], "writeConcern": MAJORITY}
+    )
+
+
+async def _fold_piece(mongo: Mongo, there: Document, above: int, last: int) -> int | None:
+    """Fold some of the messages `above < uid <= last`; up to which UID, None where there are no more."""
+
+    async def work(transaction: Transaction) -> int | None:
+        document = await transaction.find_one(MAILBOXES, there, projection={"sweeps": 1})
+        if document is None or not document.get("sweeps"):
+            # It has another box now, or somebody else was quicker.
+            return None
+        within = {"user": there["user"], "box": there["box"]}
+        rows = await transaction.find(
+            MESSAGES,
+            {**within, "uid": {"$gt": above, "$lte": last}},
+            projection=_ROW,
+            sort={"uid": 1},
+            limit=_AT_ONCE,
+        )
+        groups: dict[tuple[int, tuple[str, ...]], list[int]] = {}
+        for old, new in zip(rows, swept(rows, load(document)), strict=True):
+            if new is not old:
+                groups.setdefault((new["modseq"], tuple(new["flags"])), []).append(new["uid"])
+        living = array("I", [row["uid"] for row in rows])
+        updates = [
+            {
+                "q": {**within, **filter},
+                "u": {"$set": {"flags": list(flags), "modseq": modseq}},
+                "multi": True,
+            }
+            for (modseq, flags), uids in groups.items()
+            for filter in uid_filters(living, uids)
+        ]
+        if updates:
+            await transaction.update(MESSAGES, updates)
+        return rows[-1]["uid"] if len(rows) == _AT_ONCE else None
+
+    return await mongo.transaction(work)
