@@ -72,6 +72,16 @@ class Server(ProcessProtocol):
         await self.ended
 
 
+def sweeping(directory: Path) -> tuple[str, ...]:
+    """What a server process is told where all tests sweep (see `tests`)."""
+    rest = os.environ.get("DUCKMAIL_TEST_SWEEPS")
+    if rest is None:
+        return ()
+    config = directory / "sweeps.toml"
+    config.write_text(f"[limits]\nsweep_from = 1\nsweep_rest = {max(1, int(rest))}\n")
+    return ("--config", str(config))
+
+
 class ServerTestCase(TestCase):
     """Each test has a database with one user, and one server (or more) on it."""
 
@@ -101,7 +111,7 @@ class ServerTestCase(TestCase):
             *("--data-dir", str(self.directory / "data")),
             *("--imap", "tcp:0:interface=127.0.0.1", "--imaps", "tcp:0:interface=127.0.0.1"),
             *more,
-            *self._sweeping(),
+            *sweeping(self.directory),
         )
         protocols = ("--imap", "--pop3", "--lmtp")
         server = Server(listeners=sum(each.startswith(protocols) for each in arguments))
@@ -115,15 +125,6 @@ class ServerTestCase(TestCase):
     def environment(self) -> dict[str, str]:
         """Of the server processes."""
         return environment()
-
-    def _sweeping(self) -> tuple[str, ...]:
-        """See `tests`."""
-        rest = os.environ.get("DUCKMAIL_TEST_SWEEPS")
-        if rest is None:
-            return ()
-        config = self.directory / "sweeps.toml"
-        config.write_text(f"[limits]\nsweep_from = 1\nsweep_rest = {max(1, int(rest))}\n")
-        return ("--config", str(config))
 
     async def duckmail(self, *arguments: str) -> str:
         """The administrator's command; what it printed."""

@@ -25,7 +25,7 @@ from twisted.internet.protocol import Factory, ProcessProtocol, Protocol
 from twisted.internet.task import deferLater
 from twisted.python.failure import Failure
 
-from tests.clients.server import environment, program
+from tests.clients.server import environment, program, sweeping
 from tests.history.client import HOST, Address
 from twisted_duck.service import launch
 from twisted_duck.service.mongod import REPLICA_SET, MongodOptions, find_mongod, free_port, new_key
@@ -113,6 +113,7 @@ class Server(Process):
         self.address = Address(name, free_port(), free_port())
         command = [
             *(program("twistd"), "-n", "--pidfile=", "duckmail", "--mongo", uri),
+            *sweeping(directory),
             *("--data-dir", str(directory / "data"), "--allow-cleartext-auth"),
             *("--imap", f"tcp:{self.address.imap}:interface={HOST}"),
             *("--lmtp", f"tcp:{self.address.lmtp}:interface={HOST}"),
