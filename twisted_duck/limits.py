@@ -135,6 +135,9 @@ class Limits:
     #: Messages from which on a STORE is a sweep: one document is written before it is answered, and those of the messages
     #: later, at 60 to 90 microseconds each.  For fewer that is not worth a second transaction.
     sweep_from: int = 200
+    #: Messages of one sweep: to find out what becomes of them, and to put that into an index, is a microsecond for each, in which nobody
+    #: else is served.
+    sweep_most: int = 50_000
     #: Ranges of UIDs of one sweep, and sweeps of one mailbox: everybody who reads its messages' flags looks at all of them.
     sweep_ranges: int = 16
     sweeps: int = 16

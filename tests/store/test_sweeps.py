@@ -143,6 +143,17 @@ class SweepTests(SweepTestCase):
         self.assertEqual(len((await self.document())["sweeps"]), 1)
         self.assertEqual(state((await self.elsewhere()).index), state(mailbox.index))
 
+    async def test_more_than_may_be_swept_at_a_time_are_several_sweeps(self) -> None:
+        limits = Limits(sweep_from=2, sweep_most=4, sweep_rest=3600)
+        store = await self.make_store(limits=limits)
+        await self.put(self.account, "INBOX", *map(simple, range(10)))
+        mailbox = await (await store.account("ada")).select("INBOX", False)
+        result = await mailbox.store(range(1, 11), FlagChange("add", frozenset({FLAGGED})))
+        self.assertEqual(list(result.changed), list(range(1, 11)))
+        self.assertEqual(mailbox.index.with_flag(FLAGGED), list(range(1, 11)))
+        swept = [each["uids"] for each in (await self.document())["sweeps"]]
+        self.assertEqual(swept, [[[1, 4]], [[5, 8]], [[9, 10]]])
+
     async def test_very_many_are_one_sweep_and_else_several_changes(self) -> None:
         limits = Limits(messages_per_change=4, sweep_from=1, sweep_rest=3600, sweep_ranges=1)
         store = await self.make_store(limits=limits)

@@ -24,6 +24,10 @@ class Background:
         self._busy: set[Deferred[Any]] = set()
         self._closed = False
 
+    def open(self) -> None:
+        """It may begin (again)."""
+        self._closed = False
+
     def spawn(self, work: Coroutine[Any, Any, object]) -> None:
         """Start it, unless it is too late.  What fails is done again at another time by somebody else."""
         if self._closed:

@@ -92,6 +92,9 @@ class Collector:
         """A mailbox was deleted or emptied: remove its messages now.  If that fails, the next run does it."""
         self._background.spawn(self._purge(user, box))
 
+    def open(self) -> None:
+        self._background.open()
+
     async def close(self) -> None:
         self._background.close()
 

@@ -60,6 +60,9 @@ class Folder:
             self._due.add(mailbox)
             self._background.spawn(self._later(user, mailbox))
 
+    def open(self) -> None:
+        self._background.open()
+
     async def close(self) -> None:
         self._background.close()
 

@@ -212,6 +212,7 @@ class StoreMailbox:
     async def _store(self, uids: Sequence[int], change: FlagChange) -> tuple[StoreResult, int]:
         """One change, of all of the messages or as many as there may be in one: what it did, and of how many."""
         most = self._limits.messages_per_change
+        uids = uids[: self._limits.sweep_most]
         bound = change.unchanged_since
         # What a condition leaves of a range may be very many.
         fails = bound is not None and bool(self.index.latest_since(bound))

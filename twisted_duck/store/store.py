@@ -86,6 +86,8 @@ class MailStore:
         Fails with Unavailable, whose message is one line that says what to do.
         """
         await self._mongo.open()
+        self.collector.open()
+        self.folder.open()
         try:
             await schema.ensure(self._mongo)
             await self._stream.open()
