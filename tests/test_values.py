@@ -110,3 +110,11 @@ class FlagChangeTests(SynchronousTestCase):
         self.assertEqual(self.after("add", {"$Label1"}, {"$LABEL1"}), {"$Label1"})
         self.assertEqual(self.after("replace", {"$Label1", SEEN}, {"$LABEL1"}), {"$Label1"})
         self.assertEqual(self.after("remove", {"$Label1"}, {"$LABEL1"}), set())
+
+    def test_of_two_spellings_every_process_keeps_the_same(self) -> None:
+        # Their order in a set is another in each process.
+        before = {each for n in range(32) for each in (f"Label{n}", f"label{n}")}
+        kept = {f"label{n}" for n in range(32)}
+        self.assertEqual(self.after("add", before, {SEEN}), {SEEN, *kept})
+        self.assertEqual(self.after("remove", before, {"label0"}), kept - {"label0"})
+        self.assertEqual(self.after("replace", before, before), kept)

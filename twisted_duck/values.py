@@ -295,8 +295,11 @@ class FlagChange:
     unchanged_since: int | None = None
 
     def apply(self, flags: Flags) -> Flags:
-        """The flags a message has afterwards.  Keywords compare without regard to case and keep their first spelling."""
-        named = {flag.lower(): flag for flag in flags}
+        """The flags a message has afterwards.  Keywords compare without regard to case and keep their first spelling.
+
+        It is the same in every process, even of a message that has a keyword in two spellings.
+        """
+        named = {flag.lower(): flag for flag in sorted(flags)}
         given = {flag.lower(): flag for flag in self.flags}
         match self.mode:
             case "replace":

@@ -5,6 +5,8 @@ from __future__ import annotations
 import random
 from typing import Any
 
+from twisted.internet.defer import Deferred
+
 from tests.store.base import StoreTestCase, add, simple, state, together
 from tests.store.recorder import Recorder
 from twisted_duck import search
@@ -26,6 +28,7 @@ from twisted_duck.values import (
     AppendMessage,
     FlagChange,
     StatusWant,
+    StoreResult,
     UIDSet,
 )
 
@@ -178,6 +181,42 @@ class SweepTests(SweepTestCase):
         self.assertEqual([*result.earlier, result.modseq], [known + 2, known + 3, known + 4])
         self.assertEqual(list(result.changed), [1, 2, 3, 4, 5, 7, 8, 9, 10, 12])
         self.assertEqual(state((await self.elsewhere()).index), state(mailbox.index))
+
+    async def test_what_is_written_is_never_more_than_one_change_may_have(self) -> None:
+        limits = Limits(messages_per_change=4, sweep_from=8)
+        store = await self.make_store(limits=limits)
+        await self.filled(10)
+        mailbox = await (await store.account("ada")).select("INBOX", False)
+        known = mailbox.index.highest_modseq
+        result = await mailbox.store(list(range(1, 8)), add(SEEN))
+        self.assertNotIn("sweeps", await self.document())
+        self.assertEqual([*result.earlier, result.modseq], [known + 1, known + 2])
+        self.assertEqual(list(result.changed), list(range(1, 8)))
+
+    async def test_the_database_counts_with_as_many_as_there_may_be(self) -> None:
+        mailbox = await self.filled(64)
+        await self.put(self.account, "Archive", simple(0))
+        for number in range(SWEEPING.sweeps):
+            # Pairs: 16 ranges.
+            uids = [uid for uid in range(1, 65) if ((uid - 1) // 2 + number) % 2]
+            flags = frozenset({(SEEN, DELETED, FLAGGED)[number % 3]})
+            await mailbox.store(uids, FlagChange("replace", flags))
+        sweeps = (await self.document())["sweeps"]
+        self.assertEqual(len(sweeps), SWEEPING.sweeps)
+        self.assertEqual({len(each["uids"]) for each in sweeps}, {SWEEPING.sweep_ranges})
+        self.assertEqual(await self.findings(), [])
+        status = await self.account.statuses(["INBOX"], _WANTED)
+        self.assertEqual(status["INBOX"].deleted, mailbox.index.deleted)
+        size = sum(len(simple(uid - 1)) for uid in mailbox.index.with_flag(DELETED))
+        self.assertEqual(status["INBOX"].deleted_size, size)
+        self.patch(changes, "_COPIED_AT_ONCE", 5)
+        await mailbox.copy(list(range(1, 65)), "Archive")
+        there = await self.elsewhere("Archive")
+        self.assertEqual(
+            [there.index.flags(uid + 1) for uid in range(1, 65)],
+            [mailbox.index.flags(uid) for uid in range(1, 65)],
+        )
+        self.assertEqual(await self.findings(), [])
 
     async def test_what_fails_unchangedsince_is_not_swept(self) -> None:
         mailbox = await self.filled()
@@ -445,6 +484,31 @@ class FoldingTests(SweepTestCase):
         self.assertEqual(state((await self.elsewhere("Old")).index), was)
         self.assertEqual(await self.findings(), [])
 
+    async def test_who_is_shown_an_older_state_takes_nothing_out(self) -> None:
+        """As by a server that does not know yet that another is the primary."""
+        await self.filled()
+        older = await self.document()
+        mailbox = await self.account.select("INBOX", False)
+        await mailbox.store(list(range(1, 11)), add(SEEN))
+        now = await self.document()
+        real = folding._fold_piece
+
+        async def put(document: dict[str, Any]) -> None:
+            update = {"q": {"_id": document["_id"]}, "u": document}
+            await self.mongo.run({"update": "mailboxes", "updates": [update]})
+
+        async def of_old(*given: Any) -> int | None:
+            await put(older)
+            try:
+                return await real(*given)
+            finally:
+                await put(now)
+
+        self.patch(folding, "_fold_piece", of_old)
+        await self.folded()
+        self.assertEqual(state((await self.elsewhere()).index), state(mailbox.index))
+        self.assertEqual(len((await self.document())["sweeps"]), 1)
+
     async def test_the_process_that_swept_folds_after_a_while(self) -> None:
         await self.filled()
         store = await self.make_store(limits=Limits(sweep_from=1, sweep_rest=1))
@@ -465,6 +529,35 @@ class FoldingTests(SweepTestCase):
         else:
             self.fail("nobody has folded")
         self.assertEqual(state((await self.elsewhere()).index), state(mailbox.index))
+
+    async def test_a_process_folds_one_piece_at_a_time(self) -> None:
+        store = await self.make_store(limits=Limits(sweep_from=1, sweep_rest=0))
+        most = busy = pieces = 0
+        done: Deferred[None] = Deferred()
+        real = folding._fold_piece
+
+        async def count(*given: Any) -> int | None:
+            nonlocal most, busy, pieces
+            busy += 1
+            most = max(most, busy)
+            try:
+                return await real(*given)
+            finally:
+                busy -= 1
+                pieces += 1
+                if pieces == 4:
+                    done.callback(None)
+
+        self.patch(folding, "_fold_piece", count)
+        boxes = []
+        for name in ("bob", "eve", "joe", "pat"):
+            account = await self.make_user(store, name)
+            await self.put(account, "INBOX", *map(simple, range(3)))
+            boxes.append(await account.select("INBOX", False))
+        for stored in together(*(box.store([1, 2, 3], add(SEEN)) for box in boxes)):
+            await stored
+        await done
+        self.assertEqual(most, 1)
 
     async def test_the_collector_folds_what_was_left(self) -> None:
         mailbox = await self.swept()
@@ -622,3 +715,53 @@ class SameTests(SweepTestCase):
 
         chosen = chance.choice(["INBOX", "Archive"])
         await pair.both(work)
+
+
+class AtOnceTests(SweepTestCase):
+    """Several processes change one mailbox at the same moments, and fold it meanwhile."""
+
+    async def test_each_change_has_its_place_and_none_gets_lost(self) -> None:
+        self.patch(folding, "_AT_ONCE", 3)
+        chance = random.Random(3)
+        mailbox = await self.filled(24)
+        expected = state(mailbox.index)
+        boxes = []
+        for _ in range(3):
+            store = await self.make_store(limits=SWEEPING)
+            boxes.append(await (await store.account("ada")).select("INBOX", False))
+        swept = 0
+        for step in range(16):
+            uids = list(mailbox.index.uids)
+            gone = chance.sample(uids, 1 if step % 4 == 3 else 0)
+            works = [self.change(chance, box, uids) for box in boxes]
+            others = [self.folded(), self.folded(), mailbox.remove(gone)]
+            *made, one, other, removed = together(*works, *others)
+            results = [each for done in made for each in await done]
+            for done in (one, other, removed):
+                await done
+            await mailbox.refresh()
+            swept += len((await self.document()).get("sweeps", ()))
+            for result, change in sorted(results, key=lambda each: each[0].modseq):
+                for uid in result.changed:
+                    expected[uid] = (result.modseq, change.apply(expected[uid][1]))
+            for uid in gone:
+                del expected[uid]
+            for box in [*boxes, mailbox, await self.elsewhere()]:
+                await box.refresh()
+                self.assertEqual(state(box.index), expected)
+            self.assertEqual(await self.findings(), [])
+        self.assertGreater(swept, 0)
+
+    async def change(
+        self, chance: random.Random, box: StoreMailbox, uids: list[int]
+    ) -> list[tuple[StoreResult, FlagChange]]:
+        """Some changes, one after another, and what came of each."""
+        made = []
+        for _ in range(3):
+            at = chance.randrange(len(uids))
+            mode: Any = chance.choice(["add", "remove", "replace"])
+            flags = chance.sample([SEEN, FLAGGED, DELETED, "a", "b"], 2)
+            change = FlagChange(mode, frozenset(flags))
+            some = uids[at : at + chance.choice([1, 4, 12])]
+            made.append((await box.store(some, change), change))
+        return made

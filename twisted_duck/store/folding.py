@@ -5,22 +5,26 @@ messages' documents.  That changes nothing: who reads sweeps and documents in on
 after.  So it takes no modseq and wakes nobody, may be done by any number of processes at once, and may be cut off anywhere.
 
 When it has been through all the UIDs of the sweeps that were there at its beginning, these are taken out.  By then no
-message is left that one of them would still change: a piece begins after them, has all of them (or somebody else has found
-before that they are in the documents), and is with a majority before the next; a document is only ever written again under
-a modseq above theirs; what is new has a UID above them; and a mailbox that has got another box has none of them.
+message is left that one of them would still change: a piece begins after them (of a state of before there is nothing to be
+done), has all of them (or somebody else has found before that they are in the documents), and is with a majority before the
+next; a document is only ever written again under a modseq above theirs; what is new has a UID above them; and a mailbox that
+has got another box has none of them.
+
+A process folds one piece at a time, whoever it is of: what nobody waits for takes one of its connections at most.
 """
 
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager, nullcontext
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 
 from bson.objectid import ObjectId
+from twisted.internet.defer import DeferredLock
 from twisted.internet.task import deferLater
 
 from twisted_duck.store.background import Background
-from twisted_duck.store.changes import uid_filters
+from twisted_duck.store.changes import Moved, uid_filters
 from twisted_duck.store.connection import Mongo
 from twisted_duck.store.driver import Document
 from twisted_duck.store.schema import MAILBOXES, MESSAGES
@@ -53,6 +57,7 @@ class Folder:
         self._rest = rest
         self._background = Background("folding")
         self._due: set[ObjectId] = set()
+        self._one = DeferredLock()
 
     def soon(self, user: ObjectId, mailbox: ObjectId) -> None:
         """The mailbox has a new sweep.  If it can't be folded then, the collector does it."""
@@ -71,7 +76,12 @@ class Folder:
             await deferLater(self._mongo.reactor, self._rest)
         finally:
             self._due.discard(mailbox)
-        await fold(self._mongo, user, mailbox, lambda: self._turn(user))
+        await fold(self._mongo, user, mailbox, lambda: self._alone(user))
+
+    @asynccontextmanager
+    async def _alone(self, user: ObjectId) -> AsyncIterator[None]:
+        async with self._one, self._turn(user):
+            yield
 
 
 async def fold_all(mongo: Mongo, user: ObjectId) -> None:
@@ -88,13 +98,17 @@ async def fold(mongo: Mongo, user: ObjectId, mailbox: ObjectId, turn: Turn = nul
     if document is None or not document.get("sweeps"):
         return
     sweeps = load(document)
-    there["box"] = document["box"]
+    # A server that has not heard yet that another is the primary may show what was before them.
+    there.update(box=document["box"], modseq={"$gte": sweeps[-1].modseq})
     for first, last in UIDSet.of_ranges(r for each in sweeps for r in each.uids.ranges).ranges:
         above: int | None = first - 1
         while above is not None:
             began = mongo.reactor.seconds()
-            async with turn():
-                above = await _fold_piece(mongo, there, above, last)
+            try:
+                async with turn():
+                    above = await _fold_piece(mongo, there, above, last)
+            except Moved:
+                return
             # Half of the time is for others.
             await deferLater(mongo.reactor, mongo.reactor.seconds() - began)
     pull = {"$pull": {"sweeps": {"modseq": {"$lte": sweeps[-1].modseq}}}}
@@ -104,12 +118,15 @@ async def fold(mongo: Mongo, user: ObjectId, mailbox: ObjectId, turn: Turn = nul
 
 
 async def _fold_piece(mongo: Mongo, there: Document, above: int, last: int) -> int | None:
-    """Fold some of the messages `above < uid <= last`; up to which UID, None where there are no more."""
+    """Fold some of the messages `above < uid <= last`; up to which UID, None where there are no more.  Raises Moved."""
 
     async def work(transaction: Transaction) -> int | None:
         document = await transaction.find_one(MAILBOXES, there, projection={"sweeps": 1})
-        if document is None or not document.get("sweeps"):
-            # It has another box now, or somebody else was quicker.
+        if document is None:
+            # It has another box now, or not yet the sweeps.
+            raise Moved
+        if not document.get("sweeps"):
+            # Somebody else was quicker.
             return None
         within = {"user": there["user"], "box": there["box"]}
         rows = await transaction.find(

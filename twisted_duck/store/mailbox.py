@@ -226,6 +226,8 @@ class StoreMailbox:
         mongo, place = self._mongo, self._opened.place
         many = len(plan.changed) >= self._limits.sweep_from
         swept = self._ranges(plan.meant) if many else None
+        if swept is None and len(plan.changed) > most:
+            return await self._store(uids[:most], change)
         if swept is None:
             groups = {flags: sorted(some) for flags, some in plan.groups.items()}
             done = await changes.store(mongo, place, self.index.uids, groups, plan.sums)

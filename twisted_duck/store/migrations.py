@@ -2,7 +2,8 @@
 
 Whatever was written by an earlier version is read as it is, and no less right for it: it is only that what a later version
 keeps beside it has to be made anew each time.  A migration makes it once, and stores it.  So nobody waits for it, processes
-of the version before may go on meanwhile, and it may be cut off at any point.
+of the version before may go on meanwhile, and it may be cut off at any point.  They may not where they would misread what
+there is from then on (`schema.SWEEPS`).
 
 One process at a time does it, as long as it goes on saying so; who comes later goes on behind the last user that was done.
 When the last user is done the database is of the next version, and is never looked through again.
