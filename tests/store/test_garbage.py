@@ -246,7 +246,7 @@ class CollectorTests(GarbageTestCase):
 
         def see(database: str, command: dict[str, Any]) -> None:
             # The messages to copy have been read; nothing was written yet.
-            if next(iter(command.items())) == ("aggregate", "messages") and not collected:
+            if next(iter(command.items())) == ("findAndModify", "mailboxes") and not collected:
                 collected.append(Deferred.fromCoroutine(expunge_and_collect()))
 
         self.mongo.on_command = see
