@@ -72,9 +72,18 @@ class CurrentTestCase(StoreTestCase):
         self.recorder.clear()
         return mailbox
 
-    def break_stream(self) -> None:
-        for wire in list(self.store._stream.mongo._pool.wires):  # type: ignore[union-attr]
-            wire.transport.abortConnection()
+    async def break_stream(self) -> None:
+        """Until it has noticed: between two questions nothing of it is under way."""
+        stream = self.store._stream
+
+        def is_broken() -> bool:
+            if not stream.hears_all():
+                return True
+            for wire in list(stream.mongo._pool.wires):  # type: ignore[union-attr]
+                wire.transport.abortConnection()
+            return False
+
+        await self.until(is_broken)
 
 
 class CurrentTests(CurrentTestCase):
@@ -151,8 +160,7 @@ class CurrentTests(CurrentTestCase):
 
     async def test_it_is_asked_for_where_the_stream_is_broken(self) -> None:
         mailbox = await self.current()
-        self.break_stream()
-        await self.until(lambda: not self.store._stream.hears_all())
+        await self.break_stream()
         self.recorder.clear()
         await mailbox.refresh(exact=False)
         self.assertIn("find mailboxes", self.asked)
@@ -175,7 +183,7 @@ class CurrentTests(CurrentTestCase):
     async def test_nobody_knows_anything_where_the_stream_has_lost_its_place(self) -> None:
         mailbox = await self.current()
         self.store._stream._token = {"_data": "82" + "00" * 20}
-        self.break_stream()
+        await self.break_stream()
         await self.put(self.elsewhere, "INBOX", simple())
         await self.until(lambda: len(mailbox.index) == 1)
         await self.until(self.store._stream.hears_all)

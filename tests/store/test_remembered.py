@@ -316,8 +316,7 @@ class MailboxTests(CurrentTestCase):
         theirs = await self.elsewhere.select("INBOX", False)
         await theirs.store([2], FlagChange("add", frozenset({DELETED})))
         # Nobody hears of it, so that it has to be asked for.
-        self.break_stream()
-        await self.until(lambda: not self.store._stream.hears_all())
+        await self.break_stream()
         await theirs.expunge()
         self.assertEqual(list(await self.fetched(mailbox, uids)), [1, 3, 4, 5])
         self.assertEqual(self.store._registry._memory.size, self.taken(mailbox))
@@ -445,8 +444,7 @@ class MailboxTests(CurrentTestCase):
         await mailbox.remove([2])
         self.assertEqual(await mailbox.search(key), [1, 3])
         theirs = await self.elsewhere.select("INBOX", False)
-        self.break_stream()
-        await self.until(lambda: not self.store._stream.hears_all())
+        await self.break_stream()
         await theirs.remove([3])
         self.assertEqual(await mailbox.search(key), [1])
 
@@ -468,8 +466,7 @@ class MailboxTests(CurrentTestCase):
     async def test_what_a_new_primary_does_not_show_yet_is_not_remembered_as_no_match(self) -> None:
         mailbox = await self.filled(3)
         opened, key = mailbox._opened, search.Size("larger", 1)
-        self.break_stream()
-        await self.until(lambda: not self.store._stream.hears_all())
+        await self.break_stream()
         original = opened._look
 
         async def before() -> Seen | None:

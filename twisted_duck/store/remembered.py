@@ -15,6 +15,7 @@ used last.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from array import array
 from bisect import bisect_left
 from collections import OrderedDict
@@ -52,7 +53,7 @@ _LOOKS: Final = 10_000
 Said = tuple[bytes, ...]
 
 
-class _Entry:
+class _Entry(ABC):
     """What is forgotten as one."""
 
     __slots__ = ("size",)
@@ -60,9 +61,9 @@ class _Entry:
     def __init__(self) -> None:
         self.size = 0
 
+    @abstractmethod
     def lose(self) -> None:
         """Take it out of where it is looked for."""
-        raise NotImplementedError
 
 
 class Memory:
