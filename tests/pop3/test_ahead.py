@@ -57,6 +57,16 @@ class AheadTests(POP3Case):
         left: int = self.factory._settings.room.left
         return self.limits.pop3_ahead_of_all - left
 
+    def client_ahead(self) -> Any:
+        """A client that has had two messages, while the next ones are still being read."""
+        client = self.client()
+        self.retr(client, 1)
+        self.slow = True
+        client.send(b"RETR 2\r\n")
+        self.waiting.pop().callback(None)
+        self.hears(client, 2)
+        return client
+
     def test_in_order_twice_as_many_each_time_up_to_half_the_bound(self) -> None:
         client = self.client()
         for number in range(1, 41):
@@ -113,12 +123,7 @@ class AheadTests(POP3Case):
         self.assertEqual(self.asked[-1], [8, 9, 10, 11, 12])
 
     def test_what_could_not_be_read_ahead_is_read_again(self) -> None:
-        client = self.client()
-        self.retr(client, 1)
-        self.slow = True
-        client.send(b"RETR 2\r\n")
-        self.waiting.pop().callback(None)
-        self.hears(client, 2)
+        client = self.client_ahead()
         self.waiting.pop().errback(Unavailable("the database is away"))
         self.retr(client, 3)
         self.slow = False
@@ -153,12 +158,7 @@ class AheadTests(POP3Case):
         self.assertEqual(self.used, 0)
 
     def test_who_leaves_while_it_is_read_gives_it_back(self) -> None:
-        client = self.client()
-        self.retr(client, 1)
-        self.slow = True
-        client.send(b"RETR 2\r\n")
-        self.waiting.pop().callback(None)
-        self.hears(client, 2)
+        client = self.client_ahead()
         self.assertGreater(self.used, 0)
         client.disconnect()
         self.assertEqual(self.used, 0)

@@ -16,7 +16,7 @@ from twisted.python.failure import Failure
 from twisted_duck import errors
 from twisted_duck.mime.preview import preview
 from twisted_duck.store import order
-from twisted_duck.store.changes import Place, uid_filters
+from twisted_duck.store.changes import Place, uid_filter
 from twisted_duck.store.connection import Mongo
 from twisted_duck.store.content import HEADER, WHOLE, StoredContent
 from twisted_duck.store.conversations import email_id, thread_id
@@ -123,11 +123,9 @@ async def _rows(
     uids: Sequence[int],
     wanted: frozenset[FetchWant],
 ) -> list[Document]:
-    filters = uid_filters(living, uids)
-    which = filters[0] if len(filters) == 1 else {"uid": {"$in": list(uids)}}
     return await mongo.find(
         MESSAGES,
-        {"user": place.user, "box": place.box, **which},
+        {"user": place.user, "box": place.box, **uid_filter(living, uids)},
         projection=_projection(wanted),
         sort={"uid": 1},
         batchSize=_MOST,

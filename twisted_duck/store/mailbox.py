@@ -213,10 +213,8 @@ class StoreMailbox:
         """One change, of all of the messages or as many as there may be in one: what it did, and of how many."""
         most = self._limits.messages_per_change
         uids = uids[: self._limits.sweep_most]
-        bound = change.unchanged_since
         # What a condition leaves of a range may be very many.
-        fails = bound is not None and bool(self.index.latest_since(bound))
-        if len(uids) > most and (fails or self._ranges(uids) is None):
+        if len(uids) > most and (self._fails(change) or self._ranges(uids) is None):
             uids = uids[:most]
         plan = Plan.of(self.index, uids, change)
         if not plan.changed:
@@ -236,6 +234,11 @@ class StoreMailbox:
             self._fold(self._writer.user, self._opened.id)
         await self._learn(done)
         return plan.result(done.modseq), len(uids)
+
+    def _fails(self, change: FlagChange) -> bool:
+        """Whether the change's condition may fail for some message."""
+        bound = change.unchanged_since
+        return bound is not None and bool(self.index.latest_since(bound))
 
     def _ranges(self, uids: Sequence[int]) -> UIDSet | None:
         """Ranges that have these of all living messages, None where a sweep can't be made of them."""
