@@ -75,14 +75,18 @@ class Held:
 
     def __init__(self) -> None:
         self._waiting: list[Deferred[None]] = []
+        #: All there have been.
+        self.begun = 0
 
     @property
     def count(self) -> int:
+        """Those that wait."""
         return len(self._waiting)
 
     async def wait(self) -> None:
         waiting: Deferred[None] = Deferred()
         self._waiting.append(waiting)
+        self.begun += 1
         await waiting
 
     def let_go(self) -> None:

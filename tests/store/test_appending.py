@@ -1,19 +1,29 @@
-"""What is known of messages that are not stored yet is bounded for each user."""
+"""Appends of one user that wait for each other: what is known of their messages is bounded, and they are made together."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from types import SimpleNamespace
 from typing import Any
 
+from bson.objectid import ObjectId
 from twisted.internet import reactor
-from twisted.internet.defer import DeferredList, gatherResults
-from twisted.internet.task import deferLater
+from twisted.internet.defer import Deferred, DeferredList, gatherResults
+from twisted.internet.task import Clock, deferLater
+from twisted.trial.unittest import SynchronousTestCase
 
 from tests.store.base import StoreTestCase, simple, together
 from twisted_duck import errors
 from twisted_duck.limits import Limits
 from twisted_duck.store import account as module
+from twisted_duck.store import changes
 from twisted_duck.store.arrival import known
+from twisted_duck.store.changes import Done
 from twisted_duck.store.connection import Times
+from twisted_duck.store.opened import Registry
+from twisted_duck.store.remembered import Memory
+from twisted_duck.store.writers import Writer
+from twisted_duck.values import Change
 
 
 class RoomTests(StoreTestCase):
@@ -82,3 +92,90 @@ class RoomTests(StoreTestCase):
         # Whoever comes while those who waited are told fails with them.
         await deferLater(reactor, 0)  # type: ignore[arg-type]
         self.assertEqual(await self.put(ada, "INBOX", simple()), [1])
+
+
+class Turns(Clock):
+    """A clock whose turns are a reactor's: what is called later during one has to wait for the next."""
+
+    def turn(self, seconds: float = 0) -> None:
+        self.rightNow += seconds
+        due = [call for call in self.calls if call.getTime() <= self.rightNow]
+        for call in due:
+            self.calls.remove(call)
+            call.called = 1
+            call.func(*call.args, **call.kw)
+
+
+class GatheringTests(SynchronousTestCase):
+    """Appends that come one after another are made together."""
+
+    def setUp(self) -> None:
+        self.clock = Turns()
+        mongo: Any = SimpleNamespace(reactor=self.clock, times=Times())
+        self.writer = Writer(mongo, Registry(mongo, 0, Memory(0)), ObjectId(), Limits())
+        #: Messages of each transaction.
+        self.made: list[int] = []
+        #: Transactions under way.
+        self.under_way: list[Deferred[None]] = []
+        self.done: list[Deferred[Any]] = []
+        self.patch(changes, "append", self.append)
+
+    async def append(self, mongo: object, user: object, path: str, arrivals: Sequence[Any]) -> Done:
+        first = 1 + sum(self.made)
+        self.made.append(len(arrivals))
+        waiting: Deferred[None] = Deferred()
+        self.under_way.append(waiting)
+        await waiting
+        mailbox = {"_id": path, "uidvalidity": 1}
+        return Done(mailbox, [Change(first + n, 1, frozenset()) for n in range(len(arrivals))])
+
+    def put(self, messages: int = 1) -> None:
+        some: Any = [SimpleNamespace(weight=1)] * messages
+        self.done.append(Deferred.fromCoroutine(self.writer.append("INBOX", some)))
+
+    def commit(self) -> None:
+        self.under_way.pop().callback(None)
+
+    def test_one_that_is_alone_waits_for_nobody(self) -> None:
+        self.put()
+        self.assertEqual(self.made, [1])
+        self.put(40)
+        self.commit()
+        self.assertEqual(self.made, [1, 40])
+        self.commit()
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_while_each_turn_brings_another_they_are_gathered(self) -> None:
+        for _ in range(3):
+            self.put()
+        self.commit()
+        self.assertEqual(self.made, [1])
+        for _ in range(5):
+            self.put()
+            self.clock.turn()
+            self.assertEqual(self.made, [1])
+        self.clock.turn()
+        self.assertEqual(self.made, [1, 7])
+        self.commit()
+        self.assertEqual(
+            [self.successResultOf(each).first for each in self.done], list(range(1, 9))
+        )
+
+    def test_enough_are_enough(self) -> None:
+        for _ in range(3):
+            self.put()
+        self.commit()
+        for _ in range(30):
+            self.put()
+            self.clock.turn()
+        self.assertEqual(self.made, [1, 16])
+        self.commit()
+        self.assertEqual(self.made, [1, 16, 16])
+
+    def test_where_turns_take_long_they_do_not_wait_for_many(self) -> None:
+        for _ in range(3):
+            self.put()
+        self.commit()
+        self.put()
+        self.clock.turn(0.05)
+        self.assertEqual(self.made, [1, 3])

@@ -53,6 +53,11 @@ class Appends:
         limits = self._limits
         return self._messages >= limits.appends_ahead or self._size > limits.pipeline
 
+    @property
+    def is_done(self) -> bool:
+        """Whether the one to be answered next is."""
+        return bool(self._begun) and self._begun[0].result.called
+
     def begin(
         self, tag: bytes, work: Coroutine[Any, Any, Any], spools: tuple[Spool, ...], size: int
     ) -> None:

@@ -120,14 +120,18 @@ class IMAP4Protocol(login.LoginConnection):
         """Begin it; it is answered when nothing more has been sent ahead that could be made together with it."""
         size, spools = self._reader.octets, self._reader.take_spools()
         self._appends.begin(tag, work, spools, size)
-        if self._appends.is_full or not self.has_input() or self._finishing is not None:
+        if not self.has_input() or self._finishing is not None:
             await self._answer_appends()
-        else:
-            # The store has looked at them, which may take milliseconds of each, and nothing was waited for.
-            await self.breathe(size // _A_BREATH)
+            return
+        if self._appends.is_full:
+            # Others go on being read while the store is at the rest of them.
+            await self._answer_appends(every=False)
+        # The store has looked at them, which may take milliseconds of each, and nothing was waited for.
+        await self.breathe(size // _A_BREATH)
 
-    async def _answer_appends(self) -> None:
-        while self._appends:
+    async def _answer_appends(self, *, every: bool = True) -> None:
+        """All of them, or not every one: those that are done, and as many as it takes until another may be begun."""
+        while self._appends and (every or self._appends.is_full or self._appends.is_done):
             self.check_alive()
             begun = self._appends.next()
             if not begun.result.called:
