@@ -9,8 +9,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from twisted_duck.addresses import (
     AddressRules,
     Form,
+    Owners,
     candidates,
-    choose,
     compared_domain,
     form,
     form_of_name,
@@ -110,7 +110,7 @@ class ChoiceTests(SynchronousTestCase):
         self, local: str, domain: str | None, alias_of: str | None = None, dots: bool = True
     ) -> str | None:
         wanted = candidates(local, domain, alias_of, AddressRules(ignore_dots=dots))
-        return choose(wanted, [(form(address), user) for address, user in self.THERE])
+        return Owners((form(address), user) for address, user in self.THERE).choose(wanted)
 
     def test_the_first_that_is_somebodys(self) -> None:
         for local, user in [

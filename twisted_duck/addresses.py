@@ -21,7 +21,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Hashable, Iterable, Sequence
-from typing import Final, TypeVar
+from typing import Final, Generic, TypeVar
 
 import attrs
 
@@ -188,14 +188,19 @@ def _of_name(key: str | None, rules: AddressRules) -> list[Candidate]:
     return [exact, Candidate(without_dots(key), dotless=True)] if rules.ignore_dots else [exact]
 
 
-def choose(wanted: Sequence[Candidate], there: Iterable[tuple[Form, User]]) -> User | None:
-    """Whose the mail is: `there` are the addresses there are that any of `wanted` may mean, and whose they are."""
-    owners: dict[Candidate, set[User]] = {}
-    for each, user in there:
-        for candidate in (Candidate(each.key), Candidate(each.dotless, dotless=True)):
-            owners.setdefault(candidate, set()).add(user)
-    for candidate in wanted:
-        users = owners.get(candidate, set())
-        if len(users) == 1:
-            return next(iter(users))
-    return None
+class Owners(Generic[User]):
+    """Whose the addresses are that there are."""
+
+    def __init__(self, there: Iterable[tuple[Form, User]]) -> None:
+        self._of: dict[Candidate, set[User]] = {}
+        for each, user in there:
+            for candidate in (Candidate(each.key), Candidate(each.dotless, dotless=True)):
+                self._of.setdefault(candidate, set()).add(user)
+
+    def choose(self, wanted: Sequence[Candidate]) -> User | None:
+        """Whose the mail is: all addresses there are that any of `wanted` may mean have to be among these."""
+        for candidate in wanted:
+            users = self._of.get(candidate, ())
+            if len(users) == 1:
+                return next(iter(users))
+        return None

@@ -201,6 +201,8 @@ class Limits:
     lmtp_line: int = 2 * KIB
     #: Recipients of one message (RFC 5321 §4.5.3.1.8: at least 100); with more, a client sends the message again.
     lmtp_recipients: int = 100
+    #: Recipients whose users are asked for in one question to the database: 250 KiB of addresses at the most.
+    resolved_at_once: int = 100
     #: Recipients that one connection delivers a message to at a time: each is a transaction.
     lmtp_deliveries: int = 10
     #: Bytes of a message's header in which the mark of spam is looked for; real ones have less.

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from twisted.trial.unittest import TestCase
 
-from tests.store.base import StoreTestCase
+from tests.store.base import StoreTestCase, together
+from tests.store.recorder import Recorder
 from twisted_duck import errors
 from twisted_duck.addresses import AddressRules
 from twisted_duck.memory import MemoryStore
@@ -103,6 +104,38 @@ class MongoAddressesTests(AddressesContract, StoreTestCase):
     async def whose(self, local: str, domain: str | None, rules: AddressRules = RULES) -> Any:
         user = await self.addresses.owner(local, domain, rules)
         return None if user is None else user["name"]
+
+    async def test_those_that_are_asked_for_at_once_are_one_question(self) -> None:
+        """Each is told what it would be told alone."""
+        recorder = Recorder()
+        store = await self.make_store(on_command=recorder)
+        await store.addresses.add("bob", "e.ve@example.org")
+        await store.addresses.add("ada@example.org", "ev.e@example.org")
+        await store.addresses.add("bob", "*@target.example")
+        await store.addresses.add_alias("alias.example", "target.example")
+        wanted: list[tuple[str, str | None]] = [
+            ("ada", "example.org"),
+            ("a.d.a+x", "example.org"),
+            ("eve", "example.org"),
+            ("e.ve", "example.org"),
+            ("nobody", "example.org"),
+            ("x", "alias.example"),
+            ("x", "target.example"),
+            ("bob", None),
+            ("x", "no domain"),
+        ]
+        whose = ["ada@example.org"] * 2 + [None, "bob", None, "bob", "bob", "bob", None]
+        strict = AddressRules(ignore_dots=False)
+        recorder.clear()
+        asked = [store.addresses.owner(*each, RULES) for each in wanted]
+        asked.append(store.addresses.owner("a.da", "example.org", strict))
+        found = [await each for each in together(*asked)]
+        self.assertEqual([each and each["name"] for each in found], [*whose, None])
+        self.assertEqual(
+            recorder.names, ["aggregate addresses", "aggregate addresses", "find users"]
+        )
+        self.assertEqual(await recorder.problems(store.mongo), [])
+        self.assertEqual([await self.whose(*each) for each in wanted], whose)
 
     async def test_they_go_with_the_user(self) -> None:
         await self.addresses.add("bob", "z@example.org")

@@ -234,14 +234,14 @@ class MongoDeliveryTests(DeliveryContract, StoreTestCase):
             self.assertEqual(commit["writeConcern"], {"w": "majority", "j": True})
 
     async def test_what_a_recipient_costs(self) -> None:
-        """One question for an address, and the commands of one transaction; nothing depends on the attachment."""
+        """Two questions for an address, and the commands of one transaction; nothing depends on the attachment."""
         recorder = Recorder()
         store = await self.make_store(limits=LIMITS, on_command=recorder)
         delivery = store.delivery()
         prepared = await delivery.prepare(Spool.of(LARGE))
         recorder.clear()
         ada = await delivery.resolve("ada", "example.org", 0)
-        self.assertEqual(recorder.names, ["aggregate addresses"])
+        self.assertEqual(recorder.names, ["aggregate addresses", "find users"])
         recorder.clear()
         await delivery.deliver(ada, prepared, b"", False)
         mine = [name for name in recorder.names if not name.startswith("getMore")]

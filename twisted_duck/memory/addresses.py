@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator, Mapping
 from twisted_duck.addresses import (
     AddressRules,
     Form,
+    Owners,
     candidates,
-    choose,
     compared_domain,
     domain_form,
     form,
@@ -29,7 +29,8 @@ class MemoryAddresses:
     def find(self, local: str, domain: str | None, rules: AddressRules) -> User | None:
         """Whose mail to `local@domain` is; None if it is nobody's."""
         alias_of = None if domain is None else self._aliases.get(compared_domain(domain) or "")
-        name = choose(candidates(local, domain, alias_of, rules), self._addresses.values())
+        wanted = candidates(local, domain, alias_of, rules)
+        name = Owners(self._addresses.values()).choose(wanted)
         return None if name is None else self._users[name]
 
     def claim(self, new: Form, name: str) -> None:

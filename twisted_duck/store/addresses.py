@@ -5,8 +5,9 @@ How they are compared, and which one wins, is told in `twisted_duck.addresses`.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Sequence
 
+import attrs
 from bson.objectid import ObjectId
 
 from twisted_duck import errors
@@ -14,17 +15,19 @@ from twisted_duck.addresses import (
     AddressRules,
     Candidate,
     Form,
+    Owners,
     candidates,
-    choose,
     compared,
     compared_domain,
     domain_form,
     form,
     form_of_name,
 )
+from twisted_duck.limits import Limits
 from twisted_duck.store.connection import Mongo
 from twisted_duck.store.driver import Document
 from twisted_duck.store.schema import ADDRESSES, DOMAINS, USERS
+from twisted_duck.store.together import Together
 from twisted_duck.store.transaction import MAJORITY, Transaction
 
 #: Of a user, what has to be known before mail is taken.
@@ -37,53 +40,79 @@ def address_document(form: Form, user: ObjectId) -> Document:
     return {"_id": form.key, "dotless": form.dotless, "user": user}
 
 
+@attrs.frozen
+class _Question:
+    """Whose is mail to `local@domain`?"""
+
+    local: str
+    domain: str | None
+    rules: AddressRules
+
+    @property
+    def known(self) -> str | None:
+        """The compared form of the domain, if it has one."""
+        return None if self.domain is None else compared_domain(self.domain)
+
+    def candidates(self, alias_of: str | None = None) -> list[Candidate]:
+        return candidates(self.local, self.domain, alias_of, self.rules)
+
+
 class Addresses:
     """Everything fails with Unavailable; names and addresses may be given in any spelling."""
 
-    def __init__(self, mongo: Mongo) -> None:
+    def __init__(self, mongo: Mongo, limits: Limits) -> None:
         self._mongo = mongo
+        self._owners = Together(self._of_all, limits.resolved_at_once, mongo.reactor)
 
     async def owner(self, local: str, domain: str | None, rules: AddressRules) -> Document | None:
-        """Whose mail to `local@domain` is: the user's `_id` and `_OF_A_USER`; None if it is nobody's."""
-        known = None if domain is None else compared_domain(domain)
-        wanted = candidates(local, domain, None, rules)
-        if not wanted:
-            return None
-        found, alias_of = await self._there(wanted, known)
-        if alias_of is not None:
-            wanted = candidates(local, domain, alias_of, rules)
-            found, _ = await self._there(wanted, None)
-        addresses = [(Form(each["_id"], each["dotless"]), each["user"]) for each in found]
-        owner = choose(wanted, addresses)
-        return next(
-            (user for each in found for user in each["owner"] if user["_id"] == owner), None
-        )
+        """Whose mail to `local@domain` is: the user's `_id` and `_OF_A_USER`; None if it is nobody's.
+
+        This is asked for each recipient of each message; those that are asked for at the same time cost little more than one.
+        """
+        return await self._owners.ask(_Question(local, domain, rules))
+
+    async def _of_all(self, asked: Sequence[_Question]) -> list[Document | None]:
+        wanted = [each.candidates() for each in asked]
+        domains = [each.known for each in asked]
+        there, targets = await self._there(wanted, domains)
+        if targets:
+            for at, domain in enumerate(domains):
+                if domain in targets:
+                    wanted[at] = asked[at].candidates(targets[domain])
+            there, _ = await self._there(wanted, ())
+        owners = Owners((Form(each["_id"], each["dotless"]), each["user"]) for each in there)
+        chosen = [owners.choose(each) for each in wanted]
+        users = await self._users({user for user in chosen if user is not None})
+        return [None if user is None else users.get(user) for user in chosen]
 
     async def _there(
-        self, wanted: Sequence[Candidate], domain: str | None
-    ) -> tuple[list[Document], str | None]:
-        """The addresses that there are, their users in `owner`, and what `domain` is an alias of: one question, since this
-        is asked for each recipient of each message.
-        """
-        places: list[Document] = [
-            {"_id": {"$in": [each.key for each in wanted if not each.dotless]}}
-        ]
-        if dotless := [each.key for each in wanted if each.dotless]:
-            places.append({"dotless": {"$in": dotless}})
-        join = {
-            "from": USERS,
-            "localField": "user",
-            "foreignField": "_id",
-            "pipeline": [{"$project": _OF_A_USER}],
-            "as": "owner",
-        }
-        pipeline: list[Document] = [{"$match": {"$or": places}}, {"$lookup": join}]
-        if domain is not None:
-            alias = {"coll": DOMAINS, "pipeline": [{"$match": {"_id": domain}}]}
-            pipeline.append({"$unionWith": alias})
+        self, wanted: Iterable[Sequence[Candidate]], domains: Iterable[str | None]
+    ) -> tuple[list[Document], dict[str, str]]:
+        """The addresses that there are of those wanted, and what those of the domains that are aliases are aliases of."""
+        exact: set[str] = set()
+        dotless: set[str] = set()
+        for several in wanted:
+            for each in several:
+                (dotless if each.dotless else exact).add(each.key)
+        if not exact:
+            return [], {}
+        places: list[Document] = [{"_id": {"$in": list(exact)}}]
+        if dotless:
+            places.append({"dotless": {"$in": list(dotless)}})
+        pipeline: list[Document] = [{"$match": {"$or": places}}]
+        if known := {domain for domain in domains if domain is not None}:
+            aliases = [{"$match": {"_id": {"$in": list(known)}}}]
+            pipeline.append({"$unionWith": {"coll": DOMAINS, "pipeline": aliases}})
         found = await self._mongo.aggregate(ADDRESSES, pipeline)
-        targets = [each["target"] for each in found if "target" in each]
-        return [each for each in found if "owner" in each], targets[0] if targets else None
+        targets = {each["_id"]: each["target"] for each in found if "target" in each}
+        return [each for each in found if "user" in each], targets
+
+    async def _users(self, ids: Collection[ObjectId]) -> dict[ObjectId, Document]:
+        """`_OF_A_USER` of each that there is.  To have them joined to their addresses takes the database several times as long."""
+        if not ids:
+            return {}
+        found = await self._mongo.find(USERS, {"_id": {"$in": list(ids)}}, projection=_OF_A_USER)
+        return {each["_id"]: each for each in found}
 
     # --- addresses ----------------------------------------------------------------------------------------------------
 

@@ -70,7 +70,7 @@ class MailStore:
         )
         self.migrator = Migrator(self._mongo)
         self.users = Accounts(self._mongo, self._removed)
-        self.addresses = Addresses(self._mongo)
+        self.addresses = Addresses(self._mongo, self.limits)
         #: What the policies of all processes share: IBans and IRates of `twisted_duck.interfaces`.
         self.bans = StoreBans(self._mongo, self.limits)
         self.rates = StoreRates(self._mongo, self.limits)
