@@ -55,11 +55,14 @@ class UIDSet:
     def of_ranges(cls, pairs: Iterable[tuple[int, int]]) -> UIDSet:
         """From ranges in any order and of either direction, overlapping or not."""
         merged: list[tuple[int, int]] = []
-        for low, high in sorted((min(pair), max(pair)) for pair in pairs):
-            if merged and low <= merged[-1][1] + 1:
-                merged[-1] = (merged[-1][0], max(high, merged[-1][1]))
-            else:
+        begin = end = 0
+        for low, high in sorted([(a, b) if a <= b else (b, a) for a, b in pairs]):
+            if not merged or low > end + 1:
                 merged.append((low, high))
+                begin, end = low, high
+            elif high > end:
+                merged[-1] = (begin, high)
+                end = high
         return cls(tuple(merged))
 
     def __iter__(self) -> Iterator[int]:

@@ -20,7 +20,7 @@ from twisted_duck.values import UIDSet
 
 #: News between two pauses, and how many may be messages that have vanished.
 BATCH = 500
-_VANISHED = 5_000
+_VANISHED = 1_000
 
 _log = Logger()
 
