@@ -52,7 +52,10 @@ class FoldTests(SynchronousTestCase):
             return fold(value), list(iter_search_header(data, scan(data)))
 
         whole = read()
-        with patch("twisted_duck.mime.text._CHUNK", chunk):
+        with (
+            patch("twisted_duck.mime.text._CHUNK", chunk),
+            patch("twisted_duck.mime.head._CHUNK", chunk),
+        ):
             self.assertEqual(read(), whole)
 
     def test_a_long_run_of_marks_is_not_sorted(self) -> None:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
+from typing import Final
 
 from attrs import frozen
 
@@ -30,6 +32,9 @@ _INNER = re.compile(rb'[^\s()<>,;:"=/]')
 _TAG = re.compile(rb"(?:\A|,)\s*+([^\s,;]++)")
 _LONGEST_NAME = 127
 """Characters of a type or subtype name (RFC 6838 §4.2)."""
+#: What all mail has is read once: values of at most so many bytes, and so many of them.
+_SHORT: Final = 128
+_REMEMBERED: Final = 512
 
 
 @frozen
@@ -61,11 +66,18 @@ class Disposition:
 
 def content_type(raw: bytes) -> ContentType | None:
     """RFC 2045 §5.1; None where `raw` does not begin with `type/subtype`."""
+    return _content_type(raw) if len(raw) > _SHORT else _usual_type(raw)
+
+
+def _content_type(raw: bytes) -> ContentType | None:
     value = _without_comments(raw)
     match = _TYPE.match(value)
     if match is None or len(match[1]) > _LONGEST_NAME or len(match[2]) > _LONGEST_NAME:
         return None
     return ContentType(match[1], match[2], _parameters(value, match.end()))
+
+
+_usual_type = lru_cache(_REMEMBERED)(_content_type)
 
 
 def disposition(raw: bytes) -> Disposition | None:
@@ -77,8 +89,15 @@ def disposition(raw: bytes) -> Disposition | None:
 
 def transfer_encoding(raw: bytes) -> bytes | None:
     """RFC 2045 §6.1: the mechanism as written, None where there is none."""
+    return _transfer_encoding(raw) if len(raw) > _SHORT else _usual_encoding(raw)
+
+
+def _transfer_encoding(raw: bytes) -> bytes | None:
     match = _VALUE.match(_without_comments(raw))
     return None if match is None else match[1]
+
+
+_usual_encoding = lru_cache(_REMEMBERED)(_transfer_encoding)
 
 
 def languages(raw: bytes) -> tuple[bytes, ...]:

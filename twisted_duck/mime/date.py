@@ -43,8 +43,7 @@ def sent_date(value: bytes) -> datetime.date | None:
 
     None where it names none. Years of two and three digits are read as RFC 5322 §4.3 says.
     """
-    found = _day(_readable(value))
-    return None if found is None else found[0]
+    return sent(value)[0]
 
 
 def sent_moment(value: bytes) -> int | None:
@@ -52,22 +51,30 @@ def sent_moment(value: bytes) -> int | None:
 
     Without a zone, or with one that is none, the time is UTC; without a time the day begins.
     """
+    return sent(value)[1]
+
+
+def sent(value: bytes) -> tuple[datetime.date | None, int | None]:
+    """What `sent_date` and `sent_moment` say."""
     text = _readable(value)
     found = _day(text)
     if found is None:
-        return None
+        return None, None
     day, end = found
     start_of_day = (day.toordinal() - _EPOCH) * 86_400
     time = _TIME.match(text, end)
     if time is None:
-        return start_of_day
-    hour, minute, second = (int(each or 0) for each in time.group(1, 2, 3))
+        return day, start_of_day
+    hour_, minute_, second_, sign, zone_hours, zone_minutes, zone = time.groups()
+    hour, minute, second = int(hour_), int(minute_), int(second_ or 0)
     if hour > 23 or minute > 59 or second > 60:
-        return start_of_day
-    offset = 3_600 * _ZONES.get((time[7] or b"").lower(), 0)
-    if time[4] is not None and int(time[6]) < 60:
-        offset = (60 * int(time[5]) + int(time[6])) * (-60 if time[4] == b"-" else 60)
-    return start_of_day + 3_600 * hour + 60 * minute + min(second, 59) - offset
+        return day, start_of_day
+    offset = 0
+    if sign is not None and int(zone_minutes) < 60:
+        offset = (60 * int(zone_hours) + int(zone_minutes)) * (-60 if sign == b"-" else 60)
+    elif zone:
+        offset = 3_600 * _ZONES.get(zone.lower(), 0)
+    return day, start_of_day + 3_600 * hour + 60 * minute + min(second, 59) - offset
 
 
 def _readable(value: bytes) -> bytes:

@@ -7,7 +7,8 @@ import datetime
 from attrs import evolve, frozen
 
 from twisted_duck.limits import Limits
-from twisted_duck.mime.date import sent_date
+from twisted_duck.mime.date import sent
+from twisted_duck.mime.header import first
 from twisted_duck.mime.order import order
 from twisted_duck.mime.preview import preview
 from twisted_duck.mime.references import ids
@@ -61,18 +62,19 @@ def analyse(data: Data, limits: Limits = DEFAULT_LIMITS) -> Analysis:
     """Read the message `data`, bytes or a mapped file, once. Never fails."""
     tree, heads = scan_with_heads(data, limits)
     lists = structure(tree, heads, limits)
-    dates = heads[0].fields.get(b"date")
+    date = first(heads[0].fields, b"date")
+    day, moment = (None, None) if date is None else sent(date)
     return Analysis(
         tree=tree,
         envelope=lists.envelope,
         bodystructure=lists.bodystructure,
         body=lists.body,
-        sent_date=sent_date(dates[0]) if dates else None,
+        sent_date=day,
         searchable=searchable(data, tree, limits, heads),
         leaves=tuple(
             Leaf(part.body, part.end, part.encoding is Encoding.BASE64) for part in tree.leaves()
         ),
-        order=order(heads[0].fields, limits),
+        order=order(heads[0].fields, moment, limits),
         ids=ids(heads[0].fields, limits.mime_references),
         preview=preview(data, tree, limits, heads),
     )

@@ -17,7 +17,8 @@ from attrs import Factory, define
 from twisted_duck.limits import Limits
 from twisted_duck.mime import markup
 from twisted_duck.mime.content import disposition
-from twisted_duck.mime.scan import DEFAULT_LIMITS, Data, Encoding, Head, Kind, PartTree, heads_of
+from twisted_duck.mime.head import Head
+from twisted_duck.mime.scan import DEFAULT_LIMITS, Data, Encoding, Kind, PartTree, heads_of
 from twisted_duck.mime.text import decoded
 
 #: Control characters, but for those that are white space; marks of direction, which a cut would leave open; what is

@@ -21,8 +21,8 @@ from typing import Final
 from attrs import define, evolve, frozen
 
 from twisted_duck.limits import Limits
-from twisted_duck.mime.content import ContentType, content_type, transfer_encoding
-from twisted_duck.mime.header import select, selector
+from twisted_duck.mime.content import ContentType
+from twisted_duck.mime.head import TEXT, Head, read_head
 
 Data = bytes | mmap.mmap
 
@@ -34,13 +34,6 @@ _BLANK_REST = 2
 #: Bytes that are searched in one call, which holds up all other threads: a map is searched byte by byte, at a millisecond.
 _CHUNK = 1 << 20
 _VERSION = 1
-
-#: Fields that ENVELOPE, BODYSTRUCTURE and threads are made of, with those that say how a part is built.
-WANTED: Final = selector(
-    b"date subject from sender reply-to to cc bcc in-reply-to message-id references content-type"
-    b" content-transfer-encoding content-id content-description content-disposition content-language"
-    b" content-location content-md5".split()
-)
 
 
 class Kind(IntEnum):
@@ -70,7 +63,6 @@ _ENCODINGS: Final = {
     b"quoted-printable": Encoding.QUOTED_PRINTABLE,
 }
 _MESSAGES: Final = {(b"message", b"rfc822"), (b"message", b"global")}
-_TEXT: Final = ContentType(b"text", b"plain")
 _OPAQUE: Final = ContentType(b"application", b"octet-stream")
 _EMBEDDED: Final = ContentType(b"message", b"rfc822")
 
@@ -192,15 +184,6 @@ def _numbers(packed: bytes) -> Iterator[int]:
             value = shift = 0
 
 
-@frozen
-class Head:
-    """What was read of one part's header: the wanted fields and the type it has, which may be the default."""
-
-    fields: dict[bytes, list[bytes]]
-    type: ContentType
-    encoding: bytes | None
-
-
 @define
 class _Open:
     """A part whose end is not known yet."""
@@ -229,23 +212,11 @@ def scan(data: Data, limits: Limits = DEFAULT_LIMITS) -> PartTree:
     return scan_with_heads(data, limits)[0]
 
 
-def read_head(raw: bytes, default: ContentType, limits: Limits = DEFAULT_LIMITS) -> Head:
-    """The wanted fields of the header `raw` of a part that is of type `default` unless it says what it is."""
-    found = select(raw, WANTED, limits.mime_fields, limits.mime_field)
-    types = found.get(b"content-type")
-    encodings = found.get(b"content-transfer-encoding")
-    return Head(
-        found,
-        default if types is None else content_type(types[0]) or _TEXT,
-        None if encodings is None else transfer_encoding(encodings[0]),
-    )
-
-
 def default_type(parent: Head | None) -> ContentType:
     """What a part is that does not say it: text/plain, or a message inside multipart/digest (RFC 2046 §5.1.5)."""
     if parent is not None and parent.type.kind == (b"multipart", b"digest"):
         return _EMBEDDED
-    return _TEXT
+    return TEXT
 
 
 def scan_with_heads(
@@ -344,7 +315,7 @@ def _settled(head: Head, kind: Kind) -> Head:
     natural = _kind(head.type)
     if kind is natural:
         return head
-    return evolve(head, type=_TEXT if kind is Kind.TEXT else _OPAQUE)
+    return evolve(head, type=TEXT if kind is Kind.TEXT else _OPAQUE)
 
 
 def _delimiter(type_: ContentType, limits: Limits) -> bytes:

@@ -14,10 +14,11 @@ from typing import Final
 from attrs import define, frozen
 
 from twisted_duck.limits import Limits
-from twisted_duck.mime.address import Address, addresses
+from twisted_duck.mime.address import Address, parsed
 from twisted_duck.mime.content import Parameters, disposition, languages
+from twisted_duck.mime.head import Head
 from twisted_duck.mime.header import Fields, first
-from twisted_duck.mime.scan import DEFAULT_LIMITS, Data, Head, Kind, PartTree, heads_of
+from twisted_duck.mime.scan import DEFAULT_LIMITS, Data, Kind, PartTree, heads_of
 
 _LONGEST_QUOTED = 1_000
 """Bytes in a quoted string; longer ones are literals, since clients cut lines at about this length."""
@@ -163,7 +164,7 @@ def _nstring(value: bytes | None, budget: _Budget) -> bytes:
 def _addresses(values: Iterable[bytes], budget: _Budget) -> bytes:
     written: list[bytes] = []
     for value in values:
-        for one in addresses(budget.readable(value)):
+        for one in parsed(budget.readable(value)):
             item = _one_address(one)
             if not budget.take(item):
                 return _list(written)

@@ -7,7 +7,6 @@ same without a bound, piece by piece, for the few messages that were cut. `found
 from __future__ import annotations
 
 import codecs
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, Protocol
 
@@ -16,11 +15,10 @@ from attrs import frozen
 from twisted_duck.collation import decomposed, one
 from twisted_duck.limits import Limits
 from twisted_duck.mime.decoding import DECODERS, Decoder
-from twisted_duck.mime.header import unfolded_lines
+from twisted_duck.mime.head import Head, search_lines
 from twisted_duck.mime.scan import (
     DEFAULT_LIMITS,
     Data,
-    Head,
     Kind,
     Part,
     PartTree,
@@ -29,18 +27,13 @@ from twisted_duck.mime.scan import (
 from twisted_duck.mime.words import (
     MARKED,
     codec,
-    decode_words,
     guess,
     ordered,
 )
 
 _CHUNK = 1 << 16
-_LINES = 1_000
-#: Bytes of a field that are decoded in one call.
-_LONG_FIELD = 1 << 16
 #: The codecs of most mail, by which what is ASCII is just that; None guesses.
 _WITH_ASCII: Final = frozenset({None, "ascii", "utf_8", "latin_1"})
-_LINE_ENDS = re.compile(r"[\r\n]+")
 _KNOWN = 1 << 16
 """Characters whose folding is remembered; a message with more starts the table anew."""
 
@@ -113,7 +106,7 @@ def searchable(
 ) -> Searchable:
     """The text of the message for SEARCH, up to `limits.mime_search` characters each of header and body."""
     most = limits.mime_search
-    header, header_cut = _up_to(most, iter_search_header(data, tree))
+    header, header_cut = _up_to(most, iter_search_header(data, tree, heads))
     text, text_cut = _up_to(most, iter_search_text(data, tree, limits, heads))
     return Searchable(header, text, header_cut or text_cut)
 
@@ -129,10 +122,18 @@ def _up_to(most: int, pieces: Iterable[str]) -> tuple[str, bool]:
     return "".join(taken), False
 
 
-def iter_search_header(data: Data, tree: PartTree) -> Iterator[str]:
+def iter_search_header(
+    data: Data, tree: PartTree, heads: Sequence[Head] | None = None
+) -> Iterator[str]:
     """The lines of `Searchable.header`, all of them; each piece holds whole lines."""
     for number, part in enumerate(tree.parts):
-        yield from _header_lines(data[part.start : part.body], "\t" if number else "")
+        lines = None if heads is None else heads[number].lines
+        pieces = search_lines(data[part.start : part.body]) if lines is None else (lines,)
+        yield from map(fold, map(_inside, pieces) if number else pieces)
+
+
+def _inside(lines: str) -> str:
+    return lines and "\t" + lines[:-1].replace("\n", "\n\t") + "\n"
 
 
 def iter_search_text(
@@ -152,50 +153,6 @@ def iter_search_text(
             charset = head.type.parameter(b"charset") or b"us-ascii"
             yield from map(fold, decoded(data, part, charset))
             yield "\n"
-
-
-def _header_lines(raw: bytes, mark: str) -> Iterator[str]:
-    lines: list[str] = []
-    for line in unfolded_lines(raw):
-        name, colon, value = line.partition(":")
-        if not colon:
-            name, value = "", name
-        if "=?" in line or not line.isascii():
-            pieces = map(decode_words, _cut(value.encode("latin-1")))
-            value = _one_line("".join(pieces))
-        lines.append(f"{mark}{name.rstrip()}:{value.strip()}\n")
-        if len(lines) == _LINES:
-            yield fold("".join(lines))
-            lines.clear()
-    yield fold("".join(lines))
-
-
-def _cut(value: bytes) -> Iterator[bytes]:
-    """A field in pieces of bounded size, cut before white space if there is any: decoded at once, one of many megabytes
-    would stop all other threads.  An encoded word has 75 characters (RFC 2047 §2).
-    """
-    place = 0
-    while len(value) - place > _LONG_FIELD:
-        end = value.rfind(b" ", place + 1, place + _LONG_FIELD)
-        end = place + _LONG_FIELD if end < 0 else end
-        yield value[place:end]
-        place = end
-    yield value[place:]
-
-
-def _one_line(text: str) -> str:
-    """Without the line ends that encoded words can spell; in pieces, as `fold`."""
-    if "\n" not in text and "\r" not in text:
-        return text
-    pieces: list[str] = []
-    place = 0
-    while place < len(text):
-        end = min(place + _CHUNK, len(text))
-        while end < len(text) and text[end] in "\r\n":
-            end += 1
-        pieces.append(_LINE_ENDS.sub(" ", text[place:end]))
-        place = end
-    return "".join(pieces)
 
 
 def decoded(data: Data, part: Part, charset: bytes) -> Iterator[str]:

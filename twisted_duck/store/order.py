@@ -9,10 +9,11 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from twisted_duck.limits import Limits
-from twisted_duck.mime.header import select
+from twisted_duck.mime.date import sent_moment
+from twisted_duck.mime.head import WANTED
+from twisted_duck.mime.header import first, select
 from twisted_duck.mime.order import order
 from twisted_duck.mime.references import ids
-from twisted_duck.mime.scan import WANTED
 from twisted_duck.store.content import StoredContent
 from twisted_duck.store.driver import Document
 from twisted_duck.values import Order
@@ -49,4 +50,6 @@ async def read_again(content: StoredContent, limits: Limits = _LIMITS) -> tuple[
     if header is None:
         header = b"".join([chunk async for chunk in content.chunks(top.start, top.body)])
     fields = select(header, WANTED, limits.mime_fields, limits.mime_field)
-    return order(fields, limits), ids(fields, limits.mime_references)
+    date = first(fields, b"date")
+    sent = None if date is None else sent_moment(date)
+    return order(fields, sent, limits), ids(fields, limits.mime_references)
