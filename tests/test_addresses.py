@@ -10,7 +10,7 @@ from twisted_duck.addresses import (
     AddressRules,
     Form,
     Owners,
-    candidates,
+    Wanted,
     compared_domain,
     form,
     form_of_name,
@@ -109,8 +109,12 @@ class ChoiceTests(SynchronousTestCase):
     def whose(
         self, local: str, domain: str | None, alias_of: str | None = None, dots: bool = True
     ) -> str | None:
-        wanted = candidates(local, domain, alias_of, AddressRules(ignore_dots=dots))
-        return Owners((form(address), user) for address, user in self.THERE).choose(wanted)
+        wanted = Wanted.of(local, domain, AddressRules(ignore_dots=dots))
+        if wanted is None:
+            return None
+        return Owners((form(address), user) for address, user in self.THERE).choose(
+            wanted.candidates(alias_of)
+        )
 
     def test_the_first_that_is_somebodys(self) -> None:
         for local, user in [

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Iterable
 from typing import Final, Generic, TypeVar
 
 import attrs
@@ -155,30 +155,39 @@ def form_of_name(name: str) -> Form:
 # --- whose mail it is -------------------------------------------------------------------------------------------------
 
 
-def candidates(
-    local: str, domain: str | None, alias_of: str | None, rules: AddressRules
-) -> list[Candidate]:
-    """The addresses that mail to `local@domain` may be for, the first choice first.
+@attrs.frozen
+class Wanted:
+    """A recipient, as users are looked for."""
 
-    @param domain: as it was given; None for mail to Postmaster alone
-    @param alias_of: the compared form of the domain that `domain` is an alias of, if it is one
-    """
-    if domain is None:
-        kept = compared(local)
-        return [] if kept is None else [Candidate(kept)]
-    known = compared_domain(domain)
-    if known is None:
-        return []
-    domains = [known] if alias_of is None else [known, alias_of]
-    plain, detail, _ = local.partition(_DETAIL)
-    found = [
-        candidate
-        for each in domains
-        for name in ([local, plain] if detail and plain else [local])
-        for candidate in _of_name(_key(name, each), rules)
-    ]
-    found += [Candidate(f"{CATCH_ALL}@{each}") for each in domains]
-    return found
+    local: str
+    #: In its compared form; None for mail to Postmaster alone.
+    domain: str | None
+    rules: AddressRules
+
+    @classmethod
+    def of(cls, local: str, domain: str | None, rules: AddressRules) -> Wanted | None:
+        """`domain` as it was given; None where it is none, so that mail to it is nobody's."""
+        known = None if domain is None else compared_domain(domain)
+        return None if domain is not None and known is None else cls(local, known, rules)
+
+    def candidates(self, alias_of: str | None = None) -> list[Candidate]:
+        """The addresses that this mail may be for, the first choice first.
+
+        @param alias_of: the compared form of the domain that `domain` is an alias of, if it is one
+        """
+        if self.domain is None:
+            kept = compared(self.local)
+            return [] if kept is None else [Candidate(kept)]
+        domains = [self.domain] if alias_of is None else [self.domain, alias_of]
+        plain, detail, _ = self.local.partition(_DETAIL)
+        found = [
+            candidate
+            for each in domains
+            for name in ([self.local, plain] if detail and plain else [self.local])
+            for candidate in _of_name(_key(name, each), self.rules)
+        ]
+        found += [Candidate(f"{CATCH_ALL}@{each}") for each in domains]
+        return found
 
 
 def _of_name(key: str | None, rules: AddressRules) -> list[Candidate]:
@@ -192,15 +201,17 @@ class Owners(Generic[User]):
     """Whose the addresses are that there are."""
 
     def __init__(self, there: Iterable[tuple[Form, User]]) -> None:
-        self._of: dict[Candidate, set[User]] = {}
+        self._exact: dict[str, set[User]] = {}
+        self._dotless: dict[str, set[User]] = {}
         for each, user in there:
-            for candidate in (Candidate(each.key), Candidate(each.dotless, dotless=True)):
-                self._of.setdefault(candidate, set()).add(user)
+            self._exact.setdefault(each.key, set()).add(user)
+            self._dotless.setdefault(each.dotless, set()).add(user)
 
-    def choose(self, wanted: Sequence[Candidate]) -> User | None:
+    def choose(self, wanted: Iterable[Candidate]) -> User | None:
         """Whose the mail is: all addresses there are that any of `wanted` may mean have to be among these."""
         for candidate in wanted:
-            users = self._of.get(candidate, ())
+            owners = self._dotless if candidate.dotless else self._exact
+            users = owners.get(candidate.key, ())
             if len(users) == 1:
                 return next(iter(users))
         return None

@@ -397,8 +397,9 @@ class Connection(Protocol):
 
     def allow(self, ahead: int) -> None:
         """So many octets of what is sent ahead may wait from now on, and no more are read at a time."""
-        self._ahead = ahead
-        reads.at_once(self.transport, ahead)
+        if ahead != self._ahead:
+            self._ahead = ahead
+            reads.at_once(self.transport, ahead)
 
     @property
     def is_over(self) -> bool:

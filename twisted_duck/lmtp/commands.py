@@ -6,10 +6,12 @@ becomes a reply with the code that it knows.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import attrs
-from twisted.internet.defer import Deferred, DeferredSemaphore
+from twisted.internet.defer import DeferredSemaphore
 
 from twisted_duck.connection import Rule
 from twisted_duck.errors import (
@@ -250,16 +252,14 @@ async def _deliver(connection: LMTPProtocol, intake: Intake) -> None:
             connection.send(responses.outcome(address, error))
         connection.reset()
         return
-    turns = DeferredSemaphore(connection.limits.lmtp_deliveries)
-
-    def begin(address: Address, recipient: Recipient) -> Deferred[DuckError | None]:
-        trace = transaction.trace(address)
-        return Deferred.fromCoroutine(_deliver_to(connection, recipient, message, trace, junk))
-
-    under_way: dict[object, Deferred[DuckError | None]] = {}
+    deliveries: dict[object, _Delivery] = {}
     for address, recipient in transaction.recipients:
-        if recipient.user not in under_way:
-            under_way[recipient.user] = turns.run(begin, address, recipient)
+        if recipient.user not in deliveries:
+            trace = transaction.trace(address)
+            deliveries[recipient.user] = partial(
+                _deliver_to, connection, recipient, message, trace, junk
+            )
+    under_way = _begin_all(deliveries, connection.limits.lmtp_deliveries)
     outcomes: dict[object, DuckError | None] = {}
     for address, recipient in transaction.recipients:
         if recipient.user not in outcomes:
@@ -272,6 +272,21 @@ async def _deliver(connection: LMTPProtocol, intake: Intake) -> None:
             connection.abandon(outcome.message)
         connection.send(responses.outcome(address, outcome))
     connection.reset()
+
+
+#: Begins it; what has kept the message from one user comes of it.
+_Delivery = Callable[[], Coroutine[Any, Any, DuckError | None]]
+
+
+def _begin_all(
+    deliveries: Mapping[object, _Delivery], most: int
+) -> dict[object, Awaitable[DuckError | None]]:
+    """What comes of each, by its user; so many of them are made at a time."""
+    if len(deliveries) == 1:
+        # Nobody is waited for.
+        return {user: begin() for user, begin in deliveries.items()}
+    turns = DeferredSemaphore(most)
+    return {user: turns.run(begin) for user, begin in deliveries.items()}
 
 
 async def _deliver_to(

@@ -20,7 +20,7 @@ from twisted_duck.lmtp import grammar, responses
 from twisted_duck.lmtp.capability import Circumstances, keywords
 from twisted_duck.lmtp.commands import CONNECTED, READY, TABLE, Transaction, is_bad
 from twisted_duck.lmtp.spam import SpamMark
-from twisted_duck.wire.framing import NEED_DATA, Line, LineFramer, TooLong
+from twisted_duck.wire.framing import NEED_DATA, Line, LineFramer
 
 #: Octets of mail data that are taken at a time.
 _PIECE = 64 * 1024
@@ -95,19 +95,14 @@ class LMTPProtocol(connection.Connection):
         self.reset()
 
     async def read_line(self, what: str) -> bytes:
-        while True:
-            match self._framer.next_line(self.limits.lmtp_line):
-                case Line(data):
-                    self.working()
-                    return data
-                case TooLong(_, head):
-                    self.working()
-                    if grammar.announces_octets(head):
-                        raise Unsynchronised(f"the {what} is too long")
-                    raise errors.BadSyntax(f"the {what} is too long")
-                case event:
-                    assert event is NEED_DATA
+        while (event := self._framer.next_line(self.limits.lmtp_line)) is NEED_DATA:
             await self.sleep()
+        self.working()
+        if isinstance(event, Line):
+            return event.data
+        if grammar.announces_octets(event.head):
+            raise Unsynchronised(f"the {what} is too long")
+        raise errors.BadSyntax(f"the {what} is too long")
 
     async def serve_command(self) -> None:
         try:

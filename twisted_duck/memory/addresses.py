@@ -8,8 +8,7 @@ from twisted_duck.addresses import (
     AddressRules,
     Form,
     Owners,
-    candidates,
-    compared_domain,
+    Wanted,
     domain_form,
     form,
     form_of_name,
@@ -28,9 +27,11 @@ class MemoryAddresses:
 
     def find(self, local: str, domain: str | None, rules: AddressRules) -> User | None:
         """Whose mail to `local@domain` is; None if it is nobody's."""
-        alias_of = None if domain is None else self._aliases.get(compared_domain(domain) or "")
-        wanted = candidates(local, domain, alias_of, rules)
-        name = Owners(self._addresses.values()).choose(wanted)
+        wanted = Wanted.of(local, domain, rules)
+        if wanted is None:
+            return None
+        candidates = wanted.candidates(self._aliases.get(wanted.domain or ""))
+        name = Owners(self._addresses.values()).choose(candidates)
         return None if name is None else self._users[name]
 
     def claim(self, new: Form, name: str) -> None:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Collection, Iterable, Sequence
 
-import attrs
 from bson.objectid import ObjectId
 
 from twisted_duck import errors
@@ -16,9 +15,8 @@ from twisted_duck.addresses import (
     Candidate,
     Form,
     Owners,
-    candidates,
+    Wanted,
     compared,
-    compared_domain,
     domain_form,
     form,
     form_of_name,
@@ -40,23 +38,6 @@ def address_document(form: Form, user: ObjectId) -> Document:
     return {"_id": form.key, "dotless": form.dotless, "user": user}
 
 
-@attrs.frozen
-class _Question:
-    """Whose is mail to `local@domain`?"""
-
-    local: str
-    domain: str | None
-    rules: AddressRules
-
-    @property
-    def known(self) -> str | None:
-        """The compared form of the domain, if it has one."""
-        return None if self.domain is None else compared_domain(self.domain)
-
-    def candidates(self, alias_of: str | None = None) -> list[Candidate]:
-        return candidates(self.local, self.domain, alias_of, self.rules)
-
-
 class Addresses:
     """Everything fails with Unavailable; names and addresses may be given in any spelling."""
 
@@ -69,25 +50,24 @@ class Addresses:
 
         This is asked for each recipient of each message; those that are asked for at the same time cost little more than one.
         """
-        return await self._owners.ask(_Question(local, domain, rules))
+        wanted = Wanted.of(local, domain, rules)
+        return None if wanted is None else await self._owners.ask(wanted)
 
-    async def _of_all(self, asked: Sequence[_Question]) -> list[Document | None]:
+    async def _of_all(self, asked: Sequence[Wanted]) -> list[Document | None]:
         wanted = [each.candidates() for each in asked]
-        domains = [each.known for each in asked]
+        domains = {each.domain for each in asked if each.domain is not None}
         there, targets = await self._there(wanted, domains)
         if targets:
-            for at, domain in enumerate(domains):
-                if domain in targets:
-                    wanted[at] = asked[at].candidates(targets[domain])
+            wanted = [each.candidates(targets.get(each.domain)) for each in asked]
             there, _ = await self._there(wanted, ())
         owners = Owners((Form(each["_id"], each["dotless"]), each["user"]) for each in there)
         chosen = [owners.choose(each) for each in wanted]
         users = await self._users({user for user in chosen if user is not None})
-        return [None if user is None else users.get(user) for user in chosen]
+        return [users.get(user) for user in chosen]
 
     async def _there(
-        self, wanted: Iterable[Sequence[Candidate]], domains: Iterable[str | None]
-    ) -> tuple[list[Document], dict[str, str]]:
+        self, wanted: Iterable[Iterable[Candidate]], domains: Collection[str]
+    ) -> tuple[list[Document], dict[str | None, str]]:
         """The addresses that there are of those wanted, and what those of the domains that are aliases are aliases of."""
         exact: set[str] = set()
         dotless: set[str] = set()
@@ -100,14 +80,14 @@ class Addresses:
         if dotless:
             places.append({"dotless": {"$in": list(dotless)}})
         pipeline: list[Document] = [{"$match": {"$or": places}}]
-        if known := {domain for domain in domains if domain is not None}:
-            aliases = [{"$match": {"_id": {"$in": list(known)}}}]
+        if domains:
+            aliases = [{"$match": {"_id": {"$in": list(domains)}}}]
             pipeline.append({"$unionWith": {"coll": DOMAINS, "pipeline": aliases}})
         found = await self._mongo.aggregate(ADDRESSES, pipeline)
         targets = {each["_id"]: each["target"] for each in found if "target" in each}
         return [each for each in found if "user" in each], targets
 
-    async def _users(self, ids: Collection[ObjectId]) -> dict[ObjectId, Document]:
+    async def _users(self, ids: Collection[ObjectId]) -> dict[ObjectId | None, Document]:
         """`_OF_A_USER` of each that there is.  To have them joined to their addresses takes the database several times as long."""
         if not ids:
             return {}
