@@ -12,7 +12,7 @@ from tests.store.base import StoreTestCase, add, simple, together
 from tests.store.test_rope import attachment, cut_base64
 from twisted_duck import errors
 from twisted_duck.spool import Spool
-from twisted_duck.store import changes
+from twisted_duck.store import copying
 from twisted_duck.store.blobs import CHUNK
 from twisted_duck.store.checker import Finding, check
 from twisted_duck.store.collector import Collected, Collector
@@ -99,7 +99,7 @@ class SharingTests(GarbageTestCase):
     async def test_a_blob_that_was_collected_before_a_replacement_is_written_again(self) -> None:
         [uid] = await self.put(self.ada, "INBOX", simple())
         mailbox = await self.ada.select("INBOX", False)
-        original, tries = changes.replace, 0
+        original, tries = copying.replace, 0
         message = AppendMessage(Spool.of(SHARED))
 
         async def replace(*arguments: Any) -> Any:
@@ -109,7 +109,7 @@ class SharingTests(GarbageTestCase):
                 await self.mongo.run({"delete": "blobs", "deletes": [{"q": {}, "limit": 0}]})
             return await original(*arguments)
 
-        self.patch(changes, "replace", replace)
+        self.patch(copying, "replace", replace)
         lost = 2
         with self.assertRaises(errors.Unavailable):
             await mailbox.replace(uid, "INBOX", message)

@@ -1,13 +1,13 @@
-"""The change log: each function here is one transaction that changes one or two mailboxes.
+"""The change log: each function here is one transaction that changes one mailbox; `copying` has those between two.
 
-Every change takes the next modseq of a mailbox, and UIDs where it needs any, from the mailbox's document (`_take`), and
+Every change takes the next modseq of a mailbox, and UIDs where it needs any, from the mailbox's document (`take`), and
 writes messages, tombstone and counters under it.  Two changes of one mailbox conflict on that document, so they happen one
 after the other, whichever processes they come from.
 
 What depends on the messages there are (STORE, EXPUNGE) was computed from an index at some modseq and is only made if the
 mailbox is still there; else `Moved` is raised, and the caller brings its index up to date and computes again.
 
-A mailbox that loses all its messages gets another box (`_empty`): that is one document, however many they were.  What is in
+A mailbox that loses all its messages gets another box (`empty`): that is one document, however many they were.  What is in
 the old box is garbage, which `Done.emptied` names for who is to remove it; if nobody does, the collector will.  To remove a
 message takes the database as long as to write one, six times as long as a client expects.
 
@@ -35,8 +35,6 @@ from twisted_duck.store.driver import Document
 from twisted_duck.store.schema import BODIES, IMPORTS, MAILBOXES, MESSAGES, TOMBSTONES, USERS
 from twisted_duck.store.transaction import Transaction
 from twisted_duck.values import (
-    DELETED,
-    SEEN,
     Change,
     Changes,
     Expunged,
@@ -54,8 +52,6 @@ LOG_FIELDS = dict.fromkeys(
     ("path", "uidvalidity", "uidnext", "modseq", "recent", "box", "floor", "created"), 1
 )
 
-#: Messages that a COPY reads and writes at a time.
-_COPIED_AT_ONCE = 500
 #: Messages that one command changes or removes, of as many as there may be in a change: so many take a second where the
 #: database is slow, and a command has ten.
 _AT_ONCE = 2_000
@@ -192,7 +188,7 @@ class Sums:
         return {name: value for name, value in attrs.asdict(self).items() if value}
 
 
-async def _take(
+async def take(
     transaction: Transaction, filter: Document, sums: Sums, uids: int = 0
 ) -> Document | None:
     """The next modseq and `uids` UIDs of a mailbox (those below `uidnext`); None if no mailbox matches."""
@@ -202,15 +198,15 @@ async def _take(
     return await transaction.change(MAILBOXES, filter, {"$inc": more}, fields=LOG_FIELDS)
 
 
-async def _taken(transaction: Transaction, filter: Document, sums: Sums) -> Document:
-    """`_take`, of a mailbox that has to be there.  Raises Moved."""
-    mailbox = await _take(transaction, filter, sums)
+async def taken(transaction: Transaction, filter: Document, sums: Sums) -> Document:
+    """`take`, of a mailbox that has to be there.  Raises Moved."""
+    mailbox = await take(transaction, filter, sums)
     if mailbox is None:
         raise Moved
     return mailbox
 
 
-async def _empty(transaction: Transaction, filter: Document) -> tuple[Document, int]:
+async def empty(transaction: Transaction, filter: Document) -> tuple[Document, int]:
     """Take all its messages from a mailbox by giving it an empty box: its LOG_FIELDS afterwards, and how many bytes it had.
 
     Raises Moved if no mailbox matches.  `filter` has to make sure that all of the messages are meant.
@@ -267,7 +263,7 @@ async def bury(transaction: Transaction, place: Place, modseq: int, uids: UIDSet
     )
 
 
-async def _remove(
+async def remove_rows(
     transaction: Transaction, place: Place, living: array[int], uids: Sequence[int]
 ) -> None:
     within = {"user": place.user, "box": place.box}
@@ -291,25 +287,25 @@ async def append(mongo: Mongo, user: ObjectId, path: str, arrivals: Sequence[Arr
 
     async def work(transaction: Transaction) -> Done:
         mailbox, _, threads = await transaction.at_once(
-            _target(transaction, user, path, sums),
+            target_at(transaction, user, path, sums),
             charge(transaction, user, sums.bytes),
-            _threads(transaction, user, arrivals),
+            threads_of(transaction, user, arrivals),
         )
-        return Done(mailbox, await _arrive(transaction, user, mailbox, arrivals, threads))
+        return Done(mailbox, await write_arrivals(transaction, user, mailbox, arrivals, threads))
 
     return await mongo.transaction(work)
 
 
-async def _target(transaction: Transaction, user: ObjectId, path: str, sums: Sums) -> Document:
+async def target_at(transaction: Transaction, user: ObjectId, path: str, sums: Sums) -> Document:
     """The mailbox at `path`, with UIDs for so many messages.  Fails with TryCreate."""
     there = {"user": user, "path": path}
-    mailbox = await _take(transaction, there, sums, sums.messages)
+    mailbox = await take(transaction, there, sums, sums.messages)
     if mailbox is None:
         raise errors.TryCreate("there is no such mailbox")
     return mailbox
 
 
-async def _threads(
+async def threads_of(
     transaction: Transaction, user: ObjectId, arrivals: Sequence[Arrival]
 ) -> list[Document]:
     """What `conversations.place` says of messages whose blobs are there.  Raises BlobsLost."""
@@ -318,7 +314,7 @@ async def _threads(
     return await conversations.place(transaction, user, newcomers)
 
 
-async def _arrive(
+async def write_arrivals(
     transaction: Transaction,
     user: ObjectId,
     mailbox: Document,
@@ -363,59 +359,6 @@ def weigh_message(message: Document) -> int:
     return 512 + octets + 4 * texts
 
 
-# --- REPLACE ----------------------------------------------------------------------------------------------------------
-
-
-async def replace(
-    mongo: Mongo, place: Place, uid: int, path: str, arrival: Arrival
-) -> tuple[Done | None, Done]:
-    """Put a message into the mailbox at `path`, and take the one of `uid` out of this one: what became of this mailbox,
-    if it is another, and of that.
-
-    Fails with TryCreate, OverQuota (of what it takes more than the other), and ExpungeIssued where the other is not there;
-    raises BlobsLost, and Moved where the mailbox is not what `place` says (its modseq does not matter).
-    """
-    unseen, deleted = counts([arrival.flags])
-    new = Sums(1, unseen, deleted, arrival.size)
-    filters: list[Document] = [{"uid": uid}]
-    gone = UIDSet.of([uid])
-
-    async def work(transaction: Transaction) -> tuple[Done | None, Done]:
-        here = await transaction.find_one(MAILBOXES, place.filter, projection={"sweeps": 1})
-        if here is None:
-            raise Moved
-        old = await _sums(transaction, place, filters, sweeps.load(here))
-        if not old.messages:
-            raise errors.ExpungeIssued("the message is not there any more")
-        target = await _target(transaction, place.user, path, new)
-        source = await _leave(transaction, place, target, -old)
-        _, threads = await transaction.at_once(
-            charge(transaction, place.user, new.bytes - old.bytes),
-            _threads(transaction, place.user, [arrival]),
-        )
-        arrived = await _arrive(transaction, place.user, target, [arrival], threads)
-        await _remove(transaction, place, array("I", [uid]), [uid])
-        await bury(transaction, place, source["modseq"], gone)
-        if target["_id"] == place.mailbox:
-            return None, Done(target, arrived, gone)
-        return Done(source, (), gone), Done(target, arrived)
-
-    return await mongo.transaction(work)
-
-
-async def _leave(transaction: Transaction, place: Place, target: Document, sums: Sums) -> Document:
-    """The document of a mailbox that messages leave for `target`, with the modseq of that."""
-    if target["_id"] != place.mailbox:
-        source = await _take(transaction, place.filter, sums)
-    else:
-        # Within one mailbox it is one change, with one modseq.
-        more = {"$inc": sums.increments()}
-        source = await transaction.change(MAILBOXES, place.filter, more, fields=LOG_FIELDS)
-    if source is None:
-        raise Moved
-    return source
-
-
 # --- STORE ------------------------------------------------------------------------------------------------------------
 
 
@@ -433,7 +376,7 @@ async def store(
     modseq = place.modseq + 1
 
     async def work(transaction: Transaction) -> Done:
-        mailbox = await _take(transaction, {**place.filter, "modseq": place.modseq}, sums)
+        mailbox = await take(transaction, {**place.filter, "modseq": place.modseq}, sums)
         if mailbox is None:
             raise Moved
         matched = 0
@@ -500,7 +443,7 @@ async def expunge(
 
     async def all_of_them(transaction: Transaction) -> Done:
         (mailbox, size), _ = await transaction.at_once(
-            _empty(transaction, there), bury(transaction, place, modseq, gone)
+            empty(transaction, there), bury(transaction, place, modseq, gone)
         )
         await charge(transaction, place.user, -size)
         return Done(mailbox, (), gone, emptied=place.box)
@@ -516,143 +459,11 @@ async def expunge(
         ) or [{"bytes": 0}]
         sums = -Sums(len(uids), unseen, deleted, size["bytes"])
         mailbox, *_ = await transaction.at_once(
-            _taken(transaction, there, sums),
-            _remove(transaction, place, living, uids),
+            taken(transaction, there, sums),
+            remove_rows(transaction, place, living, uids),
             bury(transaction, place, modseq, gone),
             charge(transaction, place.user, sums.bytes),
         )
         return Done(mailbox, (), gone)
 
     return await mongo.transaction(all_of_them if len(uids) == len(living) else some)
-
-
-# --- COPY and MOVE ----------------------------------------------------------------------------------------------------
-
-
-async def copy(
-    mongo: Mongo,
-    place: Place,
-    living: array[int],
-    uids: Sequence[int],
-    path: str,
-    *,
-    move: bool,
-) -> tuple[Done | None, Done]:
-    """Put the messages into the mailbox at `path`, too, or (`move`) instead: what became of the source, if anything,
-    and of the destination.  The bodies are shared.
-
-    Fails with TryCreate, OverQuota, and ExpungeIssued where one of the messages is not there; raises Moved where the source is
-    not what `place` says (its modseq does not matter: the messages are read here).
-    """
-    head, others = uids[:_COPIED_AT_ONCE], uids[_COPIED_AT_ONCE:]
-    gone = UIDSet.of(uids)
-
-    async def work(transaction: Transaction) -> tuple[Done | None, Done]:
-        here, rows = await transaction.at_once(
-            transaction.find_one(MAILBOXES, place.filter, projection={"messages": 1, "sweeps": 1}),
-            _rows(transaction, place, living, head),
-        )
-        if here is None:
-            raise Moved
-        swept_by = sweeps.load(here)
-        rows = list(sweeps.swept(rows, swept_by))
-        sums = _sum(rows)
-        if others:
-            sums += await _sums(transaction, place, uid_filters(living, others), swept_by)
-        if sums.messages != len(uids):
-            raise errors.ExpungeIssued("some of the messages are not there any more")
-        if not move:
-            target, _ = await transaction.at_once(
-                _target(transaction, place.user, path, sums),
-                charge(transaction, place.user, sums.bytes),
-            )
-            copied = await _copy_rows(transaction, place, living, rows, others, swept_by, target)
-            return None, Done(target, copied)
-        target = await _target(transaction, place.user, path, sums)
-        empties = here["messages"] == len(uids) and target["_id"] != place.mailbox
-        if empties:
-            source, _ = await _empty(transaction, place.filter)
-        else:
-            source = await _leave(transaction, place, target, -sums)
-        new = await _copy_rows(transaction, place, living, rows, others, swept_by, target)
-        if not empties:
-            await _remove(transaction, place, living, uids)
-        await bury(transaction, place, source["modseq"], gone)
-        if target["_id"] == place.mailbox:
-            return None, Done(target, new, gone)
-        box = place.box if empties else None
-        return Done(source, (), gone, emptied=box), Done(target, new)
-
-    return await mongo.transaction(work)
-
-
-def _having(flag: str, swept_by: Sequence[Sweep]) -> Document:
-    return {"$sum": {"$cond": [sweeps.has(flag, swept_by), 1, 0]}}
-
-
-async def _sums(
-    transaction: Transaction, place: Place, filters: Sequence[Document], swept_by: Sequence[Sweep]
-) -> Sums:
-    found = await transaction.aggregate(
-        MESSAGES,
-        [
-            {"$match": {"user": place.user, "box": place.box, **one_of(filters)}},
-            {
-                "$group": {
-                    "_id": None,
-                    "messages": {"$sum": 1},
-                    "seen": _having(SEEN, swept_by),
-                    "deleted": _having(DELETED, swept_by),
-                    "bytes": {"$sum": "$size"},
-                }
-            },
-        ],
-    )
-    if not found:
-        return Sums()
-    [sums] = found
-    messages = sums["messages"]
-    return Sums(messages, messages - sums["seen"], sums["deleted"], sums["bytes"])
-
-
-async def _rows(
-    transaction: Transaction, place: Place, living: array[int], uids: Sequence[int]
-) -> list[Document]:
-    """The documents of messages, to be written once more."""
-    return await transaction.find(
-        MESSAGES,
-        {"user": place.user, "box": place.box, **uid_filter(living, uids)},
-        projection={"_id": 0},
-        sort={"uid": 1},
-    )
-
-
-def _sum(rows: Sequence[Document]) -> Sums:
-    unseen, deleted = counts(frozenset(row["flags"]) for row in rows)
-    return Sums(len(rows), unseen, deleted, sum(row["size"] for row in rows))
-
-
-async def _copy_rows(
-    transaction: Transaction,
-    place: Place,
-    living: array[int],
-    rows: list[Document],
-    others: Sequence[int],
-    swept_by: Sequence[Sweep],
-    target: Document,
-) -> list[Change]:
-    """Write the messages that were read, as they are, and `others`, with the last UIDs of the mailbox."""
-    modseq, uid = target["modseq"], target["uidnext"] - len(rows) - len(others)
-    new: list[Change] = []
-    at = 0
-    while rows:
-        for row in rows:
-            row.update(box=target["box"], uid=uid, modseq=modseq)
-            new.append(Change(uid, modseq, frozenset(row["flags"])))
-            uid += 1
-        await transaction.insert(MESSAGES, rows, weigh_message)
-        some = others[at : at + _COPIED_AT_ONCE]
-        read = await _rows(transaction, place, living, some) if some else []
-        rows = list(sweeps.swept(read, swept_by))
-        at += len(some)
-    return new

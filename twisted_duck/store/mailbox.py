@@ -22,7 +22,7 @@ from twisted_duck.interfaces import (
 from twisted_duck.limits import Limits
 from twisted_duck.matching import match
 from twisted_duck.search import SearchKey
-from twisted_duck.store import changes
+from twisted_duck.store import changes, copying
 from twisted_duck.store.blobs import BlobsLost
 from twisted_duck.store.changes import Done, Moved
 from twisted_duck.store.connection import Mongo
@@ -313,7 +313,7 @@ class StoreMailbox:
                 await self._opened.refresh()
                 if len(living(index, uids)) != len(uids):
                     raise errors.ExpungeIssued("some of the messages are not there any more")
-            source, target = await changes.copy(
+            source, target = await copying.copy(
                 self._mongo, self._opened.place, index.uids, uids, destination, move=move
             )
             await self._learn_of(source, target)
@@ -333,7 +333,7 @@ class StoreMailbox:
         )
 
         async def attempt() -> AppendResult:
-            source, target = await changes.replace(
+            source, target = await copying.replace(
                 self._mongo, self._opened.place, uid, destination, arrival
             )
             await self._learn_of(source, target)
