@@ -53,7 +53,7 @@ class FoldTests(SynchronousTestCase):
 
         whole = read()
         with (
-            patch("twisted_duck.mime.text._CHUNK", chunk),
+            patch("twisted_duck.mime.text.CHUNK", chunk),
             patch("twisted_duck.mime.head._CHUNK", chunk),
         ):
             self.assertEqual(read(), whole)

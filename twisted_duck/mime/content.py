@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import Final
 
-from attrs import frozen
+from attrs import field, frozen
 
 from twisted_duck.mime.header import unfold
 
@@ -44,10 +44,11 @@ class ContentType:
     type: bytes
     subtype: bytes
     parameters: Parameters = ()
+    #: Type and subtype in lower case.
+    kind: tuple[bytes, bytes] = field(init=False, eq=False, repr=False)
 
-    @property
-    def kind(self) -> tuple[bytes, bytes]:
-        """Type and subtype in lower case."""
+    @kind.default
+    def _in_lower_case(self) -> tuple[bytes, bytes]:
         return self.type.lower(), self.subtype.lower()
 
     def parameter(self, name: bytes) -> bytes | None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import datetime
+from collections.abc import Iterator
 
-from attrs import evolve, frozen
+from attrs import frozen
 
 from twisted_duck.limits import Limits
 from twisted_duck.mime.date import sent
+from twisted_duck.mime.head import TEXT, read_head, search_lines
 from twisted_duck.mime.header import first
 from twisted_duck.mime.order import order
 from twisted_duck.mime.preview import preview
@@ -16,13 +18,11 @@ from twisted_duck.mime.scan import (
     DEFAULT_LIMITS,
     Data,
     Encoding,
-    Kind,
-    Part,
     PartTree,
     scan_with_heads,
 )
 from twisted_duck.mime.structure import structure
-from twisted_duck.mime.text import Searchable, iter_search_header, searchable
+from twisted_duck.mime.text import Searchable, fold, searchable
 from twisted_duck.values import Order
 
 
@@ -39,8 +39,7 @@ class Leaf:
 class Analysis:
     """`envelope`, `bodystructure` and `body` are the bytes that FETCH sends (RFC 3501 §7.4.2).
 
-    `sent_date` is the day the Date field names, None without one. `leaves` are in the order of the message and
-    do not overlap.
+    `sent_date` is the day the Date field names, None without one.
     """
 
     tree: PartTree
@@ -49,7 +48,6 @@ class Analysis:
     body: bytes
     sent_date: datetime.date | None
     searchable: Searchable
-    leaves: tuple[Leaf, ...]
     #: What SORT and THREAD compare.
     order: Order
     #: The message's own ID and those it refers to (`twisted_duck.mime.references`).
@@ -57,12 +55,22 @@ class Analysis:
     #: The beginning of what it says (`twisted_duck.mime.preview`).
     preview: str
 
+    @property
+    def leaves(self) -> Iterator[Leaf]:
+        """They are in the order of the message and do not overlap."""
+        return (
+            Leaf(part.body, part.end, part.encoding is Encoding.BASE64)
+            for part in self.tree.leaves()
+        )
+
 
 def analyse(data: Data, limits: Limits = DEFAULT_LIMITS) -> Analysis:
     """Read the message `data`, bytes or a mapped file, once. Never fails."""
     tree, heads = scan_with_heads(data, limits)
     lists = structure(tree, heads, limits)
     date = first(heads[0].fields, b"date")
+    texts: dict[int, str] = {}
+    shown = preview(data, tree, limits, heads, texts)
     day, moment = (None, None) if date is None else sent(date)
     return Analysis(
         tree=tree,
@@ -70,13 +78,10 @@ def analyse(data: Data, limits: Limits = DEFAULT_LIMITS) -> Analysis:
         bodystructure=lists.bodystructure,
         body=lists.body,
         sent_date=day,
-        searchable=searchable(data, tree, limits, heads),
-        leaves=tuple(
-            Leaf(part.body, part.end, part.encoding is Encoding.BASE64) for part in tree.leaves()
-        ),
+        searchable=searchable(data, tree, limits, heads, texts),
         order=order(heads[0].fields, moment, limits),
         ids=ids(heads[0].fields, limits.mime_references),
-        preview=preview(data, tree, limits, heads),
+        preview=shown,
     )
 
 
@@ -87,22 +92,20 @@ def behind(fields: bytes, analysis: Analysis, limits: Limits = DEFAULT_LIMITS) -
     The first line of the message does not count as a continuation of them, even where it begins with a space.
     """
     by = len(fields)
-    top, *inside = analysis.tree.parts
-    parts = [evolve(top, body=top.body + by, end=top.end + by)]
-    parts += [
-        evolve(part, start=part.start + by, body=part.body + by, end=part.end + by)
-        for part in inside
-    ]
-    alone = PartTree((Part(0, by, by, 0, -1, Kind.TEXT, Encoding.IDENTITY),))
-    header = "".join(iter_search_header(fields, alone)) + analysis.searchable.header
     most = limits.mime_search
-    return evolve(
-        analysis,
-        tree=PartTree(tuple(parts)),
+    searchable = analysis.searchable
+    lines = read_head(fields, TEXT, limits).lines
+    header = fold("".join(search_lines(fields)) if lines is None else lines) + searchable.header
+    return Analysis(
+        tree=analysis.tree.behind(by),
+        envelope=analysis.envelope,
+        bodystructure=analysis.bodystructure,
+        body=analysis.body,
+        sent_date=analysis.sent_date,
         searchable=Searchable(
-            header[:most],
-            analysis.searchable.text,
-            analysis.searchable.truncated or len(header) > most,
+            header[:most], searchable.text, searchable.truncated or len(header) > most
         ),
-        leaves=tuple(Leaf(leaf.start + by, leaf.end + by, leaf.base64) for leaf in analysis.leaves),
+        order=analysis.order,
+        ids=analysis.ids,
+        preview=analysis.preview,
     )

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from typing import Final
 
 from attrs import Factory, define
@@ -19,7 +20,7 @@ from twisted_duck.mime import markup
 from twisted_duck.mime.content import disposition
 from twisted_duck.mime.head import Head
 from twisted_duck.mime.scan import DEFAULT_LIMITS, Data, Encoding, Kind, PartTree, heads_of
-from twisted_duck.mime.text import decoded
+from twisted_duck.mime.text import CHUNK, decoded
 
 #: Control characters, but for those that are white space; marks of direction, which a cut would leave open; what is
 #: never seen.
@@ -41,40 +42,55 @@ _LINES_BEFORE: Final = 3
 _BEFORE: Final = 400
 #: Characters, whatever anybody configures (RFC 8970 §3.3).
 _LONGEST: Final = 256
+#: Of a text, those that make a preview as a rule.
+_FIRST: Final = 1_000
+# To find a member in its class takes as long as to call a function, in Python 3.11.
+_TEXT, _OTHER = Kind.TEXT, Encoding.OTHER
 _PGP_MESSAGE: Final = "-----BEGIN PGP MESSAGE-----"
 _PGP_SIGNED: Final = "-----BEGIN PGP SIGNED MESSAGE-----"
 _PGP_SIGNATURE: Final = "-----BEGIN PGP SIGNATURE-----"
 
 
 def preview(
-    data: Data, tree: PartTree, limits: Limits = DEFAULT_LIMITS, heads: Sequence[Head] | None = None
+    data: Data,
+    tree: PartTree,
+    limits: Limits = DEFAULT_LIMITS,
+    heads: Sequence[Head] | None = None,
+    texts: dict[int, str] | None = None,
 ) -> str:
     """At most `limits.preview` characters on one line, without control characters; empty where there is nothing to show.
 
     Of the text of a part the first `limits.preview_text` characters are read, of some parts at most.
+
+    @param texts: where the whole texts of short parts are kept, by their numbers: SEARCH looks at them as well
     """
     if heads is None:
         heads = heads_of(data, tree, limits)
     most = min(limits.preview, _LONGEST)
     left = limits.preview_parts
     for number, part in enumerate(tree.parts):
-        kind = heads[number].type.kind
-        if part.kind is not Kind.TEXT or part.encoding is Encoding.OTHER:
+        if part.kind is not _TEXT or part.encoding is _OTHER:
             continue
-        if kind[1] not in (b"plain", b"html") or _is_attached(heads[number]):
+        head = heads[number]
+        subtype = head.type.kind[1]
+        if subtype not in (b"plain", b"html") or _is_attached(head):
             continue
-        charset = heads[number].type.parameter(b"charset") or b"us-ascii"
-        pieces = decoded(data, part, charset)
-        if kind[1] == b"html":
-            lines = markup.lines(_start(pieces, limits.preview_text))
-        else:
-            lines = iter(_start(pieces, limits.preview_text).splitlines())
-        if shown := _told(lines, most):
+        pieces = decoded(data, part, head.type)
+        if texts is not None and part.end - part.body <= CHUNK:
+            pieces = (texts.setdefault(number, "".join(pieces)),)
+        text = _start(pieces, limits.preview_text)
+        if shown := _told(markup.lines(text) if subtype == b"html" else _lines(text), most):
             return shown
         left -= 1
         if not left:
             break
     return ""
+
+
+def _lines(text: str) -> Iterator[str]:
+    """The lines of `text`.  Those behind the first ones are cut when they are asked for."""
+    cut = text.find("\n", _FIRST) + 1
+    return chain.from_iterable(map(str.splitlines, (text[:cut], text[cut:])))
 
 
 def _is_attached(head: Head) -> bool:
@@ -133,7 +149,8 @@ def _told(lines: Iterator[str], most: int) -> str:
             in_armor = False
         elif shown[0].isalnum() and not in_armor and not is_over:
             # None of the marks below begins like that.
-            own.keep(shown)
+            own.kept.append(shown)
+            own.length += len(shown) + 1
         elif in_armor or _ORNAMENT.fullmatch(shown):
             continue
         elif shown == "--" or shown in (_PGP_MESSAGE, _PGP_SIGNATURE):

@@ -55,6 +55,9 @@ class Encoding(IntEnum):
     OTHER = 3
 
 
+# To find a member in its class takes as long as to call a function, in Python 3.11.
+_OTHER, _TEXT, _MESSAGE, _MULTIPART = Kind
+_IDENTITY: Final = Encoding.IDENTITY
 _ENCODINGS: Final = {
     b"7bit": Encoding.IDENTITY,
     b"8bit": Encoding.IDENTITY,
@@ -104,6 +107,27 @@ class PartTree:
         """The parts that have nothing inside, in the order of the message."""
         inside = self.children
         return (part for number, part in enumerate(self.parts) if not inside[number])
+
+    def behind(self, size: int) -> PartTree:
+        """Of the message with `size` bytes of header in front of it."""
+        top, *inside = self.parts
+        return PartTree(
+            (
+                Part(0, top.body + size, top.end + size, top.lines, -1, top.kind, top.encoding),
+                *[
+                    Part(
+                        part.start + size,
+                        part.body + size,
+                        part.end + size,
+                        part.lines,
+                        part.parent,
+                        part.kind,
+                        part.encoding,
+                    )
+                    for part in inside
+                ],
+            )
+        )
 
     def pack(self) -> bytes:
         """A compact form to be stored: a version byte, then numbers of 7 bits a byte, lowest first."""
@@ -236,22 +260,24 @@ def scan_with_heads(
             head = read_head(
                 data[start:body], default_type(heads[parent] if opened else None), limits
             )
-            encoding = _ENCODINGS.get((head.encoding or b"7bit").lower(), Encoding.OTHER)
-            kind = _kind(head.type)
-            delimiter = _delimiter(head.type, limits) if kind is Kind.MULTIPART else b""
-            if kind is Kind.MULTIPART and not delimiter:
-                kind = Kind.TEXT
-            full = len(opened) >= limits.mime_depth or len(drafts) + 1 >= limits.mime_parts
-            if full and (kind is Kind.MULTIPART or _is_plain_message(kind, encoding)):
-                kind = Kind.OTHER
+            encoding = _encoding(head)
+            kind, delimiter = _kind(head.type), b""
+            if kind is _MULTIPART or _is_plain_message(kind, encoding):
+                if kind is _MULTIPART:
+                    delimiter = _delimiter(head.type, limits)
+                    kind = _MULTIPART if delimiter else _TEXT
+                full = len(opened) >= limits.mime_depth or len(drafts) + 1 >= limits.mime_parts
+                if full and kind is not _TEXT:
+                    kind = _OTHER
+                head = _settled(head, kind)
             drafts.append(_Draft(start, body, -1, parent, kind, encoding))
-            heads.append(_settled(head, kind))
+            heads.append(head)
             start = None
             if _is_plain_message(kind, encoding):
                 opened.append(_Open(len(drafts) - 1, b"", size, bound))
                 start = body
                 continue
-            if kind is Kind.MULTIPART:
+            if kind is _MULTIPART:
                 following = _find(data, delimiter, body - 1, bound, size)
                 if following == bound < size:
                     # The line that seemed to end this part is its own: the blank line before is the header's.
@@ -294,16 +320,21 @@ def heads_of(data: Data, tree: PartTree, limits: Limits = DEFAULT_LIMITS) -> tup
 def _kind(type_: ContentType) -> Kind:
     kind = type_.kind
     if kind[0] == b"text":
-        return Kind.TEXT
+        return _TEXT
     if kind[0] == b"multipart":
-        return Kind.MULTIPART
-    return Kind.MESSAGE if kind in _MESSAGES else Kind.OTHER
+        return _MULTIPART
+    return _MESSAGE if kind in _MESSAGES else _OTHER
+
+
+def _encoding(head: Head) -> Encoding:
+    encoding = head.encoding
+    return _IDENTITY if encoding is None else _ENCODINGS.get(encoding.lower(), Encoding.OTHER)
 
 
 def _is_plain_message(kind: Kind, encoding: Encoding) -> bool:
     """Whether it can be looked into. It may not be encoded at all (RFC 2046 §5.2.1), so an encoding that nobody knows
     is most likely a misspelt `8bit`."""
-    return kind is Kind.MESSAGE and encoding in (Encoding.IDENTITY, Encoding.OTHER)
+    return kind is _MESSAGE and encoding in (Encoding.IDENTITY, Encoding.OTHER)
 
 
 def _settled(head: Head, kind: Kind) -> Head:
@@ -315,7 +346,7 @@ def _settled(head: Head, kind: Kind) -> Head:
     natural = _kind(head.type)
     if kind is natural:
         return head
-    return evolve(head, type=TEXT if kind is Kind.TEXT else _OPAQUE)
+    return evolve(head, type=TEXT if kind is _TEXT else _OPAQUE)
 
 
 def _delimiter(type_: ContentType, limits: Limits) -> bytes:
@@ -327,9 +358,9 @@ def _delimiter(type_: ContentType, limits: Limits) -> bytes:
 
 def _header_end(data: Data, start: int, stop: int) -> int:
     """Where the header that begins at `start` ends: after its blank line, or at `stop` where it has none."""
-    for blank in (b"\r\n", b"\n"):
-        if data[start : min(start + len(blank), stop)] == blank:
-            return start + len(blank)
+    begin = data[start : min(start + 2, stop)]
+    if begin == b"\r\n" or begin[:1] == b"\n":
+        return start + begin.index(b"\n") + 1
     for at in range(start, stop, _CHUNK):
         match = _BLANK.search(data, at, min(at + _CHUNK + _BLANK_REST, stop))
         if match is not None:
@@ -383,7 +414,7 @@ def _end_parts(data: Data, drafts: list[_Draft], numbers: Iterable[int], place: 
 
 def _part(data: Data, draft: _Draft) -> Part:
     lines = 0
-    if draft.kind is Kind.TEXT or draft.kind is Kind.MESSAGE:
+    if draft.kind is _TEXT or draft.kind is _MESSAGE:
         for start in range(draft.body, draft.end, _CHUNK):
             lines += data[start : min(start + _CHUNK, draft.end)].count(b"\n")
     return Part(draft.start, draft.body, draft.end, lines, draft.parent, draft.kind, draft.encoding)

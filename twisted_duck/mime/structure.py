@@ -28,7 +28,14 @@ _PLAIN = re.compile(rb"[\x01-\x09\x0b\x0c\x0e-\x21\x23-\x5b\x5d-\x7f]{0,%d}+\Z" 
 _EMPTY_ENVELOPE: Final = b"(NIL NIL NIL NIL NIL NIL NIL NIL NIL NIL)"
 _EMPTY_TEXT: Final = b'("text" "plain" ("charset" "us-ascii") NIL NIL "7bit" 0 0'
 _NO_EXTENSION: Final = b" NIL NIL NIL NIL"
+#: What few parts say of themselves, beside their type and how they are encoded.
+_SELDOM: Final = frozenset(
+    b"content-id content-description content-disposition content-language content-location"
+    b" content-md5".split()
+)
 _US_ASCII: Final = ((b"charset", b"us-ascii"),)
+# To find a member in its class takes as long as to call a function, in Python 3.11.
+_OTHER, _TEXT, _MESSAGE, _MULTIPART = Kind
 _SHORT_NAMES: Final = {
     Kind.OTHER: (b'"application"', b'"octet-stream"'),
     Kind.TEXT: (b'"text"', b'"plain"'),
@@ -87,10 +94,17 @@ def structure(tree: PartTree, heads: Sequence[Head], limits: Limits = DEFAULT_LI
     own = [_own(tree, number, head, budget) for number, head in enumerate(heads)]
     whole = [(b"", b"")] * len(own)
     for number in range(len(own) - 1, -1, -1):
+        one, kind = own[number], tree.parts[number].kind
+        if kind is not _MULTIPART and kind is not _MESSAGE:
+            whole[number] = (
+                b"(%b%b%b)" % (one.before, one.after, one.extension),
+                b"(%b%b)" % (one.before, one.after),
+            )
+            continue
         inside = tree.children[number]
         whole[number] = _assembled(
-            tree.parts[number].kind,
-            own[number],
+            kind,
+            one,
             own[inside[0]].envelope if inside else _EMPTY_ENVELOPE,
             b"".join([whole[child][0] for child in inside]),
             b"".join([whole[child][1] for child in inside]),
@@ -201,45 +215,53 @@ class _Own:
 
 def _own(tree: PartTree, number: int, head: Head, budget: _Budget) -> _Own:
     part = tree.parts[number]
+    kind = part.kind
     found = head.fields
     type_ = head.type
     names = string(type_.type), string(type_.subtype)
     if not budget.take(names[0] + names[1]):
-        names = _SHORT_NAMES[part.kind]
+        names = _SHORT_NAMES[kind]
     written = type_.parameters
-    if part.kind is Kind.TEXT and type_.parameter(b"charset") is None:
+    if kind is _TEXT and type_.parameter(b"charset") is None:
         written += _US_ASCII
     parameters = _parameters(written, budget)
-    extension = b" %b %b %b" % (
+    is_plain = _SELDOM.isdisjoint(found)
+    extension = b" NIL NIL NIL" if is_plain else _extension(found, budget)
+    embedded = part.parent >= 0 and tree.parts[part.parent].kind is _MESSAGE
+    own_envelope = _envelope(found, budget) if embedded else b""
+    if kind is _MULTIPART:
+        return _Own(b"", b" " + names[1], b" " + parameters + extension, own_envelope)
+    id_ = description = digest = b"NIL"
+    if not is_plain:
+        id_ = _nstring(first(found, b"content-id"), budget)
+        description = _nstring(first(found, b"content-description"), budget)
+    encoding = _encoding(head.encoding, budget)
+    if not is_plain:
+        digest = _nstring(first(found, b"content-md5"), budget)
+    return _Own(
+        b"%b %b %b %b %b %b %d"
+        % (*names, parameters, id_, description, encoding, part.end - part.body),
+        b"" if kind is _OTHER else b" %d" % part.lines,
+        b" " + digest + extension,
+        own_envelope,
+    )
+
+
+def _extension(found: Fields, budget: _Budget) -> bytes:
+    return b" %b %b %b" % (
         _disposition(found, budget),
         _languages(found, budget),
         _nstring(first(found, b"content-location"), budget),
     )
-    embedded = part.parent >= 0 and tree.parts[part.parent].kind is Kind.MESSAGE
-    own_envelope = _envelope(found, budget) if embedded else b""
-    if part.kind is Kind.MULTIPART:
-        return _Own(b"", b" " + names[1], b" " + parameters + extension, own_envelope)
-    before = b"%b %b %b %b %b %b %d" % (
-        *names,
-        parameters,
-        _nstring(first(found, b"content-id"), budget),
-        _nstring(first(found, b"content-description"), budget),
-        _encoding(head.encoding, budget),
-        part.end - part.body,
-    )
-    after = b"" if part.kind is Kind.OTHER else b" %d" % part.lines
-    digest = _nstring(first(found, b"content-md5"), budget)
-    return _Own(before, after, b" " + digest + extension, own_envelope)
 
 
 def _assembled(
     kind: Kind, own: _Own, inner_envelope: bytes, structures: bytes, bodies: bytes
 ) -> tuple[bytes, bytes]:
-    if kind is Kind.MULTIPART or kind is Kind.MESSAGE:
-        # Both must have something inside; where nothing was found, an empty text stands for it.
-        structures = structures or _EMPTY_TEXT + _NO_EXTENSION + b")"
-        bodies = bodies or _EMPTY_TEXT + b")"
-    if kind is Kind.MESSAGE:
+    """A multipart or a message: it must have something inside; where nothing was found, an empty text stands for it."""
+    structures = structures or _EMPTY_TEXT + _NO_EXTENSION + b")"
+    bodies = bodies or _EMPTY_TEXT + b")"
+    if kind is _MESSAGE:
         structures = b" %b %b" % (inner_envelope, structures)
         bodies = b" %b %b" % (inner_envelope, bodies)
     return (

@@ -7,13 +7,15 @@ same without a bound, piece by piece, for the few messages that were cut. `found
 from __future__ import annotations
 
 import codecs
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Final, Protocol
 
 from attrs import frozen
 
 from twisted_duck.collation import decomposed, one
 from twisted_duck.limits import Limits
+from twisted_duck.mime.content import ContentType
 from twisted_duck.mime.decoding import DECODERS, Decoder
 from twisted_duck.mime.head import Head, search_lines
 from twisted_duck.mime.scan import (
@@ -31,7 +33,11 @@ from twisted_duck.mime.words import (
     ordered,
 )
 
-_CHUNK = 1 << 16
+#: Bytes, or characters, that are decoded, or folded, in one call.
+CHUNK = 1 << 16
+_NONE: Final[Mapping[int, str]] = MappingProxyType({})
+# To find a member in its class takes as long as to call a function, in Python 3.11.
+_TEXT: Final = Kind.TEXT
 #: The codecs of most mail, by which what is ASCII is just that; None guesses.
 _WITH_ASCII: Final = frozenset({None, "ascii", "utf_8", "latin_1"})
 _KNOWN = 1 << 16
@@ -68,7 +74,7 @@ def fold(text: str) -> str:
     if text.isascii():
         return text.lower()
     # In one call, no other thread would have its turn until a field of many megabytes is done.
-    return "".join(text[at : at + _CHUNK].translate(_folded) for at in range(0, len(text), _CHUNK))
+    return "".join(text[at : at + CHUNK].translate(_folded) for at in range(0, len(text), CHUNK))
 
 
 def found(pieces: Iterable[str], wanted: str) -> bool:
@@ -102,12 +108,19 @@ class Searchable:
 
 
 def searchable(
-    data: Data, tree: PartTree, limits: Limits = DEFAULT_LIMITS, heads: Sequence[Head] | None = None
+    data: Data,
+    tree: PartTree,
+    limits: Limits = DEFAULT_LIMITS,
+    heads: Sequence[Head] | None = None,
+    texts: Mapping[int, str] = _NONE,
 ) -> Searchable:
-    """The text of the message for SEARCH, up to `limits.mime_search` characters each of header and body."""
+    """The text of the message for SEARCH, up to `limits.mime_search` characters each of header and body.
+
+    @param texts: whole texts of parts, by their numbers, as far as they are known
+    """
     most = limits.mime_search
     header, header_cut = _up_to(most, iter_search_header(data, tree, heads))
-    text, text_cut = _up_to(most, iter_search_text(data, tree, limits, heads))
+    text, text_cut = _up_to(most, iter_search_text(data, tree, limits, heads, texts))
     return Searchable(header, text, header_cut or text_cut)
 
 
@@ -137,7 +150,11 @@ def _inside(lines: str) -> str:
 
 
 def iter_search_text(
-    data: Data, tree: PartTree, limits: Limits = DEFAULT_LIMITS, heads: Sequence[Head] | None = None
+    data: Data,
+    tree: PartTree,
+    limits: Limits = DEFAULT_LIMITS,
+    heads: Sequence[Head] | None = None,
+    texts: Mapping[int, str] = _NONE,
 ) -> Iterator[str]:
     """The pieces of `Searchable.text`, all of them, in pieces of bounded size.
 
@@ -147,25 +164,32 @@ def iter_search_text(
     if heads is None:
         heads = heads_of(data, tree, limits)
     for number, part in enumerate(tree.parts):
-        head = heads[number]
-        is_text = part.kind is Kind.TEXT or head.type.type.lower() == b"message"
-        if is_text and not tree.children[number]:
-            charset = head.type.parameter(b"charset") or b"us-ascii"
-            yield from map(fold, decoded(data, part, charset))
+        type_ = heads[number].type
+        if part.kind is _TEXT or (type_.kind[0] == b"message" and not tree.children[number]):
+            if number in texts:
+                yield fold(texts[number])
+            else:
+                yield from map(fold, decoded(data, part, type_))
             yield "\n"
 
 
-def decoded(data: Data, part: Part, charset: bytes) -> Iterator[str]:
-    """The text that is the body of a part, as it is, in pieces of bounded size."""
-    chunks: Iterator[bytes] = (
-        data[start : min(start + _CHUNK, part.end)] for start in range(part.body, part.end, _CHUNK)
-    )
+def decoded(data: Data, part: Part, type_: ContentType) -> Iterable[str]:
+    """The text that is the body of a part of that type, as it is, in pieces of bounded size."""
+    charset = type_.parameter(b"charset") or b"us-ascii"
     encoded = DECODERS.get(part.encoding)
-    if encoded is None and part.end - part.body <= _CHUNK and codec(charset) in _WITH_ASCII:
+    if encoded is None and part.end - part.body <= CHUNK and codec(charset) in _WITH_ASCII:
         whole = data[part.body : part.end]
         if whole.isascii():
-            yield whole.decode("ascii")
-            return
+            return (whole.decode("ascii"),)
+    return _in_pieces(data, part, charset, encoded)
+
+
+def _in_pieces(
+    data: Data, part: Part, charset: bytes, encoded: Callable[[], Decoder] | None
+) -> Iterator[str]:
+    chunks: Iterator[bytes] = (
+        data[start : min(start + CHUNK, part.end)] for start in range(part.body, part.end, CHUNK)
+    )
     if encoded is not None:
         chunks = _decoded(chunks, encoded())
     decoder = _decoder(charset)

@@ -11,6 +11,7 @@ import codecs
 import re
 import string
 from encodings.aliases import aliases
+from functools import lru_cache
 from typing import Final
 
 _WORD = re.compile(rb"=\?([^?*\s]++)(?:\*[^?\s]*+)?\?([bBqQ])\?([^?]*+)\?=")
@@ -42,14 +43,24 @@ def _charsets() -> dict[str, str]:
 
 
 _CHARSETS: Final = _charsets()
+#: Names of at most so many bytes are looked up once, and so many of them.
+_SHORT: Final = 32
+_REMEMBERED: Final = 128
 
 
 def codec(charset: bytes) -> str | None:
     """The name of Python's codec for the MIME charset, None for one that is not known."""
+    return _codec(charset) if len(charset) > _SHORT else _usual_codec(charset)
+
+
+def _codec(charset: bytes) -> str | None:
     name = charset.decode("latin-1").strip(" '\"").lower()
     return _CHARSETS.get(
         name.replace("-", "_").replace(".", "_").replace(" ", "_").replace(":", "_")
     )
+
+
+_usual_codec = lru_cache(_REMEMBERED)(_codec)
 
 
 def decode_bytes(data: bytes, charset: bytes) -> str:

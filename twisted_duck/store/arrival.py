@@ -138,45 +138,48 @@ def arrive(
 ) -> Arrival:
     """A message for one mailbox."""
     analysis, rope = reading.analysis, reading.rope
+    searchable = analysis.searchable
     when, zone = _moment(internal_date or datetime.now(UTC))
-    size = sum(segment.length for segment in rope.segments)
+    size = rope.size
     # A line end before each field, so that one can be looked for by what it begins with.
-    head = "\n" + _storable(analysis.searchable.header)
-    kept = None if analysis.searchable.truncated else fields.of(head)
+    head, text = "\n" + _storable(searchable.header), _storable(searchable.text)
+    kept = None if searchable.truncated else fields.of(head)
+    id_, tree = ObjectId(), analysis.tree.pack()
     row: Document = {
         "flags": sorted(flags),
-        "body": ObjectId(),
+        "body": id_,
         "size": size,
         "date": when,
         "day": when.toordinal(),
-        **({"zone": zone} if zone else {}),
-        **({"cut": True} if analysis.searchable.truncated else {}),
-        **({"sent": analysis.sent_date.toordinal()} if analysis.sent_date else {}),
-        "order": order.dump(analysis.order),
-        "ids": analysis.ids,
-        "preview": analysis.preview,
-        **({} if kept is None else {"fields": kept}),
     }
-    body: Document = {
-        "_id": row["body"],
-        "size": size,
-        "tree": analysis.tree.pack(),
-        "rope": dump(rope.segments),
-        **({"blobs": [source.ref.hash for source in rope.sources]} if rope.sources else {}),
-        "head": head,
-        "text": _storable(analysis.searchable.text),
-    }
+    if zone:
+        row["zone"] = zone
+    if searchable.truncated:
+        row["cut"] = True
+    if analysis.sent_date:
+        row["sent"] = analysis.sent_date.toordinal()
+    row["order"] = order.dump(analysis.order)
+    row["ids"] = analysis.ids
+    row["preview"] = analysis.preview
+    if kept is not None:
+        row["fields"] = kept
+    body: Document = {"_id": id_, "size": size, "tree": tree, "rope": dump(rope.segments)}
+    if rope.sources:
+        body["blobs"] = [source.ref.hash for source in rope.sources]
+    body["head"] = head
+    body["text"] = text
+    # A character has up to four bytes.
+    weight = rope.inline + len(tree) + 4 * (len(head) + len(text))
     for name, value in (
         ("envelope", analysis.envelope),
         ("structure", analysis.bodystructure),
         ("plain", analysis.body),
     ):
-        (row if len(value) <= _WITH_MESSAGE else body)[name] = value
-    # A character has up to four bytes.
-    texts = sum(len(v) for v in body.values() if isinstance(v, bytes)) + 4 * sum(
-        len(v) for v in body.values() if isinstance(v, str)
-    )
-    weight = rope.inline + texts
+        if len(value) <= _WITH_MESSAGE:
+            row[name] = value
+        else:
+            body[name] = value
+            weight += len(value)
     return Arrival(row, body, weight, rope.sources, reading.data, key, reading.thread_keys)
 
 
@@ -201,6 +204,8 @@ def _moment(when: datetime) -> tuple[datetime, int]:
 
 def _storable(text: str) -> str:
     """`text` without the lone surrogates that some charsets can spell and BSON can't."""
+    if text.isascii():
+        return text
     try:
         text.encode()
     except UnicodeEncodeError:

@@ -133,12 +133,19 @@ class Rope:
 
     @property
     def inline(self) -> int:
-        return sum(s.length for s in self.segments if isinstance(s, Inline))
+        return sum([len(s.data) for s in self.segments if isinstance(s, Inline)])
+
+    @property
+    def size(self) -> int:
+        return sum([s.length for s in self.segments])
 
 
 def twist(data: Data, analysis: Analysis) -> Rope:
     """Make a rope of the message `data`.  Reads all of it; a large one belongs in a thread."""
     header = analysis.tree.parts[0].body
+    if len(data) < BLOB_FROM:
+        rest = () if header == len(data) else (Inline(data[header:]),)
+        return Rope((Inline(data[:header]), *rest))
     blobs: list[Source] = []
     for leaf in analysis.leaves:
         if len(blobs) == BLOBS:
@@ -172,8 +179,8 @@ def behind(fields: bytes, rope: Rope) -> Rope:
     """The rope of a message with a few bytes of header in front of it: all the rest of both is the same."""
     first, *rest = rope.segments
     if isinstance(first, Inline):
-        return attrs.evolve(rope, segments=(Inline(fields + first.data), *rest))
-    return attrs.evolve(rope, segments=(Inline(fields), first, *rest))
+        return Rope((Inline(fields + first.data), *rest), rope.sources)
+    return Rope((Inline(fields), first, *rest), rope.sources)
 
 
 def _shrink(data: Data, cuts: list[Source | tuple[int, int]]) -> None:
