@@ -5,12 +5,14 @@ from __future__ import annotations
 import signal
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
+from math import inf
 from socket import socket
 from types import SimpleNamespace
 from typing import Any, cast
 from urllib.parse import quote
 
 import bson
+from bson.errors import BSONError
 from bson.objectid import ObjectId
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -18,12 +20,14 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from pymongo.errors import ConnectionFailure
 from twisted.internet import reactor
-from twisted.internet.defer import CancelledError, Deferred, gatherResults
-from twisted.internet.task import deferLater
+from twisted.internet.defer import CancelledError, Deferred, TimeoutError, gatherResults
+from twisted.internet.error import ConnectionLost
+from twisted.internet.task import Clock, deferLater
 from twisted.internet.tcp import Server
 from twisted.internet.testing import MemoryReactorClock, StringTransport
+from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase, TestCase
-from txmongo.connection import _Connection
+from txmongo.connection import ConnectionPool, _Connection
 from txmongo.protocol import Msg
 
 from tests.store.base import StoreTestCase, simple, together
@@ -83,18 +87,53 @@ class URITests(SynchronousTestCase):
 
 
 class WireTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.made: list[_Connection] = []
+        self.patch(ConnectionPool, "__init__", lambda *_, **__: None)
+        self.patch(ConnectionPool, "getprotocols", lambda _: self.made)
+        self.pool = Pool(parse("mongodb://localhost/"), 1, self.clock)
+
+    def wire(self, transport: Any = None) -> Wire:
+        """A connection of the pool."""
+        wire = Wire()
+        wire.factory = SimpleNamespace(pool=self.pool, setInstance=lambda *_: None)
+        wire.transport = transport or StringTransport()
+        self.pool.wires.add(wire)
+        return wire
+
+    def ask(self, wire: Wire, seconds: float) -> Deferred[Document]:
+        return Deferred.fromCoroutine(self.pool.send({"ping": 1}, seconds, wire))
+
+    def reply(self, number: int, body: Document | None = None) -> bytes:
+        message = Msg(response_to=number, body=bson.encode(body or {"ok": 1.0}))
+        encoded: bytes = message.encode(1000 + number)
+        return encoded
+
     def test_replies_in_any_pieces(self) -> None:
-        handled: list[Any] = []
-        reply = Msg(request_id=1, response_to=7, body=bson.encode({"ok": 1.0, "x": "y" * 300}))
-        stream = reply.encode(1) * 3
+        stream = b"".join(self.reply(number, {"x": "y" * 100 * number}) for number in (1, 3, 2))
         for size in (1, 7, 100, len(stream)):
-            wire = Wire()
-            wire.transport = StringTransport()
-            wire.handle = handled.append
+            wire = self.wire()
+            asked = [wire.ask({"ping": 1}, inf) for _ in range(3)]
             for at in range(0, len(stream), size):
                 wire.dataReceived(stream[at : at + size])
-        self.assertEqual([m.response_to for m in handled], [7] * 12)
-        self.assertEqual({m.body for m in handled}, {reply.body})
+            lengths = [len(self.successResultOf(each)["x"]) for each in asked]
+            self.assertEqual(lengths, [100, 200, 300])
+            self.assertEqual(wire.busy, 0)
+
+    def test_a_reply_that_makes_no_sense_is_the_failure_of_who_waits_for_it(self) -> None:
+        wire = self.wire()
+        broken, whole = (wire.ask({"ping": 1}, inf) for _ in range(2))
+        wire.dataReceived(self.reply(1)[:-1] + b"x" + self.reply(2))
+        self.failureResultOf(broken, BSONError)
+        self.assertEqual(self.successResultOf(whole), {"ok": 1.0})
+
+    def test_what_is_lost_with_the_connection_fails(self) -> None:
+        wire = self.wire()
+        asked = [self.ask(wire, 1.0) for _ in range(2)]
+        wire.connectionLost(Failure(ConnectionLost()))
+        for each in asked:
+            self.failureResultOf(each, ConnectionFailure)
 
     def test_what_is_sent_together_is_one_piece(self) -> None:
         reactor: Any = MemoryReactorClock()
@@ -102,32 +141,105 @@ class WireTests(SynchronousTestCase):
         transport = Server(socket(), Wire(), ("127.0.0.1", 1), cast(Any, None), 0, reactor)
         self.addCleanup(transport.socket.close)
         self.patch(transport, "writeSomeData", lambda data: pieces.append(bytes(data)) or len(data))
-        wire = Wire()
-        wire.transport, wire._socket = transport, transport
-        messages = [Msg.create({"ping": number}) for number in range(3)]
-        for message in messages:
-            wire._send(message)
+        wire = self.wire(transport)
+        for number in range(3):
+            wire.ask({"ping": number}, inf)
         self.assertEqual(len(pieces), 3)
         with wire.together():
-            for message in messages:
-                wire._send(message)
+            for number in range(3):
+                wire.ask({"ping": number}, inf)
         self.assertEqual(list(map(len, pieces[3:])), [sum(map(len, pieces[:3]))])
 
     def test_nothing_is_sent_over_a_connection_that_is_lost(self) -> None:
-        wire = Wire()
+        wire = self.wire()
         wire.is_lost = True
         with self.assertRaises(ConnectionFailure), wire.together():
-            wire._send(Msg.create({"ping": 1}))
+            wire.ask({"ping": 1}, inf)
+        self.assertEqual(wire.transport.value(), b"")
 
-    def test_a_connection_that_is_lost_is_not_chosen(self) -> None:
-        made = [_Connection(None, {"nodelist": []}, number, 1, 1) for number in range(2)]
-        for each in made:
-            each.instance = Wire()
-        made[0].instance.is_lost = True
-        pool: Any = SimpleNamespace(getprotocols=lambda: made)
-        self.assertIs(self.successResultOf(Pool.getprotocol(pool)), made[1].instance)
-        made[1].instance.is_lost = True
-        self.failureResultOf(Pool.getprotocol(pool), ConnectionFailure)
+    def test_the_connection_with_the_least_to_do_is_chosen_and_none_that_is_lost(self) -> None:
+        self.made = [_Connection(None, {"nodelist": []}, number, 1, 1) for number in range(3)]
+        for each in self.made:
+            each.instance = self.wire()
+
+        def chosen() -> Deferred[Wire]:
+            return Deferred.fromCoroutine(self.pool.wire(1.0))
+
+        one, two, three = (each.instance for each in self.made)
+        for wire, busy in ((one, 3), (two, 1), (three, 2)):
+            for _ in range(busy):
+                wire.ask({"ping": 1}, inf)
+        self.assertIs(self.successResultOf(chosen()), two)
+        two.is_lost = True
+        self.assertIs(self.successResultOf(chosen()), three)
+        one.is_lost = three.is_lost = True
+        self.failureResultOf(chosen(), ConnectionFailure)
+
+    def test_a_pool_that_gets_no_connection_is_not_waited_for_without_end(self) -> None:
+        self.made = [_Connection(None, {"nodelist": []}, number, 1, 1) for number in range(2)]
+        asked = Deferred.fromCoroutine(self.pool.send({"ping": 1}, 5.0))
+        self.clock.advance(4.9)
+        self.assertNoResult(asked)
+        self.clock.advance(0.1)
+        self.failureResultOf(asked, TimeoutError)
+
+    def test_each_command_has_its_time_and_all_have_one_timer(self) -> None:
+        wires = [self.wire(), self.wire()]
+        asked = {
+            seconds: self.ask(wires[seconds % 2], float(seconds)) for seconds in (10, 7, 2, 3, 9)
+        }
+        self.assertEqual(len(self.clock.getDelayedCalls()), 1)
+        answered = asked.pop(7)
+        wires[1].dataReceived(self.reply(1))
+        self.assertEqual(self.successResultOf(answered), {"ok": 1.0})
+        for second in range(1, 11):
+            self.clock.advance(1.0)
+            for seconds, each in list(asked.items()):
+                if seconds == second:
+                    self.failureResultOf(asked.pop(seconds), TimeoutError)
+                else:
+                    self.assertNoResult(each)
+            self.assertEqual(len(self.clock.getDelayedCalls()), 1 if asked else 0)
+        self.assertEqual([wire.busy for wire in wires], [0, 0])
+
+    def test_no_timer_is_set_for_a_command_while_one_is_due_sooner(self) -> None:
+        wire = self.wire()
+        last = self.ask(wire, 10.0)
+        [timer] = self.clock.getDelayedCalls()
+        for number in range(1, 100):
+            wire.dataReceived(self.reply(number))
+            self.successResultOf(last)
+            self.clock.advance(0.01)
+            last = self.ask(wire, 10.0)
+        self.assertEqual(self.clock.getDelayedCalls(), [timer])
+        self.clock.advance(10.0)
+        self.failureResultOf(last, TimeoutError)
+
+    def test_a_reply_that_is_late_is_passed_over(self) -> None:
+        wire = self.wire()
+        late = self.ask(wire, 1.0)
+        self.clock.advance(1.0)
+        self.failureResultOf(late, TimeoutError)
+        next = self.ask(wire, 1.0)
+        wire.dataReceived(self.reply(1, {"late": 1}) + self.reply(2))
+        self.assertEqual(self.successResultOf(next), {"ok": 1.0})
+
+    def test_who_is_not_interested_any_more_hurts_nobody(self) -> None:
+        wire = self.wire()
+        one, two = self.ask(wire, 1.0), self.ask(wire, 1.0)
+        one.cancel()
+        self.failureResultOf(one, CancelledError)
+        wire.dataReceived(self.reply(1) + self.reply(2))
+        self.assertEqual(self.successResultOf(two), {"ok": 1.0})
+
+    def test_who_is_given_up_may_ask_again_at_once(self) -> None:
+        wire = self.wire()
+        again: list[Deferred[Document]] = []
+        self.ask(wire, 1.0).addErrback(lambda _: again.append(self.ask(wire, 2.0)))
+        self.clock.advance(1.0)
+        self.assertNoResult(again[0])
+        self.clock.advance(2.0)
+        self.failureResultOf(again[0], TimeoutError)
 
 
 class StartTests(TestCase):
@@ -283,7 +395,7 @@ class TransactionTests(StoreTestCase):
             if "commitTransaction" in command and not commits:
                 commits.append(1)
                 for wire in pool.wires:
-                    wire.handle = lambda reply, wire=wire: wire.transport.abortConnection()
+                    wire._answered = lambda *reply, wire=wire: wire.transport.abortConnection()
 
         self.mongo.on_command = lose_the_reply
         [uid] = await self.put(account, "INBOX", simple())

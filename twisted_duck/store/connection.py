@@ -11,16 +11,13 @@ Commands are plain documents; the first key is the command's name, the value the
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, TypeVar
 
 import attrs
 from bson.timestamp import Timestamp
 from pymongo.errors import ConnectionFailure
-from twisted.internet.defer import CancelledError, Deferred, ensureDeferred
-from twisted.internet.defer import TimeoutError as OutOfTime
 from twisted.internet.task import deferLater
-from twisted.python.failure import Failure
 
 from twisted_duck import errors
 from twisted_duck.store.driver import Document, Pool, Wire
@@ -153,9 +150,7 @@ class Mongo:
         """A connection: commands over the same one are done one after another.  Fails with what `FAILURES` lists."""
         if self._pool is None:
             raise ConnectionFailure("the store is closed")
-        return await self._pool.getprotocol().addTimeout(
-            self.times.command, self.reactor, _too_late
-        )
+        return await self._pool.wire(self.times.command)
 
     async def send(
         self,
@@ -172,7 +167,7 @@ class Mongo:
         command["$db"] = database or self.target.database
         if self.on_command is not None:
             self.on_command(command["$db"], command)
-        reply = await self._bounded(pool.send(command, wire), time or self.times.command)
+        reply = await pool.send(command, time or self.times.command, wire)
         if not reply.get("ok"):
             raise CommandFailed(name, reply)
         if wrong := reply.get("writeErrors"):
@@ -276,13 +271,3 @@ class Mongo:
     async def transaction(self, work: Callable[[Transaction], Awaitable[T]]) -> T:
         """See L{Transactions.run}."""
         return await self._transactions.run(work)
-
-    def _bounded(self, work: Coroutine[Any, Any, T], seconds: float) -> Deferred[T]:
-        return ensureDeferred(work).addTimeout(seconds, self.reactor, _too_late)
-
-
-def _too_late(result: T | Failure, seconds: float) -> T:
-    if not isinstance(result, Failure):
-        return result
-    result.trap(CancelledError)
-    raise OutOfTime(f"no answer within {seconds:.3g} s")

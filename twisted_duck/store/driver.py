@@ -3,9 +3,11 @@
 What is worked around, and how:
 
 * Its reply decoder copies all it has on every chunk (15 MB took half a second): `Wire` gathers replies in a bytearray.
-* It never gives up waiting for a primary: `Pool.send` takes a time limit, always.
+* It never gives up waiting for a primary, nor for a reply: `Pool.send` takes a time limit, always.
+* What it does for one command takes as long as all the rest of it: `Wire.ask` makes messages, and `Wire.dataReceived` takes
+  replies apart, by themselves.  Only what a connection is made with goes its way.
 * Requests are answered in order on each connection and connections are taken in turn, so a slow one holds up whoever
-  comes next: `Pool.getprotocol` takes the connection with the least to do, and never one that is being made anew while
+  comes next: `Pool.wire` takes the connection with the least to do, and never one that is being made anew while
   another is there.
 * It ignores a failed authentication: `Wire` gives up a connection that the server does not know us on, for every command
   would be refused there.
@@ -20,26 +22,30 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from math import inf
+from struct import Struct
 from typing import Any, Final
 
 import attrs
-from bson import encode
+from bson import decode, encode
 from bson.codec_options import CodecOptions
+from bson.errors import BSONError
 from OpenSSL import SSL, crypto
 from pymongo.errors import ConnectionFailure, NotPrimaryError, OperationFailure
 from twisted.internet import defer, ssl
-from twisted.internet.interfaces import IOpenSSLClientConnectionCreator
+from twisted.internet.defer import TimeoutError as OutOfTime
+from twisted.internet.interfaces import IDelayedCall, IOpenSSLClientConnectionCreator
 from twisted.internet.protocol import ReconnectingClientFactory
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.python.filepath import FilePath
 from txmongo.connection import ConnectionPool, _Connection, _Pinger
 from txmongo.protocol import (
+    OP_MSG,
     BaseMessage,
     MongoAuthenticationError,
     MongoDecoder,
     MongoProtocol,
-    Msg,
 )
 from txmongo.pymongo_errors import _NOT_MASTER_CODES
 from zope.interface import implementer
@@ -58,6 +64,11 @@ _LARGEST_REPLY = 48_000_000
 _CONNECT_TIME = 2.0
 #: Seconds between attempts to connect: a fail-over takes about three.
 _RETRY_DELAY = 0.25
+#: What a message begins with: its length, number, the number of what it answers, and its kind; of an OP_MSG also flags, of
+#: which nothing here has any, and that the one section behind them is a document.
+_HEADER: Final = Struct("<iiii")
+_HEAD: Final = Struct("<iiiiIB")
+_LAST_NUMBER = 2**31 - 1
 
 log = Logger()
 
@@ -71,7 +82,11 @@ class Wire(MongoProtocol):  # type: ignore[misc]
     def __init__(self) -> None:
         super().__init__()
         self._received = bytearray()
-        self._is_held = False
+        #: The number of the last command, and when those that are not answered have to be.
+        self._number = 0
+        self._asked: dict[int, tuple[float, defer.Deferred[Document]]] = {}
+        #: What is to go out in one piece.
+        self._held: list[bytes] | None = None
         #: Whether nothing can be sent over it any more, whoever has it.
         self.is_lost = False
 
@@ -103,48 +118,66 @@ class Wire(MongoProtocol):  # type: ignore[misc]
     def connectionLost(self, reason: Failure) -> None:
         self.is_lost = True
         super().connectionLost(reason)
+        asked, self._asked = self._asked, {}
+        for _, each in asked.values():
+            each.errback(ConnectionFailure("the connection was lost"))
         self.factory.pool.lost(self)
 
     @contextmanager
     def together(self) -> Iterator[None]:
         """What is sent in here goes out in one piece: to wake the server takes longer than most commands do."""
-        self._is_held = True
+        held = self._held = []
         try:
             yield
         finally:
-            self._is_held = False
-            if not self.is_lost:
-                prompt.send(self._socket)
+            self._held = None
+            if held and not self.is_lost:
+                prompt.write(self.transport, b"".join(held))
 
     def _send(self, request: BaseMessage) -> int:
+        number: int = super()._send(request)
+        # Nothing waits in the transport when the first command is written.
+        prompt.send(self._socket)
+        return number
+
+    @property
+    def busy(self) -> int:
+        """Commands that are not answered yet."""
+        return len(self._asked)
+
+    def ask(self, command: Document, end: float) -> defer.Deferred[Document]:
+        """The reply to a command, failed or not; fails as `Pool.send`, which looks after those that are late.
+
+        @param end: when `give_up` gives it up
+        """
         if self.is_lost:
             # Whoever has chosen this connection for several commands is between two of them.
             raise ConnectionFailure("the connection was lost")
-        number: int = super()._send(request)
-        if not self._is_held:
+        body = encode(command, False, CODEC)
+        number = self._number = self._number % _LAST_NUMBER + 1
+        message = _HEAD.pack(_HEAD.size + len(body), number, 0, OP_MSG, 0, 0) + body
+        asked: defer.Deferred[Document] = defer.Deferred()
+        self._asked[number] = end, asked
+        if self._held is None:
             # What waits for the reply waits for nothing else.
-            prompt.send(self._socket)
-        return number
+            prompt.write(self.transport, message)
+        else:
+            self._held.append(message)
+        return asked
 
-    def ask(self, command: Document) -> defer.Deferred[Document]:
-        """The reply to a command, failed or not; fails as `Pool.send`."""
-        asked: defer.Deferred[Msg] = self._send_raw_msg(Msg(body=encode(command, False, CODEC)))
-        return asked.addCallback(self._told)
-
-    def _told(self, answer: Msg) -> Document:
-        reply: Document = answer.to_dict(CODEC)
-        self.factory.pool._advance_cluster_time(None, reply)
-        if not reply.get("ok") and reply.get("code") in _NOT_MASTER_CODES:
-            self.transport.loseConnection()
-            raise NotPrimaryError(str(reply.get("errmsg")))
-        return reply
+    def give_up(self, now: float) -> float:
+        """Fail what was to be answered by `now`; when the next one has to be."""
+        for number in [number for number, (end, _) in self._asked.items() if end <= now]:
+            _, asked = self._asked.pop(number)
+            asked.errback(OutOfTime("no answer in time"))
+        return min((end for end, _ in self._asked.values()), default=inf)
 
     def dataReceived(self, data: bytes) -> None:
         received = self._received
         received += data
-        while len(received) >= 16:
-            length = int.from_bytes(received[:4], "little")
-            if not 16 <= length <= _LARGEST_REPLY:
+        while len(received) >= _HEADER.size:
+            length, _, number, kind = _HEADER.unpack_from(received)
+            if not _HEADER.size <= length <= _LARGEST_REPLY:
                 self.fail(ConnectionFailure(f"a reply of {length} bytes"))
                 return
             if len(received) < length:
@@ -152,7 +185,28 @@ class Wire(MongoProtocol):  # type: ignore[misc]
             with memoryview(received) as view:
                 message = bytes(view[:length])
             del received[:length]
-            self.handle(MongoDecoder.decode(message))
+            if kind == OP_MSG:
+                self._answered(number, message)
+            else:
+                self.handle(MongoDecoder.decode(message))
+
+    def _answered(self, number: int, message: bytes) -> None:
+        _, asked = self._asked.pop(number, (0.0, None))
+        if asked is None:
+            # It was given up.
+            return
+        try:
+            # One document is all that the server answers to those who ask for no more.
+            reply: Document = decode(memoryview(message)[_HEAD.size :], CODEC)
+        except BSONError:
+            asked.errback()
+            return
+        self.factory.pool._advance_cluster_time(None, reply)
+        if not reply.get("ok") and reply.get("code") in _NOT_MASTER_CODES:
+            self.transport.loseConnection()
+            asked.errback(NotPrimaryError(str(reply.get("errmsg"))))
+        else:
+            asked.callback(reply)
 
     def fail(self, reason: object) -> None:
         """What went wrong while the connection was made, or a reply that makes no sense."""
@@ -195,6 +249,9 @@ class Pool(ConnectionPool):  # type: ignore[misc]
         #: Address -> the name it was connected to by.
         self.names: dict[str, str] = {}
         self._all_lost: defer.Deferred[None] | None = None
+        #: One timer for all commands, and when it goes off: the first of them has to be answered by then.
+        self._alarm: IDelayedCall | None = None
+        self._earliest = inf
         super().__init__(
             target.bare_uri,
             pool_size=connections,
@@ -211,34 +268,60 @@ class Pool(ConnectionPool):  # type: ignore[misc]
                 target.auth_database, target.username, target.password or "", target.mechanism
             )
 
-    def getprotocol(self) -> defer.Deferred[Wire]:
-        # One that was lost while we told who we are is given out as if it had been good.
-        ready = [
-            wire for each in self.getprotocols() if (wire := each.instance) and not wire.is_lost
-        ]
-        if ready:
-            return defer.succeed(min(ready, key=MongoProtocol.inflight))
+    async def wire(self, seconds: float) -> Wire:
+        """The connection with the least to do, within so many seconds; fails with ConnectionFailure, OutOfTime."""
+        least: Wire | None = None
+        for each in self.getprotocols():
+            wire: Wire | None = each.instance
+            # One that was lost while we told who we are is given out as if it had been good.
+            if wire is not None and not wire.is_lost:
+                if not wire.busy:
+                    return wire
+                if least is None or wire.busy < least.busy:
+                    least = wire
+        if least is not None:
+            return least
         first = defer.DeferredList(
             [each.notifyReady() for each in self.getprotocols()],
             fireOnOneCallback=True,
             consumeErrors=True,
         )
-        return first.addCallback(_first)
+        return await first.addCallback(_first).addTimeout(seconds, self.reactor)
 
-    async def send(self, command: Document, wire: Wire | None = None) -> Document:
+    async def send(self, command: Document, seconds: float, wire: Wire | None = None) -> Document:
         """Send a command (with `$db`) and return the reply, failed or not.
 
-        Fails with ConnectionFailure (NotPrimaryError is one) when the connection is lost or is no longer the primary's.
+        Fails with ConnectionFailure (NotPrimaryError is one) when the connection is lost or is no longer the primary's, and
+        with OutOfTime when there is no reply within `seconds`.
         """
+        end = self.reactor.seconds() + seconds
         if wire is None:
-            wire = await self.getprotocol()
+            wire = await self.wire(seconds)
         if self.cluster_time is not None:
             command["$clusterTime"] = self.cluster_time
-        reply = await wire.ask(command)
+        asked = wire.ask(command, end)
+        if end < self._earliest:
+            self._look_at(end)
+        reply = await asked
         if self._outage is not None:
             self._over(self._outage)
         self._open = True
         return reply
+
+    def _look_at(self, moment: float) -> None:
+        """Set the timer, which is due later than that, if at all."""
+        if self._alarm is not None:
+            self._alarm.cancel()
+        self._earliest = moment
+        self._alarm = self.reactor.callLater(max(0.0, moment - self.reactor.seconds()), self._look)
+
+    def _look(self) -> None:
+        self._alarm, self._earliest = None, inf
+        now = self.reactor.seconds()
+        earliest = min([wire.give_up(now) for wire in self.wires.copy()], default=inf)
+        # Whoever was given up may have asked again.
+        if earliest < self._earliest:
+            self._look_at(earliest)
 
     def failed(self, reason: str) -> None:
         """A connection was given up."""
@@ -270,6 +353,9 @@ class Pool(ConnectionPool):  # type: ignore[misc]
     async def close(self) -> None:
         """Close all connections, and wait (a second at most) until they are closed."""
         self._open = False
+        if self._alarm is not None:
+            self._alarm.cancel()
+            self._alarm = None
         await self.disconnect()
         if self.wires:
             self._all_lost = defer.Deferred()
