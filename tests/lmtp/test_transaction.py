@@ -13,6 +13,7 @@ from twisted.logger import capturedLogs
 from tests.lmtp.transcript import LMTPCase
 from twisted_duck.errors import Unavailable, Unsettled
 from twisted_duck.limits import Limits
+from twisted_duck.lmtp import grammar
 from twisted_duck.memory.delivery import MemoryDelivery
 from twisted_duck.spool import Spool
 from twisted_duck.values import Recipient
@@ -416,6 +417,72 @@ class DeliveryTests(LMTPCase):
         held.let_go()
         held.let_go()
         self.assertEqual(client.heard().count(b"250 2.0.0"), 2)
+
+    def test_recipients_that_were_sent_ahead_are_looked_for_with_the_first(self) -> None:
+        held = self.hold(MemoryDelivery, "resolve")
+        client = self.client()
+        client.send(
+            b"MAIL FROM:<>\r\nRCPT TO:<alice@example.org>\r\nRCPT TO:<nobody@example.org>\r\n"
+            b"RCPT TO:<ALICE@example.org>\r\nDATA\r\nRCPT TO:<bob@example.org>\r\n"
+        )
+        # What is behind another command may be of another message.
+        self.assertEqual((held.count, client.heard()[:9]), (3, b"250 2.1.0"))
+        for _ in range(3):
+            held.let_go()
+        said = [line.split(b" is ")[0] for line in client.heard().splitlines()]
+        self.assertEqual(
+            [*said[:1], said[1][:9], *said[2:3], said[3][:3]],
+            [
+                b"250 2.1.5 <alice@example.org>",
+                b"550 5.1.1",
+                b"250 2.1.5 <ALICE@example.org>",
+                b"354",
+            ],
+        )
+
+    def test_no_more_are_looked_for_than_a_message_may_have(self) -> None:
+        held = self.hold(MemoryDelivery, "resolve")
+        client = self.client()
+        client.send(b"MAIL FROM:<>\r\n" + b"RCPT TO:<alice@example.org>\r\n" * 5)
+        self.assertEqual(held.count, 3)
+        for _ in range(3):
+            held.let_go()
+        said = [line[:9] for line in client.heard().splitlines()]
+        self.assertEqual(said, [b"250 2.1.0", *[b"250 2.1.5"] * 3, *[b"452 4.5.3"] * 2])
+
+    def test_a_line_that_was_sent_ahead_is_parsed_twice_at_the_most(self) -> None:
+        parsed: list[bytes] = []
+        original = grammar.parse
+        self.patch(grammar, "parse", lambda line: parsed.append(line) or original(line))
+        client = self.client()
+        lines = [b"RCPT TO:<alice@example.org>", b"RCPT TO:<nobody@example.org>"] * 30
+        for more in ([], [b"RCPT TO:<>"], [b"x" * 3000], ["RCPT TO:<\xe4@b>".encode()]):
+            parsed.clear()
+            client.say("RSET")
+            client.say("MAIL FROM:<>")
+            client.send(b"".join(line + b"\r\n" for line in (lines[:40] + more) * 2))
+            for _ in range(30):
+                self.clock.advance(0)
+            self.assertEqual(client.heard().count(b"\r\n"), 2 * (40 + len(more)))
+            self.assertLessEqual(len(parsed), 2 * 2 * (40 + len(more)) + 2)
+
+    def test_who_leaves_while_recipients_are_looked_for(self) -> None:
+        held = self.hold(MemoryDelivery, "resolve")
+        client = self.client()
+        client.send(b"MAIL FROM:<>\r\n" + b"RCPT TO:<alice@example.org>\r\n" * 3)
+        client.disconnect()
+        done: Deferred[Any] = self.factory.shutDown()
+        for _ in range(3):
+            held.let_go()
+        self.successResultOf(done)
+
+    def test_a_fault_of_ours_while_recipients_are_looked_for_is_logged(self) -> None:
+        self.break_(MemoryDelivery, "resolve", KeyError("secret"))
+        client = self.client()
+        client.send(b"MAIL FROM:<>\r\n" + b"RCPT TO:<alice@example.org>\r\n" * 2)
+        said = [line[:9] for line in client.heard().splitlines()]
+        self.assertEqual(said, [b"250 2.1.0", *[b"451 4.3.0"] * 2])
+        self.assertEqual(len(self.flushLoggedErrors(KeyError)), 2)
 
     def test_a_database_that_is_away_is_always_temporary(self) -> None:
         away = Unavailable("the database is away, try again later")

@@ -224,6 +224,27 @@ class PutBack(SynchronousTestCase):
         self.assertEqual(framer.buffered, 1)
 
 
+class LinesAhead(SynchronousTestCase):
+    def test_whole_lines_that_stay(self) -> None:
+        framer = LineFramer()
+        framer.feed(b"NOOP\r\nRSET\n\r\nQU")
+        self.assertEqual(list(framer.lines_ahead(4)), [b"NOOP", b"RSET", b""])
+        self.assertEqual(framer.next_line(4), Line(b"NOOP"))
+        self.assertEqual(list(framer.lines_ahead(4)), [b"RSET", b""])
+        framer.feed(b"IT\r\n")
+        self.assertEqual(list(framer.lines_ahead(4)), [b"RSET", b"", b"QUIT"])
+
+    def test_none_behind_one_that_is_too_long(self) -> None:
+        for end in (b"\r\n", b"\n"):
+            framer = LineFramer()
+            framer.feed(b"NOOP" + end + b"NOOPS" + end + b"RSET" + end)
+            self.assertEqual(list(framer.lines_ahead(4)), [b"NOOP"])
+            framer.next_line(4)
+            framer.next_line(4)
+            self.assertEqual(list(framer.lines_ahead(4)), [])
+            self.assertEqual(framer.next_line(4), Line(b"RSET"))
+
+
 class Bounds(SynchronousTestCase):
     NEXT = (Text(b"b NOOP"), END)
 

@@ -10,7 +10,6 @@ from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import attrs
 from twisted.internet.defer import DeferredSemaphore
 
 from twisted_duck.connection import Rule
@@ -25,12 +24,11 @@ from twisted_duck.errors import (
     WrongState,
 )
 from twisted_duck.lmtp import grammar, responses
-from twisted_duck.lmtp.address import Address
 from twisted_duck.lmtp.intake import Intake
+from twisted_duck.lmtp.transaction import Transaction
 from twisted_duck.outflow import ConnectionOver
 from twisted_duck.values import Recipient
 from twisted_duck.wire.dotstuff import DotReader
-from twisted_duck.wire.lines import LineEnds
 
 if TYPE_CHECKING:
     from twisted_duck.lmtp.protocol import LMTPProtocol
@@ -52,26 +50,6 @@ class NeedsUTF8(ClientError):
     """An address that is not ASCII, in a transaction that was not begun so (RFC 6531 §3.5)."""
 
     smtp = "553 5.6.7"
-
-
-@attrs.define(eq=False)
-class Transaction:
-    """From MAIL to the replies, or to what ends it before."""
-
-    mail: grammar.Mail
-    #: Those that were accepted, in their order; each gets a reply.
-    recipients: list[tuple[Address, Recipient]] = attrs.field(factory=list)
-    #: Nobody could be looked up for one recipient, which took its time: the others need not wait for it, too.
-    away: Unavailable | None = None
-    #: What has come of the message.
-    intake: Intake | None = None
-    #: Whether chunks had other line ends than CRLF.
-    line_ends: LineEnds = attrs.field(factory=LineEnds)
-
-    def trace(self, recipient: Address) -> bytes:
-        """What is put in front of the message for one recipient (RFC 5321 §4.4)."""
-        sender = "" if self.mail.sender is None else self.mail.sender
-        return f"Return-Path: <{sender}>\r\nDelivered-To: {recipient}\r\n".encode()
 
 
 # --- the session ------------------------------------------------------------------------------------------------------
@@ -133,19 +111,18 @@ async def rcpt(connection: LMTPProtocol, command: grammar.Rcpt) -> None:
     """RFC 5321 §4.1.1.3."""
     transaction = _transaction(connection)
     address = command.recipient
-    if not address.is_ascii and not transaction.mail.utf8:
+    if not transaction.takes(address):
         raise NeedsUTF8("an address that is not ASCII needs SMTPUTF8")
     most = connection.limits.lmtp_recipients
     if len(transaction.recipients) >= most:
         raise TooManyRecipients(f"a message may have {most} recipients at a time")
-    size = transaction.mail.size or 0
     if transaction.away is not None:
         raise transaction.away
-    try:
-        found = await connection.settings.delivery.resolve(address.local, address.domain, size)
-    except Unavailable as error:
-        transaction.away = error
-        raise
+    found = await transaction.look_for(connection, address)
+    if isinstance(found, Unavailable):
+        transaction.away = found
+    if isinstance(found, DuckError):
+        raise found
     transaction.recipients.append((address, found))
     connection.send(responses.reply("250 2.1.5", f"<{address}> is fine"))
 

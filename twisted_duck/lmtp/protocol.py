@@ -11,6 +11,7 @@ How a connection lives and ends is told in `twisted_duck.connection`.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, ClassVar
 
 import attrs
@@ -18,8 +19,9 @@ import attrs
 from twisted_duck import connection, errors
 from twisted_duck.lmtp import grammar, responses
 from twisted_duck.lmtp.capability import Circumstances, keywords
-from twisted_duck.lmtp.commands import CONNECTED, READY, TABLE, Transaction, is_bad
+from twisted_duck.lmtp.commands import CONNECTED, READY, TABLE, is_bad
 from twisted_duck.lmtp.spam import SpamMark
+from twisted_duck.lmtp.transaction import Transaction
 from twisted_duck.wire.framing import NEED_DATA, Line, LineFramer
 
 #: Octets of mail data that are taken at a time.
@@ -69,6 +71,10 @@ class LMTPProtocol(connection.Connection):
             transaction.intake.close()
         self.session.state = CONNECTED if self.client is None else READY
         self.allow(self.limits.early)
+
+    def lines_ahead(self) -> Iterator[bytes]:
+        """What was sent ahead, line by line; it is read as if nobody had looked."""
+        return self._framer.lines_ahead(self.limits.lmtp_line)
 
     # --- mail data ----------------------------------------------------------------------------------------------------
 

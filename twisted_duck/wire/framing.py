@@ -32,6 +32,7 @@ from __future__ import annotations
 
 import enum
 import re
+from collections.abc import Iterator
 from typing import Final, TypeAlias
 from typing import Literal as OneOf
 
@@ -172,6 +173,17 @@ class LineFramer:
         if not self._finish_skipping():
             return b""
         return self._take(min(limit, len(self._buffer)))
+
+    def lines_ahead(self, limit: int) -> Iterator[bytes]:
+        """The whole lines that wait, without their ends, up to one with more than `limit` octets; they stay to be read."""
+        at = 0
+        while not self._skipping:
+            end = self._buffer.find(b"\n", at, at + limit + 2)
+            line = bytes(self._buffer[at : max(end, at)]).removesuffix(b"\r")
+            if end < 0 or len(line) > limit:
+                return
+            yield line
+            at = end + 1
 
     def put_back(self, octets: bytes) -> None:
         """Octets of `next_octets` that were not meant by it: they are read again, before all that came after them."""
