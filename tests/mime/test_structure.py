@@ -9,7 +9,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.mime.wire import check_body, parse
 from twisted_duck.limits import Limits
 from twisted_duck.mime.scan import scan
-from twisted_duck.mime.structure import body, bodystructure, envelope, string
+from twisted_duck.mime.strings import string
+from twisted_duck.mime.structure import body, bodystructure, envelope
 
 
 class StructureTests(SynchronousTestCase):

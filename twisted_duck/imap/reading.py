@@ -57,6 +57,7 @@ class CommandReader:
     """The reading side of one connection."""
 
     __slots__ = (
+        "_announced",
         "_check_append",
         "_client",
         "_fault",
@@ -77,6 +78,8 @@ class CommandReader:
         self._framer = CommandFramer(FrameLimits.before_login(limits))
         self._check_append: CheckAppend | None = None
         self._parts: list[bytes | grammar.Literal] = []
+        #: What the last literal of the present command is, if it is a message.
+        self._announced: grammar.Announced | None = None
         self._spools: tuple[Spool, ...] = ()
         self._inflation: Inflation | None = None
         #: Why the present command cannot be had, although it must be read to its end.
@@ -154,6 +157,7 @@ class CommandReader:
         After a failure, other than TooMuch, the next call reads the command behind the one that failed.
         """
         self._parts.clear()
+        self._announced = None
         self._fault = None
         while True:
             match self._framer.next_event():
@@ -195,7 +199,9 @@ class CommandReader:
 
     async def _is_message(self, header: LiteralHeader) -> bool:
         """Whether it is a message to be stored.  Fails with what is against having the literal at all."""
-        message = grammar.announced(self._parts, self._limits, utf8=self._client.enabled.utf8)
+        message = self._announced = grammar.announced(
+            self._parts, self._limits, utf8=self._client.enabled.utf8, before=self._announced
+        )
         if message is not None:
             await self._check_message(message, header.size)
             return True

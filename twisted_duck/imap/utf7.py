@@ -23,6 +23,12 @@ def encode(name: str) -> bytes:
 
 def decode(encoded: bytes) -> str:
     """The name that `encoded` stands for; raises Cannot for anything `encode` would not write."""
+    if (
+        b"&" not in encoded
+        and encoded.isascii()
+        and (name := encoded.decode("ascii")).isprintable()
+    ):
+        return name
     pieces: list[str] = []
     at = 0
     while at < len(encoded):

@@ -7,10 +7,8 @@ What is no address is still shown: words alone are a name, one word alone is a m
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
-from functools import lru_cache
+from collections.abc import Iterator
 from itertools import pairwise
-from typing import Final
 
 from attrs import define, frozen
 
@@ -49,9 +47,6 @@ _COMMON = re.compile(
     (?P<local>[^\s"(<>@,;:\[]++)@(?P<domain>[^\s"(<>@,;:\[]++)(?(angle)>)\s*+(?:,|\Z)""",
     re.VERBOSE | re.DOTALL,
 )
-#: Fields of at most so many bytes are remembered, and so many of them.
-_SHORT: Final = 128
-_REMEMBERED: Final = 512
 _PAREN = re.compile(rb"\\.|[()]", re.DOTALL)
 _ESCAPED = re.compile(rb"\\(.)", re.DOTALL)
 
@@ -81,18 +76,6 @@ def addresses(raw: bytes) -> Iterator[Address]:
             name = b" ".join(words.split()) if words else b""
         yield Address(name or None, None, local, domain)
         place = match.end()
-
-
-def parsed(raw: bytes) -> Iterable[Address]:
-    """The same as `addresses`.  What is short is not read again for everybody who asks: one message's fields are asked for by
-    ENVELOPE and by SORT, and most mail is to, and from, who was there before.
-    """
-    return addresses(raw) if len(raw) > _SHORT else _remembered(raw)
-
-
-@lru_cache(_REMEMBERED)
-def _remembered(raw: bytes) -> tuple[Address, ...]:
-    return tuple(addresses(raw))
 
 
 def by_tokens(value: bytes) -> Iterator[Address]:

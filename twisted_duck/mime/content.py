@@ -51,6 +51,13 @@ class ContentType:
     def _in_lower_case(self) -> tuple[bytes, bytes]:
         return self.type.lower(), self.subtype.lower()
 
+    #: What its first `charset` says.
+    charset: bytes | None = field(init=False, eq=False, repr=False)
+
+    @charset.default
+    def _named_charset(self) -> bytes | None:
+        return self.parameter(b"charset")
+
     def parameter(self, name: bytes) -> bytes | None:
         """The first parameter called `name` (lower case), None where there is none."""
         for key, value in self.parameters:

@@ -20,6 +20,11 @@ _TIME = re.compile(
     rb"\s*(\d{1,2})\s*:\s*(\d{2})(?:\s*:\s*(\d{2}))?(?!\d)(?:[.,]\d*)?\s*(?:([+-])(\d{2})(\d{2})(?!\d)|([a-z]+))?",
     re.IGNORECASE,
 )
+#: What nearly all Date fields are, in one step: what the two above say of it.
+_USUAL = re.compile(
+    rb"[ \t]*+(?:[A-Z][a-z][a-z], )?(\d\d?) (Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) (\d{4})"
+    rb" ([01]\d|2[0-3]):([0-5]\d):([0-5]\d) ([+-])(\d\d)([0-5]\d)(?!\d)"
+)
 _ZONES: Final = {
     b"edt": -4,
     b"est": -5,
@@ -56,7 +61,21 @@ def sent_moment(value: bytes) -> int | None:
 
 def sent(value: bytes) -> tuple[datetime.date | None, int | None]:
     """What `sent_date` and `sent_moment` say."""
-    text = _readable(value)
+    usual = _USUAL.match(value)
+    if usual is None:
+        return _sent(_readable(value))
+    number, month, year, hour, minute, second, sign, zone_hours, zone_minutes = usual.groups()
+    try:
+        day = datetime.date(int(year), _MONTHS[month.lower()], int(number))
+    except ValueError:
+        return None, None
+    seconds = 3_600 * int(hour) + 60 * int(minute) + int(second)
+    offset = 3_600 * int(zone_hours) + 60 * int(zone_minutes)
+    at_midnight = (day.toordinal() - _EPOCH) * 86_400
+    return day, at_midnight + seconds + (offset if sign == b"-" else -offset)
+
+
+def _sent(text: bytes) -> tuple[datetime.date | None, int | None]:
     found = _day(text)
     if found is None:
         return None, None

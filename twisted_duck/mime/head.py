@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from typing import Final
 
 from attrs import field, frozen
 
 from twisted_duck.limits import Limits
 from twisted_duck.mime.content import ContentType, content_type, transfer_encoding
-from twisted_duck.mime.header import select, selector, unfolded_lines
+from twisted_duck.mime.header import Fields, select, selector, unfolded_lines
 from twisted_duck.mime.words import decode_words
 
 _NAMES: Final = (
@@ -30,6 +31,9 @@ TEXT: Final = ContentType(b"text", b"plain")
 
 #: Bytes of a header that is gone through line by line, each of which takes a third of a microsecond.
 _SHORT: Final = 1 << 15
+#: What stands above the text in most parts of mail is read once: headers of at most so many bytes, and so many of them.
+_USUAL: Final = 128
+_REMEMBERED: Final = 512
 #: Bytes that a wanted field has at least: `To:` and its line end.
 _LEAST: Final = 4
 _BLANK_LINES: Final = ("", "\r")
@@ -48,7 +52,7 @@ class Head:
     `lines` are those of `search_lines` together, None where they are not kept: the header is long, or odd.
     """
 
-    fields: dict[bytes, list[bytes]]
+    fields: Fields
     type: ContentType
     encoding: bytes | None
     lines: str | None = field(eq=False)
@@ -56,13 +60,13 @@ class Head:
 
 def read_head(raw: bytes, default: ContentType, limits: Limits) -> Head:
     """What is wanted of the header `raw` of a part that is of type `default` unless it says what it is."""
-    found: dict[bytes, list[bytes]]
+    found: Fields
     lines: str | None
     most, longest = limits.mime_fields, limits.mime_field
     size = len(raw)
     # A NUL no message has that came by a protocol, and a header without an end of its last line was cut off there.
     if size <= min(_SHORT, _LEAST * most, longest) and raw.endswith(b"\n") and b"\0" not in raw:
-        found, lines = _read(raw.decode("latin-1"))
+        found, lines = _read(raw) if size > _USUAL else _usual(raw)
     else:
         found, lines = select(raw, WANTED, most, longest), None
     types = found.get(b"content-type")
@@ -75,8 +79,9 @@ def read_head(raw: bytes, default: ContentType, limits: Limits) -> Head:
     )
 
 
-def _read(text: str) -> tuple[dict[bytes, list[bytes]], str]:
-    """The raw values of wanted fields, and the lines for SEARCH, of the header `text`, which is Latin-1."""
+def _read(raw: bytes) -> tuple[dict[bytes, list[bytes]], str]:
+    """The raw values of wanted fields, and the lines for SEARCH."""
+    text = raw.decode("latin-1")
     found: dict[bytes, list[bytes]] = {}
     lines: list[str] = []
     is_coded = "=?" in text or not text.isascii()
@@ -91,20 +96,23 @@ def _read(text: str) -> tuple[dict[bytes, list[bytes]], str]:
                 continue
             name, value = "", line
         key = _WANTED.get((name.rstrip(" \t") if is_spaced else name).lower())
-        raw = value
+        whole = value
         if is_folded and "\0" in line:
-            raw = value.replace("\0", "\n")
+            whole = value.replace("\0", "\n")
             name, value = _unfolded(name), _unfolded(value)
         if key is not None:
-            raw = raw.rstrip("\r")
+            this = whole.rstrip("\r").encode("latin-1")
             if key in found:
-                found[key].append(raw.encode("latin-1"))
+                found[key].append(this)
             else:
-                found[key] = [raw.encode("latin-1")]
+                found[key] = [this]
         if is_coded and ("=?" in line or not line.isascii()):
             value = _decoded(value.removesuffix("\r"))
         lines.append(f"{name.rstrip()}:{value.strip()}\n")
     return found, "".join(lines)
+
+
+_usual = lru_cache(_REMEMBERED)(_read)
 
 
 def _unfolded(text: str) -> str:

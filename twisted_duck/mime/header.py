@@ -188,4 +188,7 @@ def _without_folds(block: bytes) -> Iterator[bytes]:
 def first(found: Fields, name: bytes) -> bytes | None:
     """The unfolded value of the first field called `name`, None where there is none."""
     values = found.get(name)
-    return None if not values else unfold(values[0])
+    if not values:
+        return None
+    value = values[0]
+    return unfold(value) if b"\n" in value or b"\r" in value else value.strip(SPACE)

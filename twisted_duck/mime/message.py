@@ -10,7 +10,6 @@ from attrs import frozen
 from twisted_duck.limits import Limits
 from twisted_duck.mime.date import sent
 from twisted_duck.mime.head import TEXT, read_head, search_lines
-from twisted_duck.mime.header import first
 from twisted_duck.mime.order import order
 from twisted_duck.mime.preview import preview
 from twisted_duck.mime.references import ids
@@ -68,10 +67,11 @@ def analyse(data: Data, limits: Limits = DEFAULT_LIMITS) -> Analysis:
     """Read the message `data`, bytes or a mapped file, once. Never fails."""
     tree, heads = scan_with_heads(data, limits)
     lists = structure(tree, heads, limits)
-    date = first(heads[0].fields, b"date")
+    fields = heads[0].fields
+    dates = fields.get(b"date")
+    day, moment = sent(dates[0]) if dates else (None, None)
     texts: dict[int, str] = {}
     shown = preview(data, tree, limits, heads, texts)
-    day, moment = (None, None) if date is None else sent(date)
     return Analysis(
         tree=tree,
         envelope=lists.envelope,
@@ -79,8 +79,8 @@ def analyse(data: Data, limits: Limits = DEFAULT_LIMITS) -> Analysis:
         body=lists.body,
         sent_date=day,
         searchable=searchable(data, tree, limits, heads, texts),
-        order=order(heads[0].fields, moment, limits),
-        ids=ids(heads[0].fields, limits.mime_references),
+        order=order(fields, moment, limits),
+        ids=ids(fields, limits.mime_references),
         preview=shown,
     )
 

@@ -141,15 +141,19 @@ class _Lines:
 
 def _told(lines: Iterator[str], most: int) -> str:
     own, others = _Lines(most + _BEFORE), _Lines(most)
+    kept = own.kept
     in_armor = is_over = False
     for line in lines:
-        shown = _visible(line)
+        if line.isascii() and line.isprintable() and "  " not in line:
+            shown = line.strip()
+        else:
+            shown = _visible(line)
         if not shown:
             own.end_paragraph()
             in_armor = False
         elif shown[0].isalnum() and not in_armor and not is_over:
             # None of the marks below begins like that.
-            own.kept.append(shown)
+            kept.append(shown)
             own.length += len(shown) + 1
         elif in_armor or _ORNAMENT.fullmatch(shown):
             continue
@@ -167,14 +171,15 @@ def _told(lines: Iterator[str], most: int) -> str:
             own.keep(shown)
         if own.length >= own.enough:
             break
-    words = " ".join(own.kept) or " ".join(others.kept)
-    return _cut(words, most).encode("utf-8", "replace").decode()
+    words = " ".join(kept) or " ".join(others.kept)
+    words = _cut(words, most)
+    return words if words.isascii() else words.encode("utf-8", "replace").decode()
 
 
 def _visible(line: str) -> str:
     """The words of a line, with a space between two of them."""
     if line.isascii() and line.isprintable():
-        return " ".join(line.split()) if "  " in line else line.strip()
+        return " ".join(line.split())
     words = _UNSEEN.sub("", line).split()
     return " ".join(word for word in words if _NOTHING.sub("", word))
 

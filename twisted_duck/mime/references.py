@@ -6,12 +6,11 @@ A Message ID is only ever compared, and there are many: eight bytes of its hash 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from hashlib import blake2b
-from itertools import islice
 from typing import Final
 
-from twisted_duck.mime.header import Fields, unfold
+from twisted_duck.mime.header import Fields, first
 
 #: Bytes that stand for one Message ID.
 WIDTH: Final = 8
@@ -31,11 +30,11 @@ def ids(fields: Fields, most: int) -> bytes:
 
     Of more than `most` references these are the first and the last ones: what else is in the thread says the rest.
     """
-    own = next(_of(fields.get(b"message-id", ())), NONE)
-    references = list(dict.fromkeys(_of(fields.get(b"references", ()))))
+    own = next(_of(fields, b"message-id"), NONE)
+    references = list(dict.fromkeys(_of(fields, b"references")))
     if not references:
         # Behind the first one there may be anything (RFC 5256).
-        references = list(islice(_of(fields.get(b"in-reply-to", ())), 1))
+        return own + next(_of(fields, b"in-reply-to"), b"")
     if len(references) > most:
         references = [references[0], *references[1 - most :]]
     return own + b"".join(references)
@@ -46,11 +45,13 @@ def split(ids: bytes) -> tuple[bytes, ...]:
     return tuple(ids[at : at + WIDTH] for at in range(0, len(ids), WIDTH))
 
 
-def _of(values: Sequence[bytes]) -> Iterator[bytes]:
-    for value in values[:1]:
-        for found in _ID.finditer(unfold(value)):
-            if found.end() - found.start() > _LONGEST:
-                continue
-            quoted, plain, domain = found.groups()
-            local = plain if quoted is None else _ESCAPED.sub(rb"\1", quoted)
-            yield blake2b(b"%b@%b" % (local, domain), digest_size=WIDTH).digest()
+def _of(fields: Fields, name: bytes) -> Iterator[bytes]:
+    value = first(fields, name)
+    if value is None:
+        return
+    for found in _ID.finditer(value):
+        if found.end() - found.start() > _LONGEST:
+            continue
+        quoted, plain, domain = found.groups()
+        local = plain if quoted is None else _ESCAPED.sub(rb"\1", quoted)
+        yield blake2b(b"%b@%b" % (local, domain), digest_size=WIDTH).digest()

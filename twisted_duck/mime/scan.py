@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import mmap
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from enum import IntEnum
 from functools import cached_property
 from typing import Final
@@ -65,6 +65,7 @@ _ENCODINGS: Final = {
     b"base64": Encoding.BASE64,
     b"quoted-printable": Encoding.QUOTED_PRINTABLE,
 }
+_DIGEST: Final = (b"multipart", b"digest")
 _MESSAGES: Final = {(b"message", b"rfc822"), (b"message", b"global")}
 _OPAQUE: Final = ContentType(b"application", b"octet-stream")
 _EMBEDDED: Final = ContentType(b"message", b"rfc822")
@@ -236,11 +237,9 @@ def scan(data: Data, limits: Limits = DEFAULT_LIMITS) -> PartTree:
     return scan_with_heads(data, limits)[0]
 
 
-def default_type(parent: Head | None) -> ContentType:
+def default_type(parent: Head) -> ContentType:
     """What a part is that does not say it: text/plain, or a message inside multipart/digest (RFC 2046 §5.1.5)."""
-    if parent is not None and parent.type.kind == (b"multipart", b"digest"):
-        return _EMBEDDED
-    return TEXT
+    return _EMBEDDED if parent.type.kind == _DIGEST else TEXT
 
 
 def scan_with_heads(
@@ -257,9 +256,8 @@ def scan_with_heads(
         if start is not None:
             parent = opened[-1].number if opened else -1
             body = _header_end(data, start, max(start, _content_end(data, bound)))
-            head = read_head(
-                data[start:body], default_type(heads[parent] if opened else None), limits
-            )
+            default = default_type(heads[parent]) if opened else TEXT
+            head = read_head(data[start:body], default, limits)
             encoding = _encoding(head)
             kind, delimiter = _kind(head.type), b""
             if kind is _MULTIPART or _is_plain_message(kind, encoding):
@@ -270,6 +268,9 @@ def scan_with_heads(
                 if full and kind is not _TEXT:
                     kind = _OTHER
                 head = _settled(head, kind)
+            elif not opened:
+                whole = _Draft(start, body, size, parent, kind, encoding)
+                return PartTree((_part(data, whole),)), (head,)
             drafts.append(_Draft(start, body, -1, parent, kind, encoding))
             heads.append(head)
             start = None
@@ -288,10 +289,11 @@ def scan_with_heads(
             break
         level = _owner(opened, bound)
         owner = opened[level]
-        ended = [one.number for one in opened[level + 1 :]]
+        end = _content_end(data, bound)
+        for one in opened[level + 1 :]:
+            _end(drafts[one.number], end)
         if len(drafts) - 1 > owner.number:
-            ended.append(len(drafts) - 1)
-        _end_parts(data, drafts, ended, bound)
+            _end(drafts[-1], end)
         del opened[level + 1 :]
         after = bound + len(owner.delimiter)
         line_end = data.find(b"\n", after)
@@ -303,15 +305,16 @@ def scan_with_heads(
             # What ends with a delimiter line was cut off there: nothing follows that could be a part.
             start = line_end + 1
         _look_on(data, opened, bound, line_end)
-    _end_parts(data, drafts, range(len(drafts)), size)
-    return PartTree(tuple(_part(data, draft) for draft in drafts)), tuple(heads)
+    for draft in drafts:
+        _end(draft, size)
+    return PartTree(tuple([_part(data, draft) for draft in drafts])), tuple(heads)
 
 
 def heads_of(data: Data, tree: PartTree, limits: Limits = DEFAULT_LIMITS) -> tuple[Head, ...]:
     """What `scan_with_heads` gave beside `tree`, read again."""
     heads: list[Head] = []
     for part in tree.parts:
-        default = default_type(heads[part.parent] if part.parent >= 0 else None)
+        default = default_type(heads[part.parent]) if part.parent >= 0 else TEXT
         head = read_head(data[part.start : part.body], default, limits)
         heads.append(_settled(head, part.kind))
     return tuple(heads)
@@ -370,11 +373,12 @@ def _header_end(data: Data, start: int, stop: int) -> int:
 
 def _find(data: Data, delimiter: bytes, start: int, bound: int, size: int) -> int:
     """The first `delimiter` from `start` that begins no later than `bound`; `size` where there is none."""
-    stop = min(bound + len(delimiter), size)
-    for at in range(max(start, 0), stop, _CHUNK):
+    at, stop = max(start, 0), min(bound + len(delimiter), size)
+    while at < stop:
         found = data.find(delimiter, at, min(at + _CHUNK + len(delimiter) - 1, stop))
         if found >= 0:
             return found
+        at += _CHUNK
     return size
 
 
@@ -404,12 +408,10 @@ def _content_end(data: Data, place: int) -> int:
     return place - 1 if place < len(data) and data[place - 1 : place] == b"\r" else place
 
 
-def _end_parts(data: Data, drafts: list[_Draft], numbers: Iterable[int], place: int) -> None:
-    """Those of the parts that have no end yet end before the delimiter at `place`, or where `data` ends."""
-    end = _content_end(data, place)
-    for number in numbers:
-        if drafts[number].end < 0:
-            drafts[number].end = max(drafts[number].body, end)
+def _end(draft: _Draft, end: int) -> None:
+    """If it has no end yet, it is this one."""
+    if draft.end < 0:
+        draft.end = max(draft.body, end)
 
 
 def _part(data: Data, draft: _Draft) -> Part:

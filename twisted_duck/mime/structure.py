@@ -7,24 +7,20 @@ depth nor count can make this recurse, and whatever the budget leaves out, the r
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from attrs import define, frozen
 
 from twisted_duck.limits import Limits
-from twisted_duck.mime.address import Address, parsed
+from twisted_duck.mime.address import addresses
 from twisted_duck.mime.content import Parameters, disposition, languages
 from twisted_duck.mime.head import Head
 from twisted_duck.mime.header import Fields, first
+from twisted_duck.mime.people import SHORT, people, written
 from twisted_duck.mime.scan import DEFAULT_LIMITS, Data, Kind, PartTree, heads_of
+from twisted_duck.mime.strings import string
 
-_LONGEST_QUOTED = 1_000
-"""Bytes in a quoted string; longer ones are literals, since clients cut lines at about this length."""
-_QUOTED = re.compile(rb"[\x01-\x09\x0b\x0c\x0e-\x7f]*\Z")
-#: What is quoted as it is.
-_PLAIN = re.compile(rb"[\x01-\x09\x0b\x0c\x0e-\x21\x23-\x5b\x5d-\x7f]{0,%d}+\Z" % _LONGEST_QUOTED)
 _EMPTY_ENVELOPE: Final = b"(NIL NIL NIL NIL NIL NIL NIL NIL NIL NIL)"
 _EMPTY_TEXT: Final = b'("text" "plain" ("charset" "us-ascii") NIL NIL "7bit" 0 0'
 _NO_EXTENSION: Final = b" NIL NIL NIL NIL"
@@ -73,19 +69,6 @@ class _Budget:
             self.addresses = len(field)
         self.addresses -= len(field)
         return field
-
-
-def string(value: bytes) -> bytes:
-    """`value` as an IMAP string: quoted where it is 7-bit, short and on one line, else a literal.
-
-    NUL cannot be said in either (RFC 3501 §9, CHAR8) and is left out.
-    """
-    if _PLAIN.match(value):
-        return b'"%b"' % value
-    value = value.replace(b"\0", b"")
-    if len(value) <= _LONGEST_QUOTED and _QUOTED.match(value):
-        return b'"%b"' % value.replace(b"\\", b"\\\\").replace(b'"', b'\\"')
-    return b"{%d}\r\n" % len(value) + value
 
 
 def structure(tree: PartTree, heads: Sequence[Head], limits: Limits = DEFAULT_LIMITS) -> Structure:
@@ -137,30 +120,21 @@ def body(data: Data, tree: PartTree, limits: Limits = DEFAULT_LIMITS) -> bytes:
 
 
 def _envelope(found: Fields, budget: _Budget) -> bytes:
-    def text(name: bytes) -> bytes:
-        return _nstring(first(found, name), budget)
-
-    def people(name: bytes) -> bytes:
-        values = found.get(name)
-        return b"NIL" if values is None else _addresses(values, budget)
-
     subject = first(found, b"subject")
     if subject is not None:
         subject = b" ".join(subject.split())
-    date, sender = text(b"date"), people(b"from")
-    return b"(%b)" % b" ".join(
-        (
-            date,
-            _nstring(subject, budget),
-            sender,
-            _or(people(b"sender"), sender),
-            _or(people(b"reply-to"), sender),
-            people(b"to"),
-            people(b"cc"),
-            people(b"bcc"),
-            text(b"in-reply-to"),
-            text(b"message-id"),
-        )
+    date, sender = _nstring(first(found, b"date"), budget), _people(found, b"from", budget)
+    return b"(%b %b %b %b %b %b %b %b %b %b)" % (
+        date,
+        _nstring(subject, budget),
+        sender,
+        _or(_people(found, b"sender", budget), sender),
+        _or(_people(found, b"reply-to", budget), sender),
+        _people(found, b"to", budget),
+        _people(found, b"cc", budget),
+        _people(found, b"bcc", budget),
+        _nstring(first(found, b"in-reply-to"), budget),
+        _nstring(first(found, b"message-id"), budget),
     )
 
 
@@ -171,32 +145,31 @@ def _or(value: bytes, default: bytes) -> bytes:
 def _nstring(value: bytes | None, budget: _Budget) -> bytes:
     if value is None:
         return b"NIL"
-    written = string(value)
-    return written if budget.take(written) else b"NIL"
+    text = string(value)
+    return text if budget.take(text) else b"NIL"
 
 
-def _addresses(values: Iterable[bytes], budget: _Budget) -> bytes:
-    written: list[bytes] = []
+def _people(found: Fields, name: bytes, budget: _Budget) -> bytes:
+    values = found.get(name)
+    if values is None:
+        return b"NIL"
+    pieces: list[bytes] = []
     for value in values:
-        for one in parsed(budget.readable(value)):
-            item = _one_address(one)
+        value = budget.readable(value)
+        if len(value) <= SHORT and budget.take(whole := people(value).written):
+            pieces.append(whole)
+            continue
+        for one in addresses(value):
+            item = written(one)
             if not budget.take(item):
-                return _list(written)
-            written.append(item)
-    return _list(written)
+                return _list(pieces)
+            pieces.append(item)
+    return _list(pieces)
 
 
-def _list(written: list[bytes]) -> bytes:
-    return b"(%b)" % b"".join(written) if written else b"NIL"
-
-
-def _one_address(one: Address) -> bytes:
-    return b"(%b %b %b %b)" % (
-        b"NIL" if one.name is None else string(one.name),
-        b"NIL" if one.adl is None else string(one.adl),
-        b"NIL" if one.mailbox is None else string(one.mailbox),
-        b"NIL" if one.host is None else string(one.host),
-    )
+def _list(pieces: list[bytes]) -> bytes:
+    whole = b"".join(pieces)
+    return b"(%b)" % whole if whole else b"NIL"
 
 
 # --- BODYSTRUCTURE ----------------------------------------------------------------------------------------------------
@@ -221,10 +194,10 @@ def _own(tree: PartTree, number: int, head: Head, budget: _Budget) -> _Own:
     names = string(type_.type), string(type_.subtype)
     if not budget.take(names[0] + names[1]):
         names = _SHORT_NAMES[kind]
-    written = type_.parameters
-    if kind is _TEXT and type_.parameter(b"charset") is None:
-        written += _US_ASCII
-    parameters = _parameters(written, budget)
+    said = type_.parameters
+    if kind is _TEXT and type_.charset is None:
+        said += _US_ASCII
+    parameters = _parameters(said, budget)
     is_plain = _SELDOM.isdisjoint(found)
     extension = b" NIL NIL NIL" if is_plain else _extension(found, budget)
     embedded = part.parent >= 0 and tree.parts[part.parent].kind is _MESSAGE
@@ -271,18 +244,18 @@ def _assembled(
 
 
 def _encoding(value: bytes | None, budget: _Budget) -> bytes:
-    written = string(value or b"7bit")
-    return written if budget.take(written) else b'"8bit"'
+    name = string(value or b"7bit")
+    return name if budget.take(name) else b'"8bit"'
 
 
 def _parameters(parameters: Parameters, budget: _Budget) -> bytes:
-    written = []
+    items = []
     for name, value in parameters:
         item = string(name) + b" " + string(value)
         if not budget.take(item):
             break
-        written.append(item)
-    return b"(%b)" % b" ".join(written) if written else b"NIL"
+        items.append(item)
+    return b"(%b)" % b" ".join(items) if items else b"NIL"
 
 
 def _disposition(found: Fields, budget: _Budget) -> bytes:
@@ -298,7 +271,5 @@ def _disposition(found: Fields, budget: _Budget) -> bytes:
 
 def _languages(found: Fields, budget: _Budget) -> bytes:
     value = first(found, b"content-language")
-    written = [] if value is None else [string(tag) for tag in languages(value)]
-    if not written or not budget.take(b" ".join(written)):
-        return b"NIL"
-    return b"(%b)" % b" ".join(written)
+    tags = b"" if value is None else b" ".join(map(string, languages(value)))
+    return b"(%b)" % tags if tags and budget.take(tags) else b"NIL"

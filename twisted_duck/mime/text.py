@@ -119,9 +119,20 @@ def searchable(
     @param texts: whole texts of parts, by their numbers, as far as they are known
     """
     most = limits.mime_search
-    header, header_cut = _up_to(most, iter_search_header(data, tree, heads))
+    header, header_cut = _header(data, tree, heads, most)
     text, text_cut = _up_to(most, iter_search_text(data, tree, limits, heads, texts))
     return Searchable(header, text, header_cut or text_cut)
+
+
+def _header(
+    data: Data, tree: PartTree, heads: Sequence[Head] | None, most: int
+) -> tuple[str, bool]:
+    known = [head.lines for head in heads or ()]
+    lines = [each for each in known if each is not None]
+    if not heads or len(lines) < len(heads) or sum(map(len, lines)) > CHUNK:
+        return _up_to(most, iter_search_header(data, tree, heads))
+    header = fold("".join([lines[0], *map(_inside, lines[1:])]))
+    return header[:most], len(header) > most
 
 
 def _up_to(most: int, pieces: Iterable[str]) -> tuple[str, bool]:
@@ -175,7 +186,7 @@ def iter_search_text(
 
 def decoded(data: Data, part: Part, type_: ContentType) -> Iterable[str]:
     """The text that is the body of a part of that type, as it is, in pieces of bounded size."""
-    charset = type_.parameter(b"charset") or b"us-ascii"
+    charset = type_.charset or b"us-ascii"
     encoded = DECODERS.get(part.encoding)
     if encoded is None and part.end - part.body <= CHUNK and codec(charset) in _WITH_ASCII:
         whole = data[part.body : part.end]

@@ -3,7 +3,7 @@
 import datetime
 
 from tests.imap.grammar.support import GrammarCase, parts_of
-from twisted_duck.errors import BadSyntax, Cannot, TooMany
+from twisted_duck.errors import BadSyntax, Cannot, DuckError, TooMany
 from twisted_duck.imap.grammar import (
     Announced,
     Append,
@@ -182,6 +182,38 @@ class Target(GrammarCase):
         ):
             self.assertEqual(announced(parts_of(line)), Announced("x", earlier))
         self.assertRaises(TooMany, announced, parts_of("a APPEND x" + " {1}\r\nx" * 64 + " "))
+
+    def test_what_was_said_of_one_is_enough_for_the_next(self) -> None:
+        for pieces, utf8 in (
+            (
+                [
+                    "a APPEND x ",
+                    "{3}\r\nabc (\\Seen) ",
+                    '{4}\r\ndefg () "07-Feb-1994 21:52:25 -0800" ',
+                ],
+                False,
+            ),
+            (["a APPEND x UTF8 (", "~{2}\r\nxx) UTF8 (", "~{2}\r\nxx) "], True),
+            (["a APPEND x UTF8 (", "~{2}\r\nxx UTF8 ("], True),
+            (["a APPEND x ", "{1}\r\nx (\\Seen)x"], False),
+            (["a APPEND x" + " {1}\r\nx" * 63 + " ", "{1}\r\nx "], False),
+        ):
+            whole, before = "", None
+            for piece in pieces:
+                whole += piece
+                parts = parts_of(whole)
+                try:
+                    alone = announced(parts, utf8=utf8)
+                except DuckError as error:
+                    found = self.assertRaises(
+                        type(error), announced, parts, utf8=utf8, before=before
+                    )
+                    self.assertEqual(vars(found), vars(error))
+                    break
+                before = announced(parts, utf8=utf8, before=before)
+                self.assertEqual(before, alone)
+                assert before is not None and alone is not None
+                self.assertEqual((before.number, before.utf8), (alone.number, alone.utf8))
 
     def test_for_a_replacement_what_it_replaces(self) -> None:
         for line, replaced, uid in (

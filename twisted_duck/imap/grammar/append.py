@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable
 from typing import Final
 
-from attrs import frozen
+from attrs import field, frozen
 
 from twisted_duck.errors import TooMany
 from twisted_duck.imap.grammar.cursor import Cursor, Literal
@@ -53,13 +53,17 @@ class Replace:
 class Announced:
     """A message of which no octet was sent yet: the mailbox it is for, and what else is known of the command.
 
-    `earlier` are the octets of the messages in front of it; `replaced` is the one that will go for it.
+    `earlier` are the octets of the messages in front of it, and `number` says how many they are; `replaced` is the one that
+    will go for it.
     """
 
     mailbox: str
     earlier: int = 0
     replaced: SequenceSet | None = None
     uid: bool = False
+    number: int = field(default=0, eq=False)
+    #: As `AppendArgument.utf8`.
+    utf8: bool = field(default=False, eq=False)
 
 
 def append(cursor: Cursor) -> Append:
@@ -85,12 +89,22 @@ def announced_append(cursor: Cursor) -> Announced | None:
     while (before := cursor.text_before_literal()) is not None:
         earlier += _literal(cursor, _ENDS_IN_UTF8.search(before) is not None).size
         count += 1
-    if count >= cursor.limits.append_messages:
+    return _announced(cursor, name, earlier, count)
+
+
+def announced_behind(cursor: Cursor, before: Announced) -> Announced:
+    """The same for what stands behind one message: the last one, which was announced as `before`."""
+    earlier = before.earlier + _literal(cursor, before.utf8).size
+    return _announced(cursor, before.mailbox, earlier, before.number + 1)
+
+
+def _announced(cursor: Cursor, name: str, earlier: int, number: int) -> Announced:
+    if number >= cursor.limits.append_messages:
         raise TooMany(f"more than {cursor.limits.append_messages} messages in one APPEND")
-    _before_message(cursor)
+    _, _, utf8 = _before_message(cursor)
     if not cursor.at_end:
         cursor.fail("a message as a literal")
-    return Announced(name, earlier)
+    return Announced(name, earlier, number=number, utf8=utf8)
 
 
 def replace(cursor: Cursor, *, uid: bool = False) -> Replace:

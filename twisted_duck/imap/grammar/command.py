@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Final
 
 from attrs import frozen
@@ -83,13 +84,24 @@ def tag_of(parts: Sequence[bytes | Literal]) -> bytes | None:
 
 
 def announced(
-    parts: Sequence[bytes | Literal], limits: Limits = _DEFAULTS, *, utf8: bool = False
+    parts: Sequence[bytes | Literal],
+    limits: Limits = _DEFAULTS,
+    *,
+    utf8: bool = False,
+    before: append.Announced | None = None,
 ) -> append.Announced | None:
     """Whether the literal that is announced behind `parts` is a message, and for which mailbox.
 
     None for every other literal. Raises what `parse` raises if this is an APPEND or a REPLACE with a
     fault in front of the message, so that the message need not be sent at all.
+
+    @param before: what this said of the literal before, the last one in `parts`: of many messages each is read once then
     """
+    if before is not None and before.replaced is None:
+        last = next(at for at in reversed(range(len(parts))) if isinstance(parts[at], Literal))
+        with suppress(BadSyntax):
+            # What is wrong is told with its place in the whole command.
+            return append.announced_behind(Cursor(parts[last:], limits, utf8=utf8), before)
     cursor = Cursor(parts, limits, utf8=utf8)
     tag = _tag(cursor)
     try:

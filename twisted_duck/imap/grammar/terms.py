@@ -5,8 +5,9 @@ from __future__ import annotations
 import datetime
 import re
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from itertools import pairwise
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from attrs import frozen
 
@@ -25,6 +26,8 @@ _DATE_TIME = re.compile(
     rb'"( [0-9]|[0-9]{2})-([A-Za-z]{3})-([0-9]{4})'
     rb' ([0-9]{2}):([0-9]{2}):([0-9]{2}) ([+-])([0-9]{2})([0-9]{2})"'
 )
+#: Moments that are remembered: of one command with as many messages as there may be.
+_REMEMBERED: Final = 128
 _SYSTEM_FLAGS = {flag.lower(): flag for flag in SYSTEM_FLAGS}
 
 
@@ -211,25 +214,33 @@ def date_time(cursor: Cursor) -> datetime.datetime:
     found = cursor.match(_DATE_TIME)
     if found is None:
         cursor.fail('a date and time like "17-Jul-1996 02:44:25 -0700"')
-    day, month, year, hour, minute, second, sign, zone_hours, zone_minutes = found.groups()
     try:
-        if int(zone_minutes) > 59:
-            raise ValueError("minutes of the zone")
-        offset = datetime.timedelta(hours=int(zone_hours), minutes=int(zone_minutes))
-        moment = datetime.datetime(
-            int(year),
-            _month(month),
-            int(day),
-            int(hour),
-            int(minute),
-            # A leap second, which `datetime` does not know.
-            59 if second == b"60" else int(second),
-            tzinfo=datetime.timezone(-offset if sign == b"-" else offset),
-        )
-        # In the first and the last hours of the calendar there is no UTC.
-        moment.astimezone(datetime.UTC)
+        return _moment(found.groups())
     except (ValueError, OverflowError):
         cursor.refuse("there is no such moment")
+
+
+@lru_cache(_REMEMBERED)
+def _moment(said: tuple[bytes, ...]) -> datetime.datetime:
+    """Raises ValueError and OverflowError.  What stands before a message is read when that is announced, and once more when
+    all of the command is there.
+    """
+    day, month, year, hour, minute, second, sign, zone_hours, zone_minutes = said
+    if int(zone_minutes) > 59:
+        raise ValueError("minutes of the zone")
+    offset = datetime.timedelta(hours=int(zone_hours), minutes=int(zone_minutes))
+    moment = datetime.datetime(
+        int(year),
+        _month(month),
+        int(day),
+        int(hour),
+        int(minute),
+        # A leap second, which `datetime` does not know.
+        59 if second == b"60" else int(second),
+        tzinfo=datetime.timezone(-offset if sign == b"-" else offset),
+    )
+    # In the first and the last hours of the calendar there is no UTC.
+    moment.astimezone(datetime.UTC)
     return moment
 
 
