@@ -373,14 +373,18 @@ class Opened:
 class Registry:
     """The mailboxes this process knows, by their `_id`.
 
-    Those that no session has open are kept as long as their indexes fit into the budget, least recently used first out.
+    Those that no session has open are kept as long as their indexes fit into the budget, least recently used first out.  There
+    may be ten thousands of them, so nobody walks through all to open or leave one.
     """
 
     def __init__(self, mongo: Mongo, budget: int, memory: Memory) -> None:
         self._mongo = mongo
         self._memory = memory
         self._budget = budget
-        self._known: OrderedDict[ObjectId, Opened] = OrderedDict()
+        self._known: dict[ObjectId, Opened] = {}
+        #: Those that no session has open, in the order in which the last one left them, the bytes that each takes, and all.
+        self._idle: OrderedDict[Opened, int] = OrderedDict()
+        self._size = 0
         #: Whether every change is heard of within a moment; the change stream's answer.
         self.hears_all: Callable[[], bool] = lambda: False
         #: What was heard of mailboxes of users whose mail is being changed here.
@@ -389,20 +393,20 @@ class Registry:
     def __iter__(self) -> Iterator[Opened]:
         return iter(list(self._known.values()))
 
-    def get(self, id: ObjectId) -> Opened | None:
-        return self._known.get(id)
-
     def enter(self, user: ObjectId, document: Document) -> Opened:
         """The mailbox of a document, kept until `leave`; it has to be refreshed."""
         opened = self._known.get(document["_id"])
-        if opened is None or opened.gone:
+        if opened is not None and opened.gone:
+            self._forget(opened)
+            opened = None
+        if opened is None:
             opened = Opened(self._mongo, user, document, self._memory)
             self._known[opened.id] = opened
         if not opened.sessions:
             # Nobody has listened for it.
             opened.doubt()
+            self._size -= self._idle.pop(opened, 0)
         opened.sessions += 1
-        self._known.move_to_end(opened.id)
         return opened
 
     async def open(
@@ -426,18 +430,28 @@ class Registry:
     def leave(self, opened: Opened) -> None:
         """Undo `enter` or `open`."""
         opened.sessions -= 1
-        self.trim()
+        if opened.sessions:
+            return
+        if opened.gone:
+            self._forget(opened)
+        else:
+            self._keep(opened)
 
-    def trim(self) -> None:
-        """Forget what is gone, and what does not fit."""
-        idle = [each for each in self._known.values() if not each.sessions]
-        size = 0
-        for opened in reversed(idle):
-            size += _EMPTY + opened.index.memory()
-            if opened.gone or size > self._budget:
-                # It is brought up to date when it is opened next, or read anew.
-                del self._known[opened.id]
-                opened.remembered.clear()
+    def _keep(self, opened: Opened) -> None:
+        """One that nobody has open, and that takes as much as it does now."""
+        size = _EMPTY + opened.index.memory()
+        self._size += size - self._idle.get(opened, 0)
+        self._idle[opened] = size
+        while self._size > self._budget:
+            # It is read anew when it is opened next.
+            self._forget(next(iter(self._idle)))
+
+    def _forget(self, opened: Opened) -> None:
+        """Whoever opens a mailbox of that `_id` from now on, opens another one."""
+        opened.remembered.clear()
+        self._size -= self._idle.pop(opened, 0)
+        if self._known.get(opened.id) is opened:
+            del self._known[opened.id]
 
     # --- hearing of changes -------------------------------------------------------------------------------------------
 
@@ -471,12 +485,28 @@ class Registry:
                 if opened.is_behind:
                     opened.wake()
 
+    def learn(self, done: Done) -> None:
+        """A change was made here: the sessions that have the mailbox open are told."""
+        opened = self._known.get(done.mailbox["_id"])
+        if opened is None:
+            return
+        exact = opened.advance(done)
+        if not opened.sessions:
+            # It may have grown.
+            self._keep(opened)
+        elif not exact:
+            opened.wake()
+
     def lose(self, id: ObjectId) -> None:
         """The mailbox was deleted."""
         opened = self._known.get(id)
         if opened is not None:
-            opened.lose()
-            self.trim()
+            self._lose(opened)
+
+    def _lose(self, opened: Opened) -> None:
+        opened.lose()
+        if not opened.sessions:
+            self._forget(opened)
 
     def wake_all(self) -> None:
         """Nobody knows what has happened."""
@@ -500,5 +530,4 @@ class Registry:
     def forget_user(self, user: ObjectId) -> None:
         for opened in self:
             if opened.user == user:
-                opened.lose()
-        self.trim()
+                self._lose(opened)

@@ -178,9 +178,7 @@ class Writer:
 
     def learn(self, done: Done) -> None:
         """Tell the sessions that have the mailbox open of a change that was made here."""
-        opened = self._registry.get(done.mailbox["_id"])
-        if opened is not None and not opened.advance(done) and opened.sessions:
-            opened.wake()
+        self._registry.learn(done)
 
 
 def _messages(queue: deque[_Append]) -> int:
