@@ -195,7 +195,7 @@ class IndexTests(SynchronousTestCase):
     def test_new_index_is_empty(self) -> None:
         index = MailboxIndex(7)
         self.assertEqual((index.uidvalidity, len(index), index.highest_modseq), (7, 0, 0))
-        self.assertEqual((index.first_unseen(), index.keywords(), index.unseen), (None, [], 0))
+        self.assertEqual((index.first_unseen(), index.keywords(), index.unseen), (None, (), 0))
 
     def test_membership(self) -> None:
         index = self.filled(3)
@@ -227,7 +227,7 @@ class IndexTests(SynchronousTestCase):
         index = self.filled(1)
         changes = Changes(3, 3, 1, [Change(2, 2, frozenset({"$x"}))], [Expunged(3, UIDSet.of([2]))])
         index.apply(changes)
-        self.assertEqual((list(index.uids), index.keywords()), ([1], []))
+        self.assertEqual((list(index.uids), index.keywords()), ([1], ()))
         self.assertEqual(index.expunged_since(1), [2])
 
     def test_first_load_is_nobody_s_news(self) -> None:
@@ -263,7 +263,7 @@ class IndexTests(SynchronousTestCase):
         for modseq in range(500, 1_000):
             flags = frozenset({f"keyword-{modseq}"})
             index.apply(Changes(modseq, 3, 1, [Change(1, modseq, flags)]))
-        self.assertEqual(index.keywords(), ["keyword-999"])
+        self.assertEqual(index.keywords(), ("keyword-999",))
         self.assertEqual(index.with_flag("keyword-999"), [1])
         self.assertEqual(index.with_flag("keyword-998"), [])
         self.assertEqual(index.flags(2), frozenset())

@@ -407,7 +407,7 @@ class Connection(Protocol):
         return self._lost or self._closing
 
     def check_alive(self) -> None:
-        if self.is_over:
+        if self._lost or self._closing:
             raise ConnectionOver
 
     async def breathe(self, pieces: int = 1) -> None:

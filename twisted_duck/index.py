@@ -69,7 +69,9 @@ class MailboxIndex:
         #: (modseq, uid) of each expunged message, likewise.
         self._expunges: list[tuple[int, int]] = []
         self._expunges_floor = 0
+        #: What was found out last, and at which modseq.
         self._first_unseen: tuple[int, int | None] = (-1, None)
+        self._keywords: tuple[int, tuple[str, ...]] = (-1, ())
 
     # --- reading ------------------------------------------------------------------------------------------------------
 
@@ -183,15 +185,22 @@ class MailboxIndex:
                 return uid
         return None
 
-    def keywords(self) -> list[str]:
+    def keywords(self) -> tuple[str, ...]:
         """The keywords that messages have now, sorted."""
+        known_at, answer = self._keywords
+        if known_at != self.highest_modseq:
+            answer = self._find_keywords()
+            self._keywords = self.highest_modseq, answer
+        return answer
+
+    def _find_keywords(self) -> tuple[str, ...]:
         found: dict[str, str] = {}
         for flags, count in zip(self._flag_sets, self._flag_counts, strict=True):
             if count:
                 for flag in flags:
                     if not flag.startswith("\\"):
                         found.setdefault(flag.lower(), flag)
-        return sorted(found.values())
+        return tuple(sorted(found.values()))
 
     def memory(self) -> int:
         """Bytes this index takes, roughly: for the owner's budget."""

@@ -63,7 +63,9 @@ def mailbox(name: str, *, utf8: bool = False) -> bytes:
 
 def text(message: str) -> bytes:
     """One line for a person: printable ASCII only, no line end whatever comes in (RFC 3501 §9, `text`)."""
-    return (_NOT_TEXT.sub(" ", message)[:_TEXT_LENGTH].strip() or "?").encode("ascii")
+    if not (message.isascii() and message.isprintable()):
+        message = _NOT_TEXT.sub(" ", message)
+    return (message[:_TEXT_LENGTH].strip() or "?").encode("ascii")
 
 
 def modseq(value: int) -> bytes:
@@ -117,20 +119,18 @@ def date_time(moment: datetime) -> bytes:
 
 def tagged(tag: bytes, condition: bytes, message: str, code: bytes | None = None) -> bytes:
     """`tag OK [code] message`."""
-    return b"%b %b %b\r\n" % (tag, condition, _coded(message, code))
+    words = text(message)
+    if code is not None:
+        return b"%b %b [%b] %b\r\n" % (tag, condition, code, words)
+    if words.startswith(b"["):
+        # It would be read as a response code.
+        words = b"(" + words[1:]
+    return b"%b %b %b\r\n" % (tag, condition, words)
 
 
 def status(condition: bytes, message: str, code: bytes | None = None) -> bytes:
     """`* OK [code] message`."""
-    return b"* %b %b\r\n" % (condition, _coded(message, code))
-
-
-def _coded(message: str, code: bytes | None) -> bytes:
-    words = text(message)
-    if code is not None:
-        return b"[%b] %b" % (code, words)
-    # A text that begins like a response code would be read as one.
-    return b"(" + words[1:] if words.startswith(b"[") else words
+    return tagged(b"*", condition, message, code)
 
 
 def failure(tag: bytes, error: DuckError) -> bytes:

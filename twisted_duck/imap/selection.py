@@ -22,6 +22,12 @@ from twisted_duck.values import UIDSet
 BATCH = 500
 _VANISHED = 1_000
 
+# What is said at every SELECT, but for the values.
+_HIGHEST_MODSEQ = responses.status(b"OK", "highest modseq", b"%b")
+_NO_MODSEQS = responses.status(b"OK", "modseqs are not kept here", b"NOMODSEQ")
+_CHANGEABLE = responses.status(b"OK", "flags that can be changed", b"%b")
+_NOT_CHANGEABLE = responses.status(b"OK", "no flag can be changed", b"PERMANENTFLAGS ()")
+
 _log = Logger()
 
 
@@ -167,31 +173,32 @@ class Selection:
 
         Who has not enabled QRESYNC finds out about expunges in other ways.
         """
-        known = self.view.synchronised_at if self.vanishes else self.view.flags_at
         told, self._told_modseq = self._told_modseq, 0
+        if not told:
+            return
+        known = self.view.synchronised_at if self.vanishes else self.view.flags_at
         if told > known:
             self._send(responses.status(b"OK", "known", responses.highest_modseq(known)))
 
-    def say_highest_modseq(self) -> None:
+    def highest_modseq(self) -> bytes:
         """HIGHESTMODSEQ or NOMODSEQ (§3.1.2)."""
         if self.has_modseqs:
-            code = responses.highest_modseq(self.view.synchronised_at)
-            self._send(responses.status(b"OK", "highest modseq", code))
-        else:
-            self._send(responses.status(b"OK", "modseqs are not kept here", b"NOMODSEQ"))
+            return _HIGHEST_MODSEQ % responses.highest_modseq(self.view.synchronised_at)
+        return _NO_MODSEQS
 
     # --- keywords -----------------------------------------------------------------------------------------------------
 
     def tell_keywords(self) -> None:
         """Say FLAGS and PERMANENTFLAGS if there are keywords the client has not heard of."""
-        keywords = frozenset(self.mailbox.index.keywords())
-        if self._told_keywords is not None and keywords <= self._told_keywords:
-            return
-        self._told_keywords = keywords
-        named = sorted(keywords)
-        self._send(responses.defined_flags(named))
+        keywords = self.mailbox.index.keywords()
+        if self._told_keywords is None or not self._told_keywords.issuperset(keywords):
+            self._send(self.flags())
+
+    def flags(self) -> bytes:
+        """FLAGS and PERMANENTFLAGS, which tell all keywords that there are."""
+        keywords = self.mailbox.index.keywords()
+        self._told_keywords = frozenset(keywords)
+        said = responses.defined_flags(keywords)
         if self.mailbox.readonly:
-            self._send(responses.status(b"OK", "no flag can be changed", b"PERMANENTFLAGS ()"))
-        else:
-            code = responses.permanent_flags(named, self.mailbox.new_keywords)
-            self._send(responses.status(b"OK", "flags that can be changed", code))
+            return said + _NOT_CHANGEABLE
+        return said + _CHANGEABLE % responses.permanent_flags(keywords, self.mailbox.new_keywords)

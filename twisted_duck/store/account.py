@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 
 from bson.objectid import ObjectId
@@ -189,12 +189,12 @@ class StoreAccount:
             self._fold,
         )
 
-    async def _enter(
+    def _enter(
         self, name: str, error: type[errors.NonExistent] = errors.NonExistent
-    ) -> Opened:
+    ) -> Awaitable[Opened]:
         """See `Registry.open`."""
         _check_findable(name, error)
-        return await self._registry.open(self._user, name, error)
+        return self._registry.open(self._user, name, error)
 
     async def quota(self) -> Quota:
         user = await self._mongo.find_one(

@@ -268,8 +268,8 @@ class Pool(ConnectionPool):  # type: ignore[misc]
                 target.auth_database, target.username, target.password or "", target.mechanism
             )
 
-    async def wire(self, seconds: float) -> Wire:
-        """The connection with the least to do, within so many seconds; fails with ConnectionFailure, OutOfTime."""
+    def ready(self) -> Wire | None:
+        """The connection with the least to do, if there is one."""
         least: Wire | None = None
         for each in self.getprotocols():
             wire: Wire | None = each.instance
@@ -279,8 +279,12 @@ class Pool(ConnectionPool):  # type: ignore[misc]
                     return wire
                 if least is None or wire.busy < least.busy:
                     least = wire
-        if least is not None:
-            return least
+        return least
+
+    async def wire(self, seconds: float) -> Wire:
+        """The first that is ready within so many seconds; fails with ConnectionFailure, OutOfTime."""
+        if (wire := self.ready()) is not None:
+            return wire
         first = defer.DeferredList(
             [each.notifyReady() for each in self.getprotocols()],
             fireOnOneCallback=True,
@@ -296,7 +300,7 @@ class Pool(ConnectionPool):  # type: ignore[misc]
         """
         end = self.reactor.seconds() + seconds
         if wire is None:
-            wire = await self.wire(seconds)
+            wire = self.ready() or await self.wire(seconds)
         if self.cluster_time is not None:
             command["$clusterTime"] = self.cluster_time
         asked = wire.ask(command, end)

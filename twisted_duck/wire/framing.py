@@ -238,6 +238,9 @@ class LineFramer:
         return line[len(line) - min(keep, len(line)) :]
 
 
+_END: Final = EndOfCommand()
+
+
 class _State(enum.Enum):
     TEXT = enum.auto()
     ANSWER = enum.auto()
@@ -291,7 +294,7 @@ class CommandFramer(LineFramer):
             event, self._ready = self._ready, None
             return event
         if self._state is _State.TEXT and not self._skipping:
-            return self._text()
+            return self._text() if self._buffer else NEED_DATA
         if self._state is _State.ANSWER:
             raise RuntimeError("a literal was announced: accept() or refuse() comes first")
         if not self._finish_skipping():
@@ -353,7 +356,7 @@ class CommandFramer(LineFramer):
         self._spent += len(line)
         announced = announcement(line)
         if announced is None:
-            self._ready = EndOfCommand()
+            self._ready = _END
             self._begin()
             return Text(line)
         end, self._header = announced

@@ -168,7 +168,12 @@ contents = (
     | st.builds(grammar.FetchBinary, paths, partials, st.booleans())
     | st.builds(grammar.BinarySize, paths)
 )
-items = st.lists(st.sampled_from(grammar.Attribute) | contents, min_size=1, max_size=6, unique=True)
+items = st.lists(
+    st.sampled_from(grammar.Attribute) | contents, min_size=1, max_size=6, unique=True
+).filter(
+    # Of these two, asked for together, one is told.
+    lambda some: not {grammar.Attribute.PREVIEW, grammar.Attribute.PREVIEW_LAZY} <= set(some)
+)
 
 modseqs = st.integers(0, 2**63 - 1)
 

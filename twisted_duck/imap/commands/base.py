@@ -139,7 +139,7 @@ def enable_condstore(connection: Connection) -> None:
     if not connection.enabled.condstore:
         connection.enabled.condstore = True
         if connection.selection is not None:
-            connection.selection.say_highest_modseq()
+            connection.send(connection.selection.highest_modseq())
 
 
 def use_modseqs(connection: Connection, selection: Selection) -> None:

@@ -13,6 +13,14 @@ from twisted_duck.interfaces import ICreateSpecialUseAccount, IMailboxIDAccount
 from twisted_duck.names import check_name
 from twisted_duck.values import DELIMITER, SPECIAL_USES, MailboxInfo
 
+# What is said at every SELECT, but for the values.
+_CLOSED = responses.status(b"OK", "the mailbox before is closed", b"CLOSED")
+_FIRST_UNSEEN = responses.status(b"OK", "the first unseen message", b"UNSEEN %d")
+_UIDS = responses.status(b"OK", "valid UIDs", b"UIDVALIDITY %d") + responses.status(
+    b"OK", "predicted next UID", b"UIDNEXT %d"
+)
+_MAILBOX_ID = responses.status(b"OK", "identity of the mailbox", b"%b")
+
 
 async def select(connection: Connection, command: grammar.Select) -> Done:
     """RFC 3501 §6.3.1, §6.3.2: whatever comes of it, the mailbox that was selected is not selected any more.
@@ -35,21 +43,19 @@ async def select(connection: Connection, command: grammar.Select) -> Done:
     finally:
         # Not before: to send a line of its own takes as long as all the other lines do.
         if closes:
-            connection.send(responses.status(b"OK", "the mailbox before is closed", b"CLOSED"))
+            connection.send(_CLOSED)
     selection = await connection.select(mailbox)
     index, view = mailbox.index, selection.view
-    selection.tell_keywords()
-    connection.send(responses.exists(len(view)))
-    if rev2:
-        _say_listed(connection, hierarchy, command.mailbox)
-    else:
-        _say_recent(connection, selection)
-    connection.send(responses.status(b"OK", "valid UIDs", b"UIDVALIDITY %d" % index.uidvalidity))
-    connection.send(responses.status(b"OK", "predicted next UID", b"UIDNEXT %d" % index.uidnext))
-    selection.say_highest_modseq()
-    if mailbox.mailbox_id is not None:
-        code = responses.mailbox_id(mailbox.mailbox_id)
-        connection.send(responses.status(b"OK", "identity of the mailbox", code))
+    said = [
+        selection.flags(),
+        responses.exists(len(view)),
+        _listed(connection, hierarchy, command.mailbox) if rev2 else _recent(selection),
+        _UIDS % (index.uidvalidity, index.uidnext),
+        selection.highest_modseq(),
+    ]
+    if (mailbox_id := mailbox.mailbox_id) is not None:
+        said.append(_MAILBOX_ID % responses.mailbox_id(mailbox_id))
+    connection.send(b"".join(said))
     if known is not None and known.uidvalidity == index.uidvalidity:
         await resynchronise(connection, selection, known)
     if mailbox.readonly:
@@ -57,21 +63,22 @@ async def select(connection: Connection, command: grammar.Select) -> Done:
     return Done("SELECT completed", b"READ-WRITE")
 
 
-def _say_listed(connection: Connection, hierarchy: Iterable[MailboxInfo], name: str) -> None:
+def _listed(connection: Connection, hierarchy: Iterable[MailboxInfo], name: str) -> bytes:
     """What LIST tells of a mailbox."""
     told = listing.Names(hierarchy).listed(name, listing.NOSELECT)
     utf8 = connection.enabled.utf8
-    connection.send(responses.listing(b"LIST", told.attributes, DELIMITER, name, utf8=utf8))
+    return responses.listing(b"LIST", told.attributes, DELIMITER, name, utf8=utf8)
 
 
-def _say_recent(connection: Connection, selection: Selection) -> None:
+def _recent(selection: Selection) -> bytes:
     """What IMAP4rev1 tells of a mailbox, and IMAP4rev2 does not (RFC 9051, Appendix A)."""
     view = selection.view
-    connection.send(responses.recent(view.count_recent()))
+    said = responses.recent(view.count_recent())
     unseen = selection.mailbox.index.first_unseen()
     number = view.number(unseen) if unseen is not None else None
-    if number is not None:
-        connection.send(responses.status(b"OK", "the first unseen message", b"UNSEEN %d" % number))
+    if number is None:
+        return said
+    return said + _FIRST_UNSEEN % number
 
 
 async def close(connection: Connection, command: grammar.Close) -> Done:

@@ -61,7 +61,7 @@ async def enable(connection: Connection, command: grammar.Enable) -> Done:
     for name in granted:
         EXTENSIONS[name](connection.enabled)
     if connection.enabled.condstore and not knew_modseqs and connection.selection is not None:
-        connection.selection.say_highest_modseq()
+        connection.send(connection.selection.highest_modseq())
     return Done("ENABLE completed")
 
 

@@ -57,15 +57,15 @@ class Cursor:
         """@param utf8: whether names of mailboxes and quoted strings are in UTF-8 (RFC 6855 §3)"""
         self.limits = limits
         self.utf8 = utf8
-        texts: list[list[bytes]] = [[]]
+        self._texts = [b""]
         self._literals: list[Literal] = []
         for part in parts:
             if isinstance(part, Literal):
                 self._literals.append(part)
-                texts.append([])
+                self._texts.append(b"")
             else:
-                texts[-1].append(part)
-        self._texts = [b"".join(pieces) for pieces in texts]
+                # There is one between two literals.
+                self._texts[-1] += part
         self._number = 0
         self._text = self._texts[0]
         self._at = 0
@@ -87,7 +87,7 @@ class Cursor:
 
     def take(self, octet: bytes) -> bool:
         """Step over `octet` if it is next."""
-        if not self.sees(octet):
+        if not self._text.startswith(octet, self._at):
             return False
         self._at += len(octet)
         return True
@@ -105,11 +105,12 @@ class Cursor:
 
     def space(self, before: str) -> None:
         """Step over the one space that stands before something."""
-        if not self.take(b" "):
+        if not self._text.startswith(b" ", self._at):
             self.fail(f"a space and {before}")
+        self._at += 1
 
     def end(self) -> None:
-        if not self.at_end:
+        if self._at != len(self._text) or self._number != len(self._literals):
             self.fail("the end of the command")
 
     def text_before_literal(self) -> bytes | None:
