@@ -26,7 +26,7 @@ from tests.store.test_rope import blobs, read, small
 from tests.transcript import PASSWORD, USER, Client
 from tests.wire.test_framing import by_size, events
 from twisted_duck import errors
-from twisted_duck.addresses import AddressRules, candidates, domain_form, form, form_of_name
+from twisted_duck.addresses import AddressRules, Wanted, domain_form, form, form_of_name
 from twisted_duck.imap import utf7
 from twisted_duck.imap.factory import IMAP4Factory
 from twisted_duck.imap.grammar import Command, Id, announced
@@ -267,7 +267,9 @@ def _addresses(data: bytes) -> None:
         except errors.DuckError:
             pass
     local, _, domain = text.partition("@")
-    candidates(local, domain or None, None, AddressRules())
+    wanted = Wanted.of(local, domain or None, AddressRules())
+    if wanted is not None:
+        wanted.candidates()
 
 
 def _dates(data: bytes) -> None:
