@@ -168,7 +168,12 @@ class CommandReader:
                 case EndOfCommand():
                     if self._fault is not None:
                         raise self._fault
-                    return grammar.parse(self._parts, self._limits, utf8=self._client.enabled.utf8)
+                    return grammar.parse(
+                        self._parts,
+                        self._limits,
+                        utf8=self._client.enabled.utf8,
+                        last=self._announced,
+                    )
                 case LiteralHeader() as header:
                     await self._literal(header)
                 case TooLong(what, head):

@@ -85,22 +85,21 @@ def _read(raw: bytes) -> tuple[dict[bytes, list[bytes]], str]:
     found: dict[bytes, list[bytes]] = {}
     lines: list[str] = []
     is_coded = "=?" in text or not text.isascii()
-    is_spaced = " :" in text or "\t:" in text
-    is_folded = "\n " in text or "\n\t" in text
-    if is_folded:
-        text = text.replace("\n ", "\0 ").replace("\n\t", "\0\t")
+    text = text.replace("\n ", "\0 ").replace("\n\t", "\0\t")
+    is_folded = "\0" in text
     for line in text.split("\n"):
         name, colon, value = line.partition(":")
         if not colon:
             if line in _BLANK_LINES:
                 continue
             name, value = "", line
-        key = _WANTED.get((name.rstrip(" \t") if is_spaced else name).lower())
+        shorn = name.rstrip()
+        key = _WANTED.get(shorn.lower())
         whole = value
         if is_folded and "\0" in line:
             whole = value.replace("\0", "\n")
-            name, value = _unfolded(name), _unfolded(value)
-        if key is not None:
+            shorn, value = _unfolded(name).rstrip(), _unfolded(value)
+        if key is not None and (shorn == name or shorn == name.rstrip(" \t")):
             this = whole.rstrip("\r").encode("latin-1")
             if key in found:
                 found[key].append(this)
@@ -108,7 +107,7 @@ def _read(raw: bytes) -> tuple[dict[bytes, list[bytes]], str]:
                 found[key] = [this]
         if is_coded and ("=?" in line or not line.isascii()):
             value = _decoded(value.removesuffix("\r"))
-        lines.append(f"{name.rstrip()}:{value.strip()}\n")
+        lines.append(f"{shorn}:{value.strip()}\n")
     return found, "".join(lines)
 
 

@@ -12,7 +12,6 @@ header is only searched up to the next delimiter, which is already known.
 from __future__ import annotations
 
 import mmap
-import re
 from collections.abc import Iterator
 from enum import IntEnum
 from functools import cached_property
@@ -28,8 +27,7 @@ Data = bytes | mmap.mmap
 
 DEFAULT_LIMITS: Final = Limits()
 
-_BLANK = re.compile(rb"\n\r?\n")
-#: Bytes that it may have behind its first.
+#: Bytes that a blank line may have behind the line end before it.
 _BLANK_REST = 2
 #: Bytes that are searched in one call, which holds up all other threads: a map is searched byte by byte, at a millisecond.
 _CHUNK = 1 << 20
@@ -287,7 +285,7 @@ def scan_with_heads(
                 opened.append(_Open(len(drafts) - 1, delimiter, following, bound))
         if bound >= size or len(drafts) >= limits.mime_parts:
             break
-        level = _owner(opened, bound)
+        level = _owner(opened, bound) if len(opened) > 1 else 0
         owner = opened[level]
         end = _content_end(data, bound)
         for one in opened[level + 1 :]:
@@ -365,9 +363,13 @@ def _header_end(data: Data, start: int, stop: int) -> int:
     if begin == b"\r\n" or begin[:1] == b"\n":
         return start + begin.index(b"\n") + 1
     for at in range(start, stop, _CHUNK):
-        match = _BLANK.search(data, at, min(at + _CHUNK + _BLANK_REST, stop))
-        if match is not None:
-            return match.end()
+        last = min(at + _CHUNK + _BLANK_REST, stop)
+        found = data.find(b"\n\r\n", at, last)
+        before = data.find(b"\n\n", at, last if found < 0 else found + 1)
+        if before >= 0:
+            return before + 2
+        if found >= 0:
+            return found + 3
     return max(start, stop)
 
 
@@ -384,6 +386,13 @@ def _find(data: Data, delimiter: bytes, start: int, bound: int, size: int) -> in
 
 def _look_on(data: Data, opened: list[_Open], place: int, start: int) -> None:
     """The delimiter at `place` is used: from `start` on, find the next one of those that looked no further."""
+    if len(opened) == 1:
+        # As nearly everywhere: it was its own.
+        one, size = opened[0], len(data)
+        one.next = one.bound = (
+            _find(data, one.delimiter, start, size, size) if one.delimiter else size
+        )
+        return
     around = around_before = size = len(data)
     for one in opened:
         bound_before = one.bound

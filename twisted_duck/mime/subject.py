@@ -11,6 +11,9 @@ _BLOBS = re.compile(rf"(?:{_BLOB})++")
 _REPLY = re.compile(rf"(?:re|fwd?) *+(?:{_BLOB})?:", re.IGNORECASE)
 _FORWARD = re.compile(r"\[fwd:", re.IGNORECASE)
 _TRAILER: Final = "(fwd)"
+#: The first and the last characters of whatever may be removed.
+_MAY_BEGIN: Final = frozenset(" [rRfF")
+_MAY_END: Final = frozenset(" )]")
 
 
 def base_subject(subject: str) -> tuple[str, bool]:
@@ -19,6 +22,8 @@ def base_subject(subject: str) -> tuple[str, bool]:
     The steps of the RFC, by moving the two ends of what is left; each character is passed a bounded number of times.
     """
     text = _SPACES.sub(" ", subject)
+    if text and text[0] not in _MAY_BEGIN and text[-1] not in _MAY_END:
+        return text, False
     start, end, answers = 0, len(text), False
     while True:
         # Step 2: what may stand behind it.

@@ -13,6 +13,7 @@ from twisted_duck.imap.grammar import (
     announced,
     parse,
 )
+from twisted_duck.imap.grammar.append import announced_whole
 from twisted_duck.sequence import STAR, SequenceSet
 
 MESSAGE = Literal.of(b"Subject: x\r\n\r\n")
@@ -213,7 +214,32 @@ class Target(GrammarCase):
                 before = announced(parts, utf8=utf8, before=before)
                 self.assertEqual(before, alone)
                 assert before is not None and alone is not None
-                self.assertEqual((before.number, before.utf8), (alone.number, alone.utf8))
+                self.assertEqual(before.fronts, alone.fronts)
+
+    def test_what_was_said_of_the_last_one_is_all_but_its_end(self) -> None:
+        for begun, rest, utf8 in (
+            ('a APPEND x (\\Seen) {1}\r\na "07-Feb-1994 21:52:25 -0800" ', "{2}\r\nbb", False),
+            ("a APPEND {1}\r\nx ", "{2}\r\nbb", False),
+            ("a APPEND x UTF8 (~{1}\r\na) () UTF8 (", "~{2}\r\nbb)", True),
+        ):
+            last = announced(parts_of(begun), utf8=utf8)
+            parts = parts_of(begun + rest)
+            assert last is not None
+            self.assertEqual(announced_whole(parts, last), parse(parts, utf8=utf8).value)
+            self.assertEqual(parse(parts, utf8=utf8, last=last), parse(parts, utf8=utf8))
+        for begun, rest, utf8 in (
+            ("a APPEND x ", "{2}\r\nbb)", False),
+            ("a APPEND x ", "{2}\r\nbb ()", False),
+            ("a APPEND x UTF8 (", "~{2}\r\nbb", True),
+            ("a APPEND x UTF8 (", "{2}\r\nbb)", True),
+        ):
+            last = announced(parts_of(begun), utf8=utf8)
+            parts = parts_of(begun + rest)
+            assert last is not None
+            self.assertIsNone(announced_whole(parts, last))
+            error = self.assertRaises(BadSyntax, parse, parts, utf8=utf8)
+            found = self.assertRaises(BadSyntax, parse, parts, utf8=utf8, last=last)
+            self.assertEqual(vars(found), vars(error))
 
     def test_for_a_replacement_what_it_replaces(self) -> None:
         for line, replaced, uid in (

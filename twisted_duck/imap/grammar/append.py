@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import datetime
 import re
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Callable, Sequence
+from typing import Final, TypeAlias
 
 from attrs import field, frozen
 
@@ -17,7 +17,6 @@ from twisted_duck.values import Flags
 
 #: RFC 6855 §4, `utf8-literal`.
 _UTF8 = re.compile(rb"UTF8 \(", re.IGNORECASE)
-_ENDS_IN_UTF8 = re.compile(rb" UTF8 \(\Z", re.IGNORECASE)
 
 
 @frozen
@@ -49,21 +48,23 @@ class Replace:
     uid: bool = False
 
 
+#: Flags, a date, and whether the message is said to have UTF-8 in its header.
+Front: TypeAlias = tuple[Flags, datetime.datetime | None, bool]
+
+
 @frozen
 class Announced:
     """A message of which no octet was sent yet: the mailbox it is for, and what else is known of the command.
 
-    `earlier` are the octets of the messages in front of it, and `number` says how many they are; `replaced` is the one that
-    will go for it.
+    `earlier` are the octets of the messages in front of it; `replaced` is the one that will go for it.
     """
 
     mailbox: str
     earlier: int = 0
     replaced: SequenceSet | None = None
     uid: bool = False
-    number: int = field(default=0, eq=False)
-    #: As `AppendArgument.utf8`.
-    utf8: bool = field(default=False, eq=False)
+    #: What stands before each message of an APPEND, up to this one; nobody has to read it again.
+    fronts: tuple[Front, ...] = field(default=(), eq=False)
 
 
 def append(cursor: Cursor) -> Append:
@@ -83,28 +84,46 @@ def announced_append(cursor: Cursor) -> Announced | None:
     cursor.space("a mailbox name")
     if cursor.at_end:
         return None
-    name = mailbox(cursor)
-    count = earlier = 0
-    # What stands before the messages that have come was read when they were announced.
-    while (before := cursor.text_before_literal()) is not None:
-        earlier += _literal(cursor, _ENDS_IN_UTF8.search(before) is not None).size
-        count += 1
-    return _announced(cursor, name, earlier, count)
+    said = _next(cursor, mailbox(cursor), 0, ())
+    while cursor.is_literal():
+        said = _behind(cursor, said)
+    if not cursor.at_end:
+        cursor.fail("a message as a literal")
+    return said
 
 
 def announced_behind(cursor: Cursor, before: Announced) -> Announced:
-    """The same for what stands behind one message: the last one, which was announced as `before`."""
-    earlier = before.earlier + _literal(cursor, before.utf8).size
-    return _announced(cursor, before.mailbox, earlier, before.number + 1)
-
-
-def _announced(cursor: Cursor, name: str, earlier: int, number: int) -> Announced:
-    if number >= cursor.limits.append_messages:
-        raise TooMany(f"more than {cursor.limits.append_messages} messages in one APPEND")
-    _, _, utf8 = _before_message(cursor)
+    """The same, where the cursor is at the last message that has come, which was announced as `before`."""
+    said = _behind(cursor, before)
     if not cursor.at_end:
         cursor.fail("a message as a literal")
-    return Announced(name, earlier, number=number, utf8=utf8)
+    return said
+
+
+def _behind(cursor: Cursor, before: Announced) -> Announced:
+    literal = _literal(cursor, before.fronts[-1][2])
+    return _next(cursor, before.mailbox, before.earlier + literal.size, before.fronts)
+
+
+def _next(cursor: Cursor, name: str, earlier: int, fronts: tuple[Front, ...]) -> Announced:
+    if len(fronts) >= cursor.limits.append_messages:
+        raise TooMany(f"more than {cursor.limits.append_messages} messages in one APPEND")
+    return Announced(name, earlier, fronts=(*fronts, _before_message(cursor)))
+
+
+def announced_whole(parts: Sequence[bytes | Literal], last: Announced) -> Append | None:
+    """The APPEND of which the last message was announced as `last`; None where something else stands behind that."""
+    messages = [part for part in parts if isinstance(part, Literal)][-len(last.fronts) :]
+    rest = b""
+    for part in reversed(parts):
+        if isinstance(part, Literal):
+            break
+        rest = part + rest
+    utf8 = last.fronts[-1][2]
+    if rest != (b")" if utf8 else b"") or (utf8 and not messages[-1].binary):
+        return None
+    pairs = zip(messages, last.fronts, strict=True)
+    return Append(last.mailbox, tuple([AppendArgument(each, *front) for each, front in pairs]))
 
 
 def replace(cursor: Cursor, *, uid: bool = False) -> Replace:
@@ -136,7 +155,7 @@ def _message(cursor: Cursor) -> AppendArgument:
     return AppendArgument(_literal(cursor, utf8), chosen, date, utf8)
 
 
-def _before_message(cursor: Cursor) -> tuple[Flags, datetime.datetime | None, bool]:
+def _before_message(cursor: Cursor) -> Front:
     chosen: Flags = frozenset()
     date = None
     cursor.space("flags, a date, or a message as a literal")

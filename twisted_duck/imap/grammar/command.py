@@ -52,7 +52,11 @@ class Command:
 
 
 def parse(
-    parts: Sequence[bytes | Literal], limits: Limits = _DEFAULTS, *, utf8: bool = False
+    parts: Sequence[bytes | Literal],
+    limits: Limits = _DEFAULTS,
+    *,
+    utf8: bool = False,
+    last: append.Announced | None = None,
 ) -> Command:
     """Read one command: the texts it was made of, and the literals between them; `utf8` is whether the client has
     enabled UTF8=ACCEPT.
@@ -60,7 +64,13 @@ def parse(
     Raises BadSyntax, with the tag where there is one, for what is not a command, and, for what is
     one and can't be meant, other client errors: Cannot (a mailbox name that is not modified UTF-7),
     BadCharset, TooMany.
+
+    @param last: what `announced` said of the last literal
     """
+    if last is not None and last.fronts:
+        known, whole = tag_of(parts), append.announced_whole(parts, last)
+        if known is not None and whole is not None:
+            return Command(known, "APPEND", whole)
     cursor = Cursor(parts, limits, utf8=utf8)
     tag = _tag(cursor)
     try:
@@ -97,7 +107,7 @@ def announced(
 
     @param before: what this said of the literal before, the last one in `parts`: of many messages each is read once then
     """
-    if before is not None and before.replaced is None:
+    if before is not None and before.fronts:
         last = next(at for at in reversed(range(len(parts))) if isinstance(parts[at], Literal))
         with suppress(BadSyntax):
             # What is wrong is told with its place in the whole command.

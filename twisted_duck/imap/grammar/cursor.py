@@ -113,14 +113,6 @@ class Cursor:
         if self._at != len(self._text) or self._number != len(self._literals):
             self.fail("the end of the command")
 
-    def text_before_literal(self) -> bytes | None:
-        """Step over what stands before the next literal, whatever it is; None where there is no more literal."""
-        if self._number == len(self._literals):
-            return None
-        skipped = self._text[self._at :]
-        self._at = len(self._text)
-        return skipped
-
     def give_up(self) -> None:
         """Step over all that is left: the command is refused, whatever stands there."""
         self._number = len(self._literals)
