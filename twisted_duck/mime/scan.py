@@ -424,8 +424,9 @@ def _end(draft: _Draft, end: int) -> None:
 
 
 def _part(data: Data, draft: _Draft) -> Part:
+    kind, body, end = draft.kind, draft.body, draft.end
     lines = 0
-    if draft.kind is _TEXT or draft.kind is _MESSAGE:
-        for start in range(draft.body, draft.end, _CHUNK):
-            lines += data[start : min(start + _CHUNK, draft.end)].count(b"\n")
-    return Part(draft.start, draft.body, draft.end, lines, draft.parent, draft.kind, draft.encoding)
+    if kind is _TEXT or kind is _MESSAGE:
+        for start in range(body, end, _CHUNK):
+            lines += data[start : min(start + _CHUNK, end)].count(b"\n")
+    return Part(draft.start, body, end, lines, draft.parent, kind, draft.encoding)

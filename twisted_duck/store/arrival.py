@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from datetime import UTC, datetime
+from datetime import MAXYEAR, MINYEAR, UTC, datetime
 from typing import Any, cast
 
 import attrs
@@ -140,7 +140,8 @@ def arrive(
     analysis, rope = reading.analysis, reading.rope
     searchable = analysis.searchable
     when, zone = _moment(internal_date or datetime.now(UTC))
-    size = rope.size
+    inline = rope.inline
+    size = rope.size if rope.sources else inline
     # A line end before each field, so that one can be looked for by what it begins with.
     head, text = "\n" + _storable(searchable.header), _storable(searchable.text)
     kept = None if searchable.truncated else fields.of(head)
@@ -169,7 +170,7 @@ def arrive(
     body["head"] = head
     body["text"] = text
     # A character has up to four bytes.
-    weight = rope.inline + len(tree) + 4 * (len(head) + len(text))
+    weight = inline + len(tree) + 4 * (len(head) + len(text))
     for name, value in (
         ("envelope", analysis.envelope),
         ("structure", analysis.bodystructure),
@@ -192,13 +193,14 @@ def _read(data: Data, limits: Limits) -> Reading:
 def _moment(when: datetime) -> tuple[datetime, int]:
     """What can be stored of a date, and its zone in minutes.  Seconds are what IMAP shows."""
     offset = when.utcoffset()
-    zone = 0 if offset is None else int(offset.total_seconds()) // 60
+    zone = int(offset.total_seconds()) // 60 if offset else 0
     when = when.replace(microsecond=0)
-    try:
-        when.astimezone(UTC)
-    except OverflowError:
-        # A day from either end of the calendar.
-        return when.replace(tzinfo=UTC), 0
+    if when.year in (MINYEAR, MAXYEAR):
+        try:
+            when.astimezone(UTC)
+        except OverflowError:
+            # A day from either end of the calendar.
+            return when.replace(tzinfo=UTC), 0
     return when, zone
 
 

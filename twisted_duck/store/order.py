@@ -6,6 +6,7 @@ A message that was stored before this was kept says it by its header, which is r
 from __future__ import annotations
 
 from collections.abc import Mapping
+from operator import attrgetter
 from typing import Any, Final
 
 from twisted_duck.limits import Limits
@@ -30,13 +31,15 @@ _NAMES: Final[Mapping[str, str]] = {
     "sender_name": "fromName",
     "to_name": "toName",
 }
-#: Both, with what it is in most messages.
-_USUAL: Final = tuple((key, name, getattr(Order(), key)) for key, name in _NAMES.items())
+_VALUES: Final = attrgetter(*_NAMES)
+#: What they are in most messages.
+_USUAL: Final = tuple(zip(_NAMES.values(), _VALUES(Order()), strict=True))
 
 
 def dump(order: Order) -> Document:
     """What is not as usual."""
-    return {name: value for key, name, usual in _USUAL if (value := getattr(order, key)) != usual}
+    pairs = zip(_USUAL, _VALUES(order), strict=True)
+    return {name: value for (name, usual), value in pairs if value != usual}
 
 
 def load(document: Mapping[str, Any]) -> Order:
