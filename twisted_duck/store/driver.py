@@ -167,9 +167,11 @@ class Wire(MongoProtocol):  # type: ignore[misc]
 
     def give_up(self, now: float) -> float:
         """Fail what was to be answered by `now`; when the next one has to be."""
-        for number in [number for number, (end, _) in self._asked.items() if end <= now]:
-            _, asked = self._asked.pop(number)
-            asked.errback(OutOfTime("no answer in time"))
+        late = [(number, asked) for number, (end, asked) in self._asked.items() if end <= now]
+        for number, asked in late:
+            # Who is told may do anything, the connection may end by it.
+            if self._asked.pop(number, None) is not None:
+                asked.errback(OutOfTime("no answer in time"))
         return min((end for end, _ in self._asked.values()), default=inf)
 
     def dataReceived(self, data: bytes) -> None:
