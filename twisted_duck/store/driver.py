@@ -359,14 +359,15 @@ class Pool(ConnectionPool):  # type: ignore[misc]
     async def close(self) -> None:
         """Close all connections, and wait (a second at most) until they are closed."""
         self._open = False
-        if self._alarm is not None:
-            self._alarm.cancel()
-            self._alarm = None
         await self.disconnect()
         if self.wires:
             self._all_lost = defer.Deferred()
             self._all_lost.addTimeout(1.0, self.reactor, lambda _result, _timeout: None)
             await self._all_lost
+        # Whoever was given up meanwhile may have had it set once more.
+        if self._alarm is not None:
+            self._alarm.cancel()
+            self._alarm = None
 
 
 def _first(found: tuple[Any, int] | list[Any]) -> Wire:
