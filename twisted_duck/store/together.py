@@ -46,22 +46,27 @@ class Together(Generic[Q, A]):
         return asked
 
     async def _work(self) -> None:
-        await deferLater(self._reactor, 0)
-        while self._waiting:
-            some = [self._waiting.popleft() for _ in range(min(self._most, len(self._waiting)))]
-            try:
-                answers = await self._answer([question for question, _ in some])
-            except errors.Unavailable as error:
-                some += self._waiting
-                self._waiting.clear()
-                for _, asked in some:
-                    # One of its own for each: an error keeps whatever it came through.
-                    asked.errback(errors.Unavailable(error.message))
-            except Exception:  # noqa: BLE001 - it is passed on to all who asked
-                failure = Failure()
-                for _, asked in some:
-                    asked.errback(failure)
-            else:
-                for (_, asked), answer in zip(some, answers, strict=True):
-                    asked.callback(answer)
-        self._busy = False
+        try:
+            await deferLater(self._reactor, 0)
+            while self._waiting:
+                await self._ask_next()
+        finally:
+            self._busy = False
+
+    async def _ask_next(self) -> None:
+        some = [self._waiting.popleft() for _ in range(min(self._most, len(self._waiting)))]
+        try:
+            answers = await self._answer([question for question, _ in some])
+        except errors.Unavailable as error:
+            some += self._waiting
+            self._waiting.clear()
+            for _, asked in some:
+                # One of its own for each: an error keeps whatever it came through.
+                asked.errback(errors.Unavailable(error.message))
+        except Exception:  # noqa: BLE001 - it is passed on to all who asked
+            failure = Failure()
+            for _, asked in some:
+                asked.errback(failure)
+        else:
+            for (_, asked), answer in zip(some, answers, strict=True):
+                asked.callback(answer)
