@@ -12,7 +12,7 @@ from tests.store.base import StoreTestCase, add, simple, together
 from tests.store.test_rope import attachment, cut_base64
 from twisted_duck import errors
 from twisted_duck.spool import Spool
-from twisted_duck.store import copying
+from twisted_duck.store import collector, copying
 from twisted_duck.store.blobs import CHUNK
 from twisted_duck.store.checker import Finding, check
 from twisted_duck.store.collector import Collected, Collector
@@ -200,6 +200,21 @@ class CollectorTests(GarbageTestCase):
         await self.put(self.ada, "gone", *map(simple, range(3)))
         await self.ada.delete("gone")
         await self.removed()
+
+    async def test_others_have_their_turn_between_its_pieces(self) -> None:
+        self.patch(collector, "_AT_ONCE", 2)
+        rests: list[float] = []
+
+        async def rest(_clock: Any, seconds: float) -> None:
+            rests.append(seconds)
+
+        self.patch(collector, "deferLater", rest)
+        await self.ada.create("gone")
+        await self.put(self.ada, "gone", *map(simple, range(5)))
+        await self.ada.delete("gone")
+        await self.removed()
+        self.assertEqual(len(rests), 2)
+        self.assertTrue(all(rests))
 
     async def removed(self) -> None:
         """All messages are removed, which is begun at once and which nobody waits for."""

@@ -24,6 +24,7 @@ from typing import Any
 
 import attrs
 from bson.objectid import ObjectId
+from twisted.internet.defer import DeferredLock
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
@@ -50,6 +51,8 @@ log = Logger()
 
 #: Documents that are looked at, or removed, at a time.
 _AT_ONCE = 500
+#: How many times as long as it took to remove some messages it rests until it removes more of them.
+_REST = 3
 #: Seconds that one query of the collector may take.
 _TIME = 60.0
 
@@ -81,6 +84,8 @@ class Collector:
         self._grace = grace
         self._memory = memory
         self._background = Background("the collector")
+        #: Boxes are emptied one after another.
+        self._one = DeferredLock()
 
     # --- in the background --------------------------------------------------------------------------------------------
 
@@ -89,8 +94,8 @@ class Collector:
         self._background.spawn(self._forever(interval))
 
     def discard(self, user: ObjectId, box: ObjectId) -> None:
-        """A mailbox was deleted or emptied: remove its messages now.  If that fails, the next run does it."""
-        self._background.spawn(self._purge(user, box))
+        """A mailbox was deleted or emptied: remove its messages.  If that fails, the next run does it."""
+        self._background.spawn(self._purge_alone(user, box))
 
     def open(self) -> None:
         self._background.open()
@@ -231,11 +236,16 @@ class Collector:
             )
         return removed
 
+    async def _purge_alone(self, user: ObjectId, box: ObjectId) -> None:
+        async with self._one:
+            await self._purge(user, box)
+
     async def _purge(self, user: ObjectId, box: ObjectId) -> int:
         """Remove the messages of a box, some at a time."""
         within = {"user": user, "box": box}
         removed = 0
         while True:
+            began = self._mongo.reactor.seconds()
             rows = await self._mongo.find(
                 MESSAGES,
                 within,
@@ -246,6 +256,10 @@ class Collector:
             if not rows:
                 return removed
             removed += await self._delete(MESSAGES, {**within, "uid": {"$lte": rows[-1]["uid"]}})
+            if len(rows) < _AT_ONCE:
+                return removed
+            # Nobody waits for it, and somebody may for what else the database has to do.
+            await deferLater(self._mongo.reactor, _REST * (self._mongo.reactor.seconds() - began))
 
     async def _delete(self, collection: str, filter: Document) -> int:
         reply = await self._mongo.run(
