@@ -175,6 +175,30 @@ class WireTests(SynchronousTestCase):
         one.is_lost = three.is_lost = True
         self.failureResultOf(chosen(), ConnectionFailure)
 
+    def test_a_connection_that_owes_an_answer_is_chosen_last_though_nobody_waits(self) -> None:
+        self.made = [_Connection(None, {"nodelist": []}, number, 1, 1) for number in range(2)]
+        for each in self.made:
+            each.instance = self.wire()
+        silent, other = (each.instance for each in self.made)
+        late = self.ask(silent, 1.0)
+        self.clock.advance(1.0)
+        self.failureResultOf(late, TimeoutError)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+        self.assertIs(self.pool.ready(), other)
+        other.ask({"ping": 1}, inf)
+        other.ask({"ping": 1}, inf)
+        self.assertIs(self.pool.ready(), silent)
+        silent.dataReceived(self.reply(1))
+        self.assertEqual(silent.busy, 0)
+
+    def test_what_was_given_up_is_not_told_that_the_connection_is_lost(self) -> None:
+        wire = self.wire()
+        late, waiting = self.ask(wire, 1.0), self.ask(wire, 2.0)
+        self.clock.advance(1.0)
+        self.failureResultOf(late, TimeoutError)
+        wire.connectionLost(Failure(ConnectionLost()))
+        self.failureResultOf(waiting, ConnectionFailure)
+
     def test_a_pool_that_gets_no_connection_is_not_waited_for_without_end(self) -> None:
         self.made = [_Connection(None, {"nodelist": []}, number, 1, 1) for number in range(2)]
         asked = Deferred.fromCoroutine(self.pool.send({"ping": 1}, 5.0))
@@ -200,7 +224,6 @@ class WireTests(SynchronousTestCase):
                 else:
                     self.assertNoResult(each)
             self.assertEqual(len(self.clock.getDelayedCalls()), 1 if asked else 0)
-        self.assertEqual([wire.busy for wire in wires], [0, 0])
 
     def test_no_timer_is_set_for_a_command_while_one_is_due_sooner(self) -> None:
         wire = self.wire()

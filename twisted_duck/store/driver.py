@@ -82,9 +82,10 @@ class Wire(MongoProtocol):  # type: ignore[misc]
     def __init__(self) -> None:
         super().__init__()
         self._received = bytearray()
-        #: The number of the last command, and when those that are not answered have to be.
+        #: The number of the last command, and when those that are not answered have to be; what was given up is waited for
+        #: by nobody, and the server may be at it.
         self._number = 0
-        self._asked: dict[int, tuple[float, defer.Deferred[Document]]] = {}
+        self._asked: dict[int, tuple[float, defer.Deferred[Document] | None]] = {}
         #: What is to go out in one piece.
         self._held: list[bytes] | None = None
         #: Whether nothing can be sent over it any more, whoever has it.
@@ -120,7 +121,8 @@ class Wire(MongoProtocol):  # type: ignore[misc]
         super().connectionLost(reason)
         asked, self._asked = self._asked, {}
         for _, each in asked.values():
-            each.errback(ConnectionFailure("the connection was lost"))
+            if each is not None:
+                each.errback(ConnectionFailure("the connection was lost"))
         self.factory.pool.lost(self)
 
     @contextmanager
@@ -142,7 +144,7 @@ class Wire(MongoProtocol):  # type: ignore[misc]
 
     @property
     def busy(self) -> int:
-        """Commands that are not answered yet."""
+        """Commands that are not answered yet, in time or not: one that never answers is chosen last."""
         return len(self._asked)
 
     def ask(self, command: Document, end: float) -> defer.Deferred[Document]:
@@ -167,10 +169,12 @@ class Wire(MongoProtocol):  # type: ignore[misc]
 
     def give_up(self, now: float) -> float:
         """Fail what was to be answered by `now`; when the next one has to be."""
-        late = [(number, asked) for number, (end, asked) in self._asked.items() if end <= now]
-        for number, asked in late:
+        late = [number for number, (end, _) in self._asked.items() if end <= now]
+        for number in late:
             # Who is told may do anything, the connection may end by it.
-            if self._asked.pop(number, None) is not None:
+            _, asked = self._asked.get(number, (inf, None))
+            if asked is not None:
+                self._asked[number] = inf, None
                 asked.errback(OutOfTime("no answer in time"))
         return min((end for end, _ in self._asked.values()), default=inf)
 
@@ -193,7 +197,7 @@ class Wire(MongoProtocol):  # type: ignore[misc]
                 self.handle(MongoDecoder.decode(message))
 
     def _answered(self, number: int, message: bytes) -> None:
-        _, asked = self._asked.pop(number, (0.0, None))
+        _, asked = self._asked.pop(number, (inf, None))
         if asked is None:
             # It was given up.
             return
