@@ -144,6 +144,17 @@ class BoundTests(IMAPCase):
         held.let_go()
         held.let_go()
 
+    def test_they_are_all_answered_before_the_server_stops_while_it_waits_for_some(self) -> None:
+        self.client()
+        held = self.hold(MemoryAccount, "append")
+        self.client().send(ahead(1, 2, 3, 4))
+        self.client().protocol.finish("the server is stopping")
+        while held.count:
+            held.let_go()
+        heard = self.client().heard()
+        self.assertEqual((held.begun, heard.count(b" OK ")), (2, 2))
+        self.assertLess(heard.rindex(b" OK "), heard.index(b"* BYE"))
+
     def test_messages_are_counted_and_not_commands(self) -> None:
         self.client()
         held = self.hold(MemoryAccount, "append")

@@ -128,6 +128,9 @@ class IMAP4Protocol(login.LoginConnection):
             await self._answer_appends(every=False)
         # The store has looked at them, which may take milliseconds of each, and nothing was waited for.
         await self.breathe(size // _A_BREATH)
+        if self._finishing is not None:
+            # It was wanted meanwhile, and this command is the last one.
+            await self._answer_appends()
 
     async def _answer_appends(self, *, every: bool = True) -> None:
         """All of them, or not every one: those that are done, and as many as it takes until another may be begun."""
