@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 from bson.objectid import ObjectId
+from twisted.internet import reactor
 from twisted.internet.defer import Deferred, gatherResults
 
 from tests.store.base import StoreTestCase, add, simple, together
@@ -16,11 +17,36 @@ from twisted_duck.store import collector, copying
 from twisted_duck.store.blobs import CHUNK
 from twisted_duck.store.checker import Finding, check
 from twisted_duck.store.collector import Collected, Collector
+from twisted_duck.store.connection import Mongo
 from twisted_duck.values import DELETED, AppendMessage
 
 #: Garbage is old at once.
 NOW = timedelta(seconds=-5)
 SHARED = attachment(cut_base64(b"the same for all " * 40_000, 76, b"\r\n"))
+
+
+class Jumping:
+    """A clock that somebody sets whenever it is looked at."""
+
+    def __init__(self, step: float) -> None:
+        self._step = step
+        self._set = 0.0
+        self.callLater = reactor.callLater
+
+    def seconds(self) -> float:
+        self._set += self._step
+        return self._set
+
+
+class ByAnotherClock:
+    """The database, for whoever looks at this clock."""
+
+    def __init__(self, mongo: Mongo, clock: Jumping) -> None:
+        self._mongo = mongo
+        self.reactor = clock
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._mongo, name)
 
 
 class GarbageTestCase(StoreTestCase):
@@ -215,6 +241,42 @@ class CollectorTests(GarbageTestCase):
         await self.removed()
         self.assertEqual(len(rests), 2)
         self.assertTrue(all(rests))
+
+    async def test_a_clock_that_is_set_meanwhile_neither_stops_it_nor_has_it_rest_for_long(
+        self,
+    ) -> None:
+        self.patch(collector, "_AT_ONCE", 2)
+        self.patch(collector, "_LONGEST_REST", 0.01)
+        self.patch(self.ada, "_discard", lambda user, box: None)
+        for step in (-3_600.0, 3_600.0):
+            await self.ada.create("gone")
+            await self.put(self.ada, "gone", *map(simple, range(5)))
+            await self.ada.delete("gone")
+            mongo: Any = ByAnotherClock(self.mongo, Jumping(step))
+            collected = await Collector(mongo, NOW).run()
+            self.assertEqual(collected.messages, 5)
+
+    async def test_not_all_that_is_emptied_waits_while_one_takes_long(self) -> None:
+        self.patch(collector, "_WAITING", 3)
+        begun: list[ObjectId] = []
+        first: Deferred[None] = Deferred()
+
+        async def purge(_self: Collector, user: ObjectId, box: ObjectId) -> int:
+            begun.append(box)
+            if len(begun) == 1:
+                await first
+            return 0
+
+        self.patch(Collector, "_purge", purge)
+        emptying = Collector(self.mongo)
+        boxes = [ObjectId() for _ in range(10)]
+        for box in boxes:
+            emptying.discard(ObjectId(), box)
+        self.assertEqual(begun, boxes[:1])
+        first.callback(None)
+        self.assertEqual(begun, boxes[:4])
+        emptying.discard(ObjectId(), boxes[-1])
+        self.assertEqual(begun, [*boxes[:4], boxes[-1]])
 
     async def removed(self) -> None:
         """All messages are removed, which is begun at once and which nobody waits for."""

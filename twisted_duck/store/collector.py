@@ -53,6 +53,10 @@ log = Logger()
 _AT_ONCE = 500
 #: How many times as long as it took to remove some messages it rests until it removes more of them.
 _REST = 3
+#: Seconds that it rests at the most: the clock may have been set forward meanwhile.
+_LONGEST_REST = 10.0
+#: Boxes that may wait to be emptied: with more, a box that takes an hour would have all that is emptied in it wait in memory.
+_WAITING = 1_000
 #: Seconds that one query of the collector may take.
 _TIME = 60.0
 
@@ -94,8 +98,9 @@ class Collector:
         self._background.spawn(self._forever(interval))
 
     def discard(self, user: ObjectId, box: ObjectId) -> None:
-        """A mailbox was deleted or emptied: remove its messages.  If that fails, the next run does it."""
-        self._background.spawn(self._purge_alone(user, box))
+        """A mailbox was deleted or emptied: remove its messages.  If that fails, or too many wait, the next run does it."""
+        if len(self._one.waiting) < _WAITING:
+            self._background.spawn(self._purge_alone(user, box))
 
     def open(self) -> None:
         self._background.open()
@@ -259,7 +264,9 @@ class Collector:
             if len(rows) < _AT_ONCE:
                 return removed
             # Nobody waits for it, and somebody may for what else the database has to do.
-            await deferLater(self._mongo.reactor, _REST * (self._mongo.reactor.seconds() - began))
+            took = self._mongo.reactor.seconds() - began
+            # The clock may also have been set back.
+            await deferLater(self._mongo.reactor, min(max(0.0, _REST * took), _LONGEST_REST))
 
     async def _delete(self, collection: str, filter: Document) -> int:
         reply = await self._mongo.run(
