@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from twisted_duck.imap.resync import agreed, changed_since, vanished
+from twisted_duck.imap.resync import agreed, among, vanished
 from twisted_duck.imap.view import View
 from twisted_duck.index import MailboxIndex
 from twisted_duck.sequence import STAR, SequenceSet
@@ -79,7 +79,7 @@ class ChangedTests(SynchronousTestCase):
         view = View(index)
 
         def found(numbers: SequenceSet, modseq: int, *, uid: bool) -> list[int]:
-            return changed_since(view, index, numbers, modseq, uid=uid)
+            return among(view, numbers, index.latest_since(modseq), uid=uid)
 
         everything = SequenceSet(((1, STAR),))
         self.assertEqual(found(everything, 4, uid=True), [6, 8])

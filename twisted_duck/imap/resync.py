@@ -14,11 +14,8 @@ from twisted_duck.values import UIDSet
 LAST_UID = 0xFFFFFFFF
 
 
-def changed_since(
-    view: View, index: MailboxIndex, numbers: SequenceSet, modseq: int, *, uid: bool
-) -> list[int]:
-    """The UIDs of a set's messages that live and whose modseq is above `modseq`, ascending."""
-    changed = index.latest_since(modseq)
+def among(view: View, numbers: SequenceSet, changed: Sequence[int], *, uid: bool) -> list[int]:
+    """Which of the ascending UIDs `changed`, all of messages that live, a set names."""
     found: list[int] = []
     stop = 0
     for places in view.positions(numbers, uid=uid):

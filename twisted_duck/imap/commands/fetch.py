@@ -36,7 +36,7 @@ from twisted_duck.imap.grammar import (
     FetchContent,
     FetchItem,
 )
-from twisted_duck.imap.resync import LAST_UID, agreed, changed_since, vanished
+from twisted_duck.imap.resync import LAST_UID, agreed, among, vanished
 from twisted_duck.imap.selection import BATCH, Selection
 from twisted_duck.interfaces import IObjectIDAccount, IQResyncMailbox, IRecallingMailbox
 from twisted_duck.mime.scan import PartTree
@@ -48,6 +48,8 @@ from twisted_duck.values import SEEN, FetchWant, FlagChange, Flags, MessageData,
 _ITEMS_AT_ONCE = 16
 #: Ranges of UIDs that it is a piece of work to go through.
 _RANGES_A_PIECE = 500
+#: Changes that are as much work to find.
+_CHANGES_A_PIECE = 5_000
 #: Parts of a message that take as long to be read from the stored tree as an item takes to be said.
 _PARTS_AN_ITEM = 10
 #: Bytes of the names of items whose answers may be remembered.
@@ -350,7 +352,9 @@ async def fetch(connection: Connection, command: grammar.Fetch) -> Done:
             # Here `*` stands for the largest UID there can be: messages above the last one may have been and gone.
             await _tell_vanished(connection, selection, command.set.against(LAST_UID), since)
             await connection.breathe()
-        uids = changed_since(view, selection.mailbox.index, numbers, since, uid=command.uid)
+        changed = selection.mailbox.index.latest_since(since)
+        await connection.breathe(1 + len(changed) // _CHANGES_A_PIECE)
+        uids = among(view, numbers, changed, uid=command.uid)
     plan = Plan.of(command, selection)
     answer = _from_store if plan.wants else _from_index
     told = await answer(connection, selection, uids, plan)
@@ -373,11 +377,11 @@ async def resynchronise(connection: Connection, selection: Selection, known: gra
     await connection.breathe(pieces)
     numbers = SequenceSet(uids.ranges)
     flags = grammar.Fetch(numbers, (Attribute.UID, Attribute.FLAGS, Attribute.MODSEQ), uid=True)
-    changed = changed_since(
-        selection.view, selection.mailbox.index, numbers, known.modseq, uid=True
-    )
+    changed = selection.mailbox.index.latest_since(known.modseq)
+    await connection.breathe(1 + len(changed) // _CHANGES_A_PIECE)
+    answered = among(selection.view, numbers, changed, uid=True)
     await connection.breathe(pieces)
-    await _from_index(connection, selection, changed, Plan.of(flags, selection))
+    await _from_index(connection, selection, answered, Plan.of(flags, selection))
 
 
 async def _tell_vanished(
