@@ -13,7 +13,8 @@ from twisted_duck.limits import Limits
 from twisted_duck.mime import head
 from twisted_duck.mime.head import TEXT, WANTED, read_head, search_lines
 from twisted_duck.mime.header import select
-from twisted_duck.mime.scan import scan
+from twisted_duck.mime.scan import heads_of, scan, scan_with_heads
+from twisted_duck.mime.text import iter_search_header, searchable
 
 PIECES = (
     *("Subject", "TO", "cc", "Content-Type", "Date", "X-Else", ":", ": ", " : ", "\t:", "value"),
@@ -75,3 +76,21 @@ class OncePassedTests(SynchronousTestCase):
         with patch.object(head, "_SHORT", len(raw) - 1):
             self.assertIsNone(read_head(raw, TEXT, Limits()).lines)
             self.check(raw, Limits())
+
+    def test_of_many_headers_no_more_lines_are_kept_than_search_looks_at(self) -> None:
+        """A message of 64 MiB that is all headers is not in memory a second time, as text."""
+        header = b"Subject: =?utf-8?q?=F0=9F=98=80?=\r\n" + b"X-Else: some\r\n" * 20 + b"\r\n"
+        data = (
+            b"Content-Type: multipart/mixed; boundary=b\r\n\r\n"
+            + (b"--b\r\n" + header + b"text\r\n") * 50
+            + b"--b--\r\n"
+        )
+        limits = Limits(mime_search=5 * len(header))
+        tree, heads = scan_with_heads(data, limits)
+        self.assertEqual(len(heads), 51)
+        for each in (heads, heads_of(data, tree, limits)):
+            kept = [one.lines for one in each if one.lines is not None]
+            self.assertEqual(len(kept), 6)
+        whole = "".join(iter_search_header(data, tree))
+        self.assertEqual("".join(iter_search_header(data, tree, heads)), whole)
+        self.assertEqual(searchable(data, tree, limits, heads).header, whole[: limits.mime_search])

@@ -49,7 +49,7 @@ _LINE_ENDS: Final = re.compile(r"[\r\n]+")
 class Head:
     """What was read of one part's header: the wanted fields and the type it has, which may be the default.
 
-    `lines` are those of `search_lines` together, None where they are not kept: the header is long, or odd.
+    `lines` are those of `search_lines` together, None where they are not kept: the header is long, or odd, or behind many others.
     """
 
     fields: Fields
@@ -58,14 +58,19 @@ class Head:
     lines: str | None = field(eq=False)
 
 
-def read_head(raw: bytes, default: ContentType, limits: Limits) -> Head:
-    """What is wanted of the header `raw` of a part that is of type `default` unless it says what it is."""
+def read_head(raw: bytes, default: ContentType, limits: Limits, before: int = 0) -> Head:
+    """What is wanted of the header `raw` of a part that is of type `default` unless it says what it is.
+
+    @param before: bytes that the headers before it have in the same message: behind as much as SEARCH looks at nobody asks for
+        lines, and those of a message that is all headers would take four times as many bytes as it has
+    """
     found: Fields
     lines: str | None
     most, longest = limits.mime_fields, limits.mime_field
     size = len(raw)
+    is_short = size <= min(_SHORT, _LEAST * most, longest) and before < limits.mime_search
     # A NUL no message has that came by a protocol, and a header without an end of its last line was cut off there.
-    if size <= min(_SHORT, _LEAST * most, longest) and raw.endswith(b"\n") and b"\0" not in raw:
+    if is_short and raw.endswith(b"\n") and b"\0" not in raw:
         found, lines = _read(raw) if size > _USUAL else _usual(raw)
     else:
         found, lines = select(raw, WANTED, most, longest), None

@@ -249,13 +249,15 @@ def scan_with_heads(
     heads: list[Head] = []
     opened: list[_Open] = []
     start: int | None = 0
+    before = 0
     while True:
         bound = opened[-1].bound if opened else size
         if start is not None:
             parent = opened[-1].number if opened else -1
             body = _header_end(data, start, max(start, _content_end(data, bound)))
             default = default_type(heads[parent]) if opened else TEXT
-            head = read_head(data[start:body], default, limits)
+            head = read_head(data[start:body], default, limits, before)
+            before += body - start
             encoding = _encoding(head)
             kind, delimiter = _kind(head.type), b""
             if kind is _MULTIPART or _is_plain_message(kind, encoding):
@@ -311,9 +313,11 @@ def scan_with_heads(
 def heads_of(data: Data, tree: PartTree, limits: Limits = DEFAULT_LIMITS) -> tuple[Head, ...]:
     """What `scan_with_heads` gave beside `tree`, read again."""
     heads: list[Head] = []
+    before = 0
     for part in tree.parts:
         default = default_type(heads[part.parent]) if part.parent >= 0 else TEXT
-        head = read_head(data[part.start : part.body], default, limits)
+        head = read_head(data[part.start : part.body], default, limits, before)
+        before += part.body - part.start
         heads.append(_settled(head, part.kind))
     return tuple(heads)
 
