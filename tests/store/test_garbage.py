@@ -256,6 +256,30 @@ class CollectorTests(GarbageTestCase):
             collected = await Collector(mongo, NOW).run()
             self.assertEqual(collected.messages, 5)
 
+    async def test_it_gets_to_all_users_however_long_one_takes(self) -> None:
+        # More than there are in the first batch of a cursor, which the server forgets after ten minutes.
+        users = [{"_id": ObjectId(), "name": f"user {number}"} for number in range(120)]
+        await self.mongo.run({"insert": "users", "documents": users})
+        self.patch(collector, "_AT_ONCE", 50)
+        seen: list[ObjectId] = []
+
+        async def visit(_self: Collector, user: ObjectId) -> int:
+            seen.append(user)
+            return 0
+
+        async def nothing(*_: Any) -> int:
+            return 0
+
+        self.patch(Collector, "_messages", visit)
+        for step in ("_sweeps", "_of_mailboxes", "_tombstones", "_bodies"):
+            self.patch(Collector, step, nothing)
+        commands: list[Any] = []
+        self.patch(self.mongo, "on_command", lambda _, command: commands.append(command))
+        await Collector(self.mongo).run()
+        self.assertEqual(len(seen), len(set(seen)))
+        self.assertLessEqual({user["_id"] for user in users}, set(seen))
+        self.assertEqual([each for each in commands if each.get("collection") == "users"], [])
+
     async def test_not_all_that_is_emptied_waits_while_one_takes_long(self) -> None:
         self.patch(collector, "_WAITING", 3)
         begun: list[ObjectId] = []
