@@ -5,6 +5,7 @@ from __future__ import annotations
 import mmap
 import tempfile
 from itertools import pairwise
+from typing import Any
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -54,6 +55,18 @@ MESSAGE = st.one_of(
 )
 FEW = Limits(mime_depth=3, mime_parts=5)
 MANY = settings(max_examples=300, suppress_health_check=list(HealthCheck))
+
+
+class Searched(bytes):
+    """Knows how many bytes of it were gone through."""
+
+    searched = 0
+
+    def find(self, wanted: Any, start: Any = 0, stop: Any = None) -> int:
+        found = super().find(wanted, start, stop)
+        end = len(self) if stop is None else min(stop, len(self))
+        self.searched += (end if found < 0 else found) - start
+        return found
 
 
 class CountingData(bytes):
@@ -188,6 +201,14 @@ class BoundaryTests(SynchronousTestCase):
         tree, heads = scan_with_heads(data)
         self.assertEqual(heads_of(data, tree), heads)
         self.assertEqual(texts(data, tree), [b"1"])
+
+    def test_what_follows_a_header_is_not_gone_through_to_find_its_end(self) -> None:
+        """The text of what is embedded many times over would be gone through as often."""
+        bare = b"Content-Type: message/rfc822\n\n" * 50 + b"Subject: x\n\n" + b"text\n" * 100_000
+        for data in (bare, bare.replace(b"\n", b"\r\n")):
+            message = Searched(data)
+            self.assertEqual(len(scan(message).parts), 51)
+            self.assertLess(message.searched, len(data))
 
     def test_line_ends_of_both_kinds_around_delimiters(self) -> None:
         """The CR before the LF goes with it, and no more than that."""
