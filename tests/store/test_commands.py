@@ -9,7 +9,7 @@ from tests.store.recorder import Recorder
 from tests.store.test_rope import attachment, cut_base64
 from twisted_duck import search
 from twisted_duck.sequence import SequenceSet
-from twisted_duck.store.checker import check
+from twisted_duck.store.checker import Finding, check
 from twisted_duck.store.collector import Collector
 from twisted_duck.values import DELETED, FLAGGED, SEEN, UIDSet
 
@@ -107,7 +107,9 @@ class CommandTests(StoreTestCase):
             await work(list(mailbox.index.uids), "Archive")
             self.assertLessEqual(len(self.recorded()), 12, self.recorded())
         self.assertEqual((await self.account.status("Archive")).messages, 2_000)
-        self.assertEqual([f async for f in check(self.store.mongo)][:-1], [])
+        # What MOVE has left behind is being removed, with rests between.
+        found = [f async for f in check(self.store.mongo) if isinstance(f, Finding)]
+        self.assertEqual([f for f in found if not f.garbage], [])
 
     async def test_a_copy_reads_its_messages_once(self) -> None:
         await self.put(self.account, "INBOX", *map(simple, range(10)))
