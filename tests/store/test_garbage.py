@@ -13,7 +13,7 @@ from tests.store.base import StoreTestCase, add, simple, together
 from tests.store.test_rope import attachment, cut_base64
 from twisted_duck import errors
 from twisted_duck.spool import Spool
-from twisted_duck.store import collector, copying
+from twisted_duck.store import background, collector, copying
 from twisted_duck.store.blobs import CHUNK
 from twisted_duck.store.checker import Finding, check
 from twisted_duck.store.collector import Collected, Collector
@@ -234,7 +234,7 @@ class CollectorTests(GarbageTestCase):
         async def rest(_clock: Any, seconds: float) -> None:
             rests.append(seconds)
 
-        self.patch(collector, "deferLater", rest)
+        self.patch(background, "deferLater", rest)
         await self.ada.create("gone")
         await self.put(self.ada, "gone", *map(simple, range(5)))
         await self.ada.delete("gone")
@@ -246,7 +246,7 @@ class CollectorTests(GarbageTestCase):
         self,
     ) -> None:
         self.patch(collector, "_AT_ONCE", 2)
-        self.patch(collector, "_LONGEST_REST", 0.01)
+        self.patch(background, "_LONGEST_REST", 0.01)
         self.patch(self.ada, "_discard", lambda user, box: None)
         for step in (-3_600.0, 3_600.0):
             await self.ada.create("gone")

@@ -6,12 +6,21 @@ from collections.abc import Coroutine
 from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.task import deferLater
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from twisted_duck import errors
 
 log = Logger()
+
+#: Seconds between two pieces of it, at the most.
+_LONGEST_REST = 10.0
+
+
+async def rest(reactor: Any, seconds: float) -> None:
+    """Between two pieces of it: so long as was found out by the clock, which may have been set, forward or back, meanwhile."""
+    await deferLater(reactor, min(max(0.0, seconds), _LONGEST_REST))
 
 
 class Background:

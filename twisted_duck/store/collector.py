@@ -30,7 +30,7 @@ from twisted.logger import Logger
 
 from twisted_duck import errors
 from twisted_duck.store.accounts import erase
-from twisted_duck.store.background import Background
+from twisted_duck.store.background import Background, rest
 from twisted_duck.store.connection import Mongo
 from twisted_duck.store.driver import Document
 from twisted_duck.store.folding import fold_all
@@ -53,8 +53,6 @@ log = Logger()
 _AT_ONCE = 500
 #: How many times as long as it took to remove some messages it rests until it removes more of them.
 _REST = 3
-#: Seconds that it rests at the most: the clock may have been set forward meanwhile.
-_LONGEST_REST = 10.0
 #: Boxes that may wait to be emptied: with more, a box that takes an hour would have all that is emptied in it wait in memory.
 _WAITING = 1_000
 #: Seconds that one query of the collector may take.
@@ -272,9 +270,7 @@ class Collector:
             if len(rows) < _AT_ONCE:
                 return removed
             # Nobody waits for it, and somebody may for what else the database has to do.
-            took = self._mongo.reactor.seconds() - began
-            # The clock may also have been set back.
-            await deferLater(self._mongo.reactor, min(max(0.0, _REST * took), _LONGEST_REST))
+            await rest(self._mongo.reactor, _REST * (self._mongo.reactor.seconds() - began))
 
     async def _delete(self, collection: str, filter: Document) -> int:
         reply = await self._mongo.run(

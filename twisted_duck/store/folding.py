@@ -23,7 +23,7 @@ from bson.objectid import ObjectId
 from twisted.internet.defer import DeferredLock
 from twisted.internet.task import deferLater
 
-from twisted_duck.store.background import Background
+from twisted_duck.store.background import Background, rest
 from twisted_duck.store.changes import Moved, uid_filters
 from twisted_duck.store.connection import Mongo
 from twisted_duck.store.driver import Document
@@ -34,8 +34,6 @@ from twisted_duck.values import UIDSet
 
 #: Messages in a piece: whoever else wants to change the mailbox waits for some 40 ms.
 _AT_ONCE = 500
-#: Seconds that it rests at the most between two pieces.
-_LONGEST_REST = 10.0
 _ROW = {"_id": 0, "uid": 1, "modseq": 1, "flags": 1}
 
 Turn = Callable[[], AbstractAsyncContextManager[None]]
@@ -111,9 +109,8 @@ async def fold(mongo: Mongo, user: ObjectId, mailbox: ObjectId, turn: Turn = nul
                     above = await _fold_piece(mongo, there, above, last)
             except Moved:
                 return
-            # Half of the time is for others; the clock may have been set meanwhile.
-            took = mongo.reactor.seconds() - began
-            await deferLater(mongo.reactor, min(max(0.0, took), _LONGEST_REST))
+            # Half of the time is for others.
+            await rest(mongo.reactor, mongo.reactor.seconds() - began)
     pull = {"$pull": {"sweeps": {"modseq": {"$lte": sweeps[-1].modseq}}}}
     await mongo.run(
         {"update": MAILBOXES, "updates": [{"q": there, "u": pull}], "writeConcern": MAJORITY}
