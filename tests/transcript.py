@@ -196,9 +196,9 @@ class TranscriptCase(SynchronousTestCase):
         """From now on every call of a store's method waits."""
         held, original = Held(), getattr(owner, method)
 
-        async def wait(*arguments: Any) -> Any:
+        async def wait(*arguments: Any, **options: Any) -> Any:
             await held.wait()
-            return await original(*arguments)
+            return await original(*arguments, **options)
 
         self.patch(owner, method, wait)
         return held

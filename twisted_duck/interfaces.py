@@ -328,6 +328,17 @@ class IQResyncMailbox(IMailbox):
         """
 
 
+class IRecallingAccount(IAccount):
+    """An account that knows mailboxes as they were a moment ago, so that who opens one need not wait for a database."""
+
+    def recall(name, readonly):
+        """Like `select`, of what is known without asking anybody: an L{IMailbox}, or None where that is not enough.
+
+        What others changed a moment ago may be missing in it.  Who opens it so asks at once (`refresh`), and does nothing else
+        with it before that is answered.
+        """
+
+
 class IRecallingMailbox(IMailbox):
     """A mailbox that remembers what was said of its messages, so that who asks again need not wait for a database."""
 

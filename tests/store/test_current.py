@@ -9,11 +9,13 @@ from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
 from twisted.trial.unittest import TestCase
+from zope.interface.verify import verifyObject
 
 from tests.store.base import StoreTestCase, add, simple
 from tests.store.recorder import Recorder
 from tests.store.server import OwnServer
 from twisted_duck import errors
+from twisted_duck.interfaces import IRecallingAccount
 from twisted_duck.store import stream
 from twisted_duck.store.account import StoreAccount
 from twisted_duck.store.changes import Done
@@ -21,6 +23,7 @@ from twisted_duck.store.connection import Times
 from twisted_duck.store.driver import Document
 from twisted_duck.store.failures import CommandFailed
 from twisted_duck.store.mailbox import StoreMailbox
+from twisted_duck.store.opened import Opened
 from twisted_duck.store.store import MailStore
 from twisted_duck.values import FLAGGED
 
@@ -149,15 +152,6 @@ class CurrentTests(CurrentTestCase):
             await mailbox.refresh(exact=False)
         self.assertEqual(self.asked, ["find mailboxes"])
 
-    async def test_where_nobody_had_it_open_nothing_was_heard(self) -> None:
-        mailbox = await self.current()
-        await mailbox.close()
-        await self.put(self.elsewhere, "INBOX", simple())
-        mailbox = await self.account.select("INBOX", False)
-        self.recorder.clear()
-        await mailbox.refresh(exact=False)
-        self.assertEqual(self.asked, ["find mailboxes"])
-
     async def test_it_is_asked_for_where_the_stream_is_broken(self) -> None:
         mailbox = await self.current()
         await self.break_stream()
@@ -248,6 +242,129 @@ class CurrentTests(CurrentTestCase):
         await self.account.rename("INBOX", "Old")
         await mailbox.refresh(exact=False)
         self.assertEqual((mailbox.name, list(mailbox.index.uids)), ("INBOX", []))
+
+
+class RecalledTests(CurrentTestCase):
+    """A mailbox that was open before need not be asked for where all that happened to it was heard of."""
+
+    async def left(self, name: str = "INBOX") -> Opened:
+        mailbox = await self.current(name)
+        await mailbox.close()
+        return mailbox._opened
+
+    async def test_nobody_is_asked(self) -> None:
+        verifyObject(IRecallingAccount, self.account)
+        await self.put(self.account, "INBOX", simple(), simple())
+        await self.left()
+        mailbox = self.recalled()
+        self.assertEqual(self.asked, [])
+        self.assertEqual(list(mailbox.index.uids), [1, 2])
+        await mailbox.refresh(exact=False)
+        self.assertEqual(self.asked, [])
+
+    async def test_it_is_as_it_was_left_open(self) -> None:
+        opened = await self.left()
+        first, second = self.recalled(), self.recalled()
+        self.assertEqual(opened.sessions, 2)
+        await first.close()
+        await second.close()
+        self.assertEqual(opened.sessions, 0)
+
+    async def test_what_this_process_did_meanwhile_is_there(self) -> None:
+        await self.left()
+        await self.put(self.account, "INBOX", simple())
+        self.assertEqual(list(self.recalled().index.uids), [1])
+
+    async def test_of_what_others_did_nobody_who_has_it_not_open_is_told(self) -> None:
+        opened = await self.left()
+        await self.put(self.elsewhere, "INBOX", simple())
+        await self.until(lambda: opened.is_behind)
+        self.assertIsNone(self.account.recall("INBOX", False))
+        self.assertEqual(self.asked, [])
+        mailbox = await self.account.select("INBOX", False)
+        self.assertEqual(list(mailbox.index.uids), [1])
+        self.assertEqual(self.asked, ["find mailboxes", "find messages", "find tombstones"])
+        # From here on all of it is known again.
+        self.assertIsNotNone(self.account.recall("INBOX", False))
+
+    async def test_who_opened_it_first_has_looked_before_it_was_listened_for(self) -> None:
+        await self.until(self.store._stream.hears_all)
+        await (await self.account.select("INBOX", False)).close()
+        self.assertIsNone(self.account.recall("INBOX", False))
+        await (await self.account.select("INBOX", False)).close()
+        self.assertIsNotNone(self.account.recall("INBOX", False))
+
+    async def test_where_the_stream_is_broken_it_is_not_known(self) -> None:
+        await self.left()
+        await self.break_stream()
+        self.assertIsNone(self.account.recall("INBOX", False))
+
+    async def test_where_the_stream_has_lost_its_place_it_is_not_known(self) -> None:
+        await self.left()
+        self.store._stream._token = {"_data": "82" + "00" * 20}
+        await self.break_stream()
+        await self.until(self.store._stream.hears_all)
+        self.assertIsNone(self.account.recall("INBOX", False))
+
+    async def test_names_that_were_changed_elsewhere(self) -> None:
+        await self.account.create("a")
+        opened = await self.left("a")
+        await self.elsewhere.rename("a", "b")
+        await self.elsewhere.create("a")
+        await self.until(lambda: opened.is_behind)
+        self.assertIsNone(self.account.recall("a", False))
+        other = await self.account.select("a", False)
+        self.assertIsNot(other._opened, opened)
+        self.assertEqual(other.name, "a")
+        same = await self.account.select("b", False)
+        self.assertIs(same._opened, opened)
+        self.assertEqual(same.name, "b")
+        await same.refresh()
+        for name, mailbox in (("a", other), ("b", same)):
+            found = await self.account.select(name, False)
+            self.assertIs(found._opened, mailbox._opened)
+            self.assertIs(self.recalled(name)._opened, mailbox._opened)
+
+    async def test_a_name_that_was_changed_here_is_not_known_until_it_is_read(self) -> None:
+        await self.account.create("a")
+        opened = await self.left("a")
+        await self.account.rename("a", "b")
+        self.assertIsNone(self.account.recall("a", False))
+        self.assertIsNone(self.account.recall("b", False))
+        with self.assertRaises(errors.NonExistent):
+            await self.account.select("a", False)
+        mailbox = await self.account.select("b", False)
+        self.assertIs(mailbox._opened, opened)
+
+    async def test_deleted_here_and_elsewhere(self) -> None:
+        for name, account in (("here", self.account), ("there", self.elsewhere)):
+            await self.account.create(name)
+            opened = await self.left(name)
+            await account.delete(name)
+            await self.until(lambda opened=opened: opened.gone)
+            self.assertIsNone(self.account.recall(name, False))
+            with self.assertRaises(errors.NonExistent):
+                await self.account.select(name, False)
+        self.assertEqual(self.store._registry._named, {})
+
+    async def test_each_user_has_mailboxes_of_his_own(self) -> None:
+        await self.left()
+        bob = await self.make_user(self.store, "bob")
+        self.assertIsNone(bob.recall("INBOX", False))
+
+    async def test_those_who_open_it_at_once_ask_together(self) -> None:
+        await self.left()
+        self.store._registry.renamed(self.account._user)
+        opening = [Deferred.fromCoroutine(self.account.select("INBOX", False)) for _ in range(20)]
+        for each in opening:
+            await each
+        # One was under way when the others came.
+        self.assertEqual(self.asked, ["find mailboxes"] * 2)
+
+    def recalled(self, name: str = "INBOX") -> StoreMailbox:
+        mailbox = self.account.recall(name, False)
+        assert mailbox is not None
+        return mailbox
 
 
 class RaceTests(CurrentTestCase):

@@ -104,6 +104,8 @@ class IMAP4Protocol(login.LoginConnection):
             command = await self._reader.read_command()
             self.working()
             self.session.commands += 1
+            if self.selection is not None and not self.selection.is_confirmed:
+                await self._put_right(self.selection)
             if isinstance(command.value, grammar.Append):
                 await self._append(command.tag, self.run_command(command.value, command.name))
             else:
@@ -115,6 +117,11 @@ class IMAP4Protocol(login.LoginConnection):
             self._failed(tag, error)
         finally:
             self._reader.release()
+
+    async def _put_right(self, selection: Selection) -> None:
+        """What SELECT said may not be so any more: what is, is said before anything is done with it."""
+        await self.run(selection.confirmed(), "SELECT")
+        await self.tell(expunges=False)
 
     async def _append(self, tag: bytes, work: Coroutine[Any, Any, AppendResult | None]) -> None:
         """Begin it; it is answered when nothing more has been sent ahead that could be made together with it."""

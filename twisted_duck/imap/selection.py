@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from itertools import islice
 from typing import Any
 
+from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from twisted_duck.errors import DuckError
@@ -60,6 +61,7 @@ class Selection:
         self._breathe = breathe
         #: The keywords the client has heard of; None while it has not been told of any flags.
         self._told_keywords: frozenset[str] | None = None
+        self._confirming: Deferred[None] | None = None
 
     @classmethod
     async def open(
@@ -82,14 +84,33 @@ class Selection:
         selection.view.add_recent(*recent)
         return selection
 
-    async def catch_up(self) -> None:
+    def confirm(self) -> None:
+        """What was told of the mailbox is of a moment ago: find out whether it is still so.
+
+        Nothing else is done with it before it `is_confirmed`, or `confirmed` has waited for that.
+        """
+        self._confirming = Deferred.fromCoroutine(self.catch_up(exact=True))
+
+    @property
+    def is_confirmed(self) -> bool:
+        return self._confirming is None
+
+    async def confirmed(self) -> None:
+        """Never fails for what the mailbox fails with, which the next command that needs it will meet."""
+        confirming, self._confirming = self._confirming, None
+        if confirming is not None:
+            await confirming
+
+    async def catch_up(self, *, exact: bool = False) -> None:
         """Hear of what was committed, after a command that has succeeded.
+
+        @param exact: as in `IMailbox.refresh`
 
         A failure here must not look like one of that command, which the client would give again: a second copy of a
         message.  What is wrong will be met by the next command that needs the mailbox.
         """
         try:
-            await self.mailbox.refresh(exact=False)
+            await self.mailbox.refresh(exact=exact)
         except DuckError as error:
             _log.warn("{session.id}: {error}", session=self._session, error=error)
 

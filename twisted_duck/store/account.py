@@ -19,6 +19,7 @@ from twisted_duck.interfaces import (
     IMultiAppendAccount,
     IObjectIDAccount,
     IQuotaAccount,
+    IRecallingAccount,
     IReplaceAccount,
     IUIDPlusAccount,
 )
@@ -56,6 +57,7 @@ from twisted_duck.values import (
     ICasemapAccount,
     ICondstoreAccount,
     IImportAccount,
+    IRecallingAccount,
 )
 class StoreAccount:
     """See L{twisted_duck.interfaces.IAccount}; everything fails with Unavailable, too."""
@@ -177,7 +179,13 @@ class StoreAccount:
         return found
 
     async def select(self, name: str, readonly: bool) -> StoreMailbox:
-        opened = await self._enter(name)
+        return self._mailbox(await self._enter(name), readonly)
+
+    def recall(self, name: str, readonly: bool) -> StoreMailbox | None:
+        opened = self._registry.recall(self._user, name)
+        return None if opened is None else self._mailbox(opened, readonly)
+
+    def _mailbox(self, opened: Opened, readonly: bool) -> StoreMailbox:
         return StoreMailbox(
             self._mongo,
             self._registry,

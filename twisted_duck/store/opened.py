@@ -78,6 +78,8 @@ class Opened:
         #: What never changes of messages that were told of, or searched for.
         self.remembered = Remembered(memory)
         self.gone = False
+        #: The name that it was last looked for by.
+        self.opened_as = ""
         #: Sessions that have it open.
         self.sessions = 0
         self._watchers: list[Callable[[], None]] = []
@@ -382,6 +384,8 @@ class Registry:
         self._memory = memory
         self._budget = budget
         self._known: dict[ObjectId, Opened] = {}
+        #: The same by user and `opened_as`, which need not be their name any more.
+        self._named: dict[tuple[ObjectId, str], Opened] = {}
         #: Those that no session has open, in the order in which the last one left them, the bytes that each takes, and all.
         self._idle: OrderedDict[Opened, int] = OrderedDict()
         self._size = 0
@@ -402,17 +406,30 @@ class Registry:
         if opened is None:
             opened = Opened(self._mongo, user, document, self._memory)
             self._known[opened.id] = opened
+        self._again(opened)
+        return opened
+
+    def _again(self, opened: Opened) -> None:
+        """One that is known gets another session."""
         if not opened.sessions:
-            # Nobody has listened for it.
-            opened.doubt()
             self._size -= self._idle.pop(opened, 0)
         opened.sessions += 1
+
+    def recall(self, user: ObjectId, name: str) -> Opened | None:
+        """The mailbox of that name, kept until `leave`, where all that happened to it up to a moment ago is known."""
+        opened = self._named.get((user, name))
+        if opened is None or opened.name != name or not self.is_current(opened):
+            return None
+        self._again(opened)
         return opened
 
     async def open(
         self, user: ObjectId, name: str, error: type[errors.NonExistent] = errors.NonExistent
     ) -> Opened:
         """The mailbox of that name, with its index up to date, kept until `leave`.  Fails with `error`, Unavailable."""
+        known = self._named.get((user, name))
+        if known is not None and await self._still(known, name):
+            return known
         found = await self._mongo.snapshot(MAILBOXES, {"user": user, "path": name}, limit=1)
         if not found.documents:
             raise error("there is no such mailbox")
@@ -425,7 +442,26 @@ class Registry:
             if isinstance(failure, errors.MailboxGone):
                 raise error(failure.message) from None
             raise
+        self._unname(opened)
+        opened.opened_as = name
+        self._named[user, name] = opened
         return opened
+
+    async def _still(self, opened: Opened, name: str) -> bool:
+        """Open one that is known by its name, if it has that still."""
+        self._again(opened)
+        try:
+            await opened.refresh()
+        except errors.MailboxGone:
+            self.leave(opened)
+            return False
+        except BaseException:
+            self.leave(opened)
+            raise
+        if opened.name != name:
+            self.leave(opened)
+            return False
+        return True
 
     def leave(self, opened: Opened) -> None:
         """Undo `enter` or `open`."""
@@ -452,6 +488,12 @@ class Registry:
         self._size -= self._idle.pop(opened, 0)
         if self._known.get(opened.id) is opened:
             del self._known[opened.id]
+        self._unname(opened)
+
+    def _unname(self, opened: Opened) -> None:
+        key = opened.user, opened.opened_as
+        if self._named.get(key) is opened:
+            del self._named[key]
 
     # --- hearing of changes -------------------------------------------------------------------------------------------
 
@@ -462,12 +504,16 @@ class Registry:
     def hear(self, id: ObjectId, modseq: int | None) -> None:
         """See `Opened.hear`.  Where nobody has the mailbox open, it is refreshed when somebody opens it."""
         opened = self._known.get(id)
-        if opened is None or not opened.sessions:
+        if opened is None:
             return
         opened.hear(modseq)
         if opened.user in self._writing:
             self._writing[opened.user].add(opened)
-        elif opened.is_behind:
+        else:
+            self._wake_behind(opened)
+
+    def _wake_behind(self, opened: Opened) -> None:
+        if opened.sessions and opened.is_behind:
             opened.wake()
 
     @contextmanager
@@ -482,8 +528,7 @@ class Registry:
         finally:
             del self._writing[user]
             for opened in heard:
-                if opened.is_behind:
-                    opened.wake()
+                self._wake_behind(opened)
 
     def learn(self, done: Done) -> None:
         """A change was made here: the sessions that have the mailbox open are told."""
@@ -518,8 +563,7 @@ class Registry:
     def wake_behind(self) -> None:
         """What could not be read when it was heard of is tried again."""
         for opened in self:
-            if opened.sessions and opened.is_behind:
-                opened.wake()
+            self._wake_behind(opened)
 
     def renamed(self, user: ObjectId) -> None:
         """Mailboxes of a user have other names: nobody need wait until that is heard of."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 from twisted_duck.errors import BadSyntax, MailboxGone, UseConflict
 from twisted_duck.imap import grammar, listing, responses
 from twisted_duck.imap.commands.base import Connection, Done, enable_condstore, selected
 from twisted_duck.imap.commands.fetch import resynchronise
 from twisted_duck.imap.selection import Selection
-from twisted_duck.interfaces import ICreateSpecialUseAccount, IMailboxIDAccount
+from twisted_duck.interfaces import ICreateSpecialUseAccount, IMailboxIDAccount, IRecallingAccount
 from twisted_duck.names import check_name
 from twisted_duck.values import DELIMITER, SPECIAL_USES, MailboxInfo
 
@@ -39,12 +40,16 @@ async def select(connection: Connection, command: grammar.Select) -> Done:
     try:
         # What can fail comes before there is something to be left again.
         hierarchy = await connection.account.mailboxes() if rev2 else ()
-        mailbox = await connection.account.select(command.mailbox, command.readonly)
+        # Who brings a cache up to date hangs it on this one answer.
+        recalled = _recalled(connection, command) if known is None else None
+        mailbox = recalled or await connection.account.select(command.mailbox, command.readonly)
     finally:
         # Not before: to send a line of its own takes as long as all the other lines do.
         if closes:
             connection.send(_CLOSED)
     selection = await connection.select(mailbox)
+    if recalled is not None:
+        selection.confirm()
     index, view = mailbox.index, selection.view
     said = [
         selection.flags(),
@@ -61,6 +66,14 @@ async def select(connection: Connection, command: grammar.Select) -> Done:
     if mailbox.readonly:
         return Done("EXAMINE completed" if command.readonly else "SELECT completed", b"READ-ONLY")
     return Done("SELECT completed", b"READ-WRITE")
+
+
+def _recalled(connection: Connection, command: grammar.Select) -> Any:
+    """The mailbox as it was a moment ago, where that is known."""
+    account = connection.account
+    if not IRecallingAccount.providedBy(account):
+        return None
+    return account.recall(command.mailbox, command.readonly)
 
 
 def _listed(connection: Connection, hierarchy: Iterable[MailboxInfo], name: str) -> bytes:

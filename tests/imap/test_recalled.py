@@ -1,0 +1,144 @@
+"""SELECT of a mailbox that is known as it was a moment ago: the answer waits for nobody, and all that follows it is exact."""
+
+from __future__ import annotations
+
+from twisted.internet.defer import Deferred
+from zope.interface import classImplements, classImplementsOnly, implementedBy
+
+from tests.imap.transcript import IMAPCase
+from twisted_duck import errors
+from twisted_duck.interfaces import IRecallingAccount
+from twisted_duck.memory.account import MemoryAccount
+from twisted_duck.memory.mailbox import MemoryMailbox
+
+MESSAGE = b"Subject: it\r\n\r\nis here\r\n"
+
+
+def recall(account: MemoryAccount, name: str, readonly: bool) -> MemoryMailbox | None:
+    user = account._user
+    mailbox = user.mailboxes.get(name)
+    return None if mailbox is None else MemoryMailbox(user, mailbox, readonly)
+
+
+class RecalledTests(IMAPCase):
+    def setUp(self) -> None:
+        super().setUp()
+        provided = list(implementedBy(MemoryAccount))
+        classImplements(MemoryAccount, IRecallingAccount)
+        self.addCleanup(classImplementsOnly, MemoryAccount, *provided)
+        MemoryAccount.recall = recall  # type: ignore[attr-defined]
+        self.addCleanup(delattr, MemoryAccount, "recall")
+        self.deliver("INBOX", MESSAGE)
+        self.asking = self.hold(MemoryMailbox, "refresh")
+
+    def select(self, *more: str) -> list[str]:
+        return self.client().say(" ".join(["a SELECT INBOX", *more]))
+
+    def test_it_is_answered_before_anybody_was_asked(self) -> None:
+        said = self.select()
+        self.assertIn("* 1 EXISTS", said)
+        self.assertEqual(said[-1], "a OK [READ-WRITE] SELECT completed")
+        self.assertEqual(self.asking.count, 1)
+
+    def test_what_comes_next_waits_and_sees_all(self) -> None:
+        self.select()
+        client = self.client()
+        self.assertEqual(client.say("b UID FETCH 2 (FLAGS)"), [])
+        self.deliver("INBOX", MESSAGE)
+        self.asking.let_go()
+        self.clock.advance(0)
+        said = client.heard().decode().split("\r\n")
+        self.assertEqual(
+            said,
+            [
+                "* 2 EXISTS",
+                "* 2 RECENT",
+                "* 2 FETCH (UID 2 FLAGS (\\Recent))",
+                "b OK FETCH completed",
+                "",
+            ],
+        )
+
+    def test_numbers_do_not_move_before_it_is_known_what_comes_next(self) -> None:
+        self.deliver("INBOX", MESSAGE, MESSAGE)
+        self.select()
+        client = self.client()
+        self.assertEqual(client.say("b FETCH 3 (UID)"), [])
+        mailbox = self.do("select", "INBOX", False)
+        self.successResultOf(Deferred.fromCoroutine(mailbox.remove([1])))
+        self.asking.let_go()
+        self.clock.advance(0)
+        said = client.heard().decode().split("\r\n")
+        self.assertEqual(said, ["* 3 FETCH (UID 3)", "b OK FETCH completed", ""])
+
+    def test_only_what_comes_next_waits(self) -> None:
+        self.select()
+        self.asking.let_go()
+        client = self.client()
+        for tag in ("b", "c"):
+            self.assertEqual(client.say(f"{tag} UID SEARCH 1")[0], "* SEARCH 1")
+        self.assertEqual(self.asking.begun, 1)
+
+    def test_of_those_that_were_sent_ahead_one_is_asked_for_at_a_time(self) -> None:
+        client = self.client()
+        client.send(b"".join(b"s%d SELECT INBOX\r\n" % number for number in range(5)))
+        for number in range(5):
+            self.assertEqual(self.asking.count, 1)
+            self.assertIn(b"s%d OK" % number, client.heard())
+            self.asking.let_go()
+        self.assertEqual(self.asking.begun, 5)
+
+    def test_a_mailbox_that_has_gone_ends_the_connection(self) -> None:
+        self.select()
+        mailbox = self.store.account("alice")._user.mailboxes["INBOX"]
+        mailbox.gone = True
+        client = self.client()
+        client.say("b NOOP")
+        self.asking.let_go()
+        self.asking.let_go()
+        self.assertIn(b"* BYE the selected mailbox was deleted", client.heard())
+        self.assertTrue(client.transport.closed)
+
+    def test_that_nobody_could_be_asked_is_no_failure_of_what_comes_next(self) -> None:
+        mend = self.break_(MemoryMailbox, "refresh", errors.Unavailable("the database is away"))
+        self.select()
+        mend()
+        self.asking.begun = 0
+        said = self.client().say("b UID SEARCH ALL")
+        self.assertEqual(said[0], "* SEARCH 1")
+        self.assertEqual(said[-1], "b OK SEARCH completed")
+
+    def test_a_connection_that_is_lost_meanwhile_leaves_the_mailbox(self) -> None:
+        self.select()
+        closed = []
+        original = MemoryMailbox.close
+
+        async def close(mailbox: MemoryMailbox) -> None:
+            closed.append(mailbox)
+            await original(mailbox)
+
+        self.patch(MemoryMailbox, "close", close)
+        self.client().disconnect()
+        self.assertEqual(len(closed), 1)
+        self.asking.let_go()
+
+    def test_who_brings_a_cache_up_to_date_is_told_what_is_exact(self) -> None:
+        opened = self.hold(MemoryAccount, "select")
+        client = self.client()
+        client.say("e ENABLE QRESYNC")
+        self.assertEqual(self.select("(QRESYNC (1 1))"), [])
+        self.assertEqual(opened.count, 1)
+        opened.let_go()
+        self.assertIn(b"a OK [READ-WRITE]", client.heard())
+        self.assertEqual(self.asking.begun, 0)
+
+    def test_what_is_not_known_is_asked_for(self) -> None:
+        self.patch(MemoryAccount, "recall", lambda account, name, readonly: None)
+        self.assertIn("* 1 EXISTS", self.select())
+        self.assertEqual(self.asking.begun, 0)
+
+    def test_there_need_be_no_such_mailbox(self) -> None:
+        self.transcript("""
+            C: a SELECT nowhere
+            S: a NO [NONEXISTENT] there is no such mailbox
+        """)
