@@ -15,12 +15,10 @@ from twisted_duck.wire.framing import (
     NEED_DATA,
     CommandEvent,
     CommandFramer,
-    EndOfCommand,
     FrameLimits,
     Line,
     LineFramer,
     LiteralData,
-    LiteralEnd,
     LiteralHeader,
     Text,
     TooLong,
@@ -28,7 +26,6 @@ from twisted_duck.wire.framing import (
 )
 
 SMALL = FrameLimits(line=40, command=60, literals=3)
-END = EndOfCommand()
 
 Answer = Callable[[CommandFramer, LiteralHeader], None]
 
@@ -63,12 +60,12 @@ def events(
         framer.feed(chunk)
         while (event := framer.next_event()) is not NEED_DATA:
             match event, found[-1:]:
-                case LiteralData(more), [LiteralData(data)]:
-                    found[-1] = LiteralData(data + more)
+                case LiteralData(more, last), [LiteralData(data, False)]:
+                    found[-1] = LiteralData(data + more, last)
                 case _:
                     found.append(event)
-            if isinstance(event, LiteralHeader):
-                answer(framer, event)
+            if isinstance(event, Text) and event.literal is not None:
+                answer(framer, event.literal)
     return found
 
 
@@ -90,55 +87,47 @@ class CountingBuffer(bytearray):
 
 class Commands(SynchronousTestCase):
     def test_a_line_is_a_command(self) -> None:
-        self.assertEqual(events([b"a NOOP\r\n"]), [Text(b"a NOOP"), END])
+        self.assertEqual(events([b"a NOOP\r\n"]), [Text(b"a NOOP")])
 
     def test_pipelined_commands(self) -> None:
         self.assertEqual(
-            events([b"a NOOP\r\nb CHECK\r\nc LOG"]), [Text(b"a NOOP"), END, Text(b"b CHECK"), END]
+            events([b"a NOOP\r\nb CHECK\r\nc LOG"]), [Text(b"a NOOP"), Text(b"b CHECK")]
         )
 
     def test_an_empty_line_is_an_empty_command(self) -> None:
-        self.assertEqual(events([b"\r\n"]), [Text(b""), END])
+        self.assertEqual(events([b"\r\n"]), [Text(b"")])
 
     def test_a_bare_lf_ends_a_line(self) -> None:
-        self.assertEqual(events([b"a NOOP\nb\n"]), [Text(b"a NOOP"), END, Text(b"b"), END])
+        self.assertEqual(events([b"a NOOP\nb\n"]), [Text(b"a NOOP"), Text(b"b")])
 
     def test_a_bare_cr_stays_for_the_grammar(self) -> None:
-        self.assertEqual(events([b"a\rb\r\r\n"]), [Text(b"a\rb\r"), END])
+        self.assertEqual(events([b"a\rb\r\r\n"]), [Text(b"a\rb\r")])
 
     def test_literals_join_lines(self) -> None:
         self.assertEqual(
             events([b"a LOGIN {4}\r\nfred {2+}\r\n\r\n\r\n"]),
             [
-                Text(b"a LOGIN "),
-                LiteralHeader(4, synchronising=True),
+                Text(b"a LOGIN ", LiteralHeader(4, synchronising=True)),
                 LiteralData(b"fred"),
-                LiteralEnd(),
-                Text(b" "),
-                LiteralHeader(2, synchronising=False),
+                Text(b" ", LiteralHeader(2, synchronising=False)),
                 LiteralData(b"\r\n"),
-                LiteralEnd(),
                 Text(b""),
-                END,
             ],
         )
 
     def test_an_empty_literal(self) -> None:
         self.assertEqual(
             events([b"a {0}\r\n x\r\n"]),
-            [Text(b"a "), LiteralHeader(0, True), LiteralEnd(), Text(b" x"), END],
+            [Text(b"a ", LiteralHeader(0, True)), LiteralData(b""), Text(b" x")],
         )
 
     def test_a_literal_of_binary(self) -> None:
         self.assertEqual(
             events([b"a ~{1+}\r\n\0\r\n"]),
             [
-                Text(b"a "),
-                LiteralHeader(1, synchronising=False, binary=True),
+                Text(b"a ", LiteralHeader(1, synchronising=False, binary=True)),
                 LiteralData(b"\0"),
-                LiteralEnd(),
                 Text(b""),
-                END,
             ],
         )
 
@@ -173,7 +162,6 @@ class Commands(SynchronousTestCase):
         self.assertRaises(RuntimeError, framer.accept)
         framer.feed(b"a {1}\r\n")
         framer.next_event()
-        framer.next_event()
         self.assertRaises(RuntimeError, framer.next_event)
         self.assertRaises(RuntimeError, framer.next_line, 10)
         framer.refuse()
@@ -183,12 +171,12 @@ class Commands(SynchronousTestCase):
 class Refusals(SynchronousTestCase):
     """What follows a refused literal is never run."""
 
-    NEXT = (Text(b"b NOOP"), END)
+    NEXT = (Text(b"b NOOP"),)
 
     def test_of_a_synchronising_literal_ends_the_command(self) -> None:
         self.assertEqual(
             events([b"a LOGIN {9}\r\nb NOOP\r\n"], refuse),
-            [Text(b"a LOGIN "), LiteralHeader(9, True), *self.NEXT],
+            [Text(b"a LOGIN ", LiteralHeader(9, True)), *self.NEXT],
         )
 
     def test_of_a_non_synchronising_literal_drops_it_and_the_rest(self) -> None:
@@ -197,18 +185,18 @@ class Refusals(SynchronousTestCase):
                 [b"a LOGIN {9+}\r\nx LOGOUT\n {3+}\r\ny\r\n {2+}\r\n\r\n tail\r\nb NOOP\r\n"],
                 refuse,
             ),
-            [Text(b"a LOGIN "), LiteralHeader(9, False), *self.NEXT],
+            [Text(b"a LOGIN ", LiteralHeader(9, False)), *self.NEXT],
         )
 
     def test_a_synchronising_literal_in_what_is_dropped_ends_it(self) -> None:
         self.assertEqual(
             events([b"a LOGIN {2+}\r\nxy {5}\r\nb NOOP\r\n"], refuse),
-            [Text(b"a LOGIN "), LiteralHeader(2, False), *self.NEXT],
+            [Text(b"a LOGIN ", LiteralHeader(2, False)), *self.NEXT],
         )
 
     def test_a_literal_without_end_never_ends(self) -> None:
         sent = b"a {%b+}\r\n" % (b"9" * 30) + b"b LOGOUT\r\n" * 100
-        self.assertEqual(events([sent], refuse), [Text(b"a "), LiteralHeader(ENDLESS, False)])
+        self.assertEqual(events([sent], refuse), [Text(b"a ", LiteralHeader(ENDLESS, False))])
 
 
 class PutBack(SynchronousTestCase):
@@ -246,12 +234,12 @@ class LinesAhead(SynchronousTestCase):
 
 
 class Bounds(SynchronousTestCase):
-    NEXT = (Text(b"b NOOP"), END)
+    NEXT = (Text(b"b NOOP"),)
 
     def test_a_line_at_the_limit(self) -> None:
         for end in (b"\r\n", b"\n"):
             line = b"a" * 40
-            self.assertEqual(events(each_byte(line + end)), [Text(line), END])
+            self.assertEqual(events(each_byte(line + end)), [Text(line)])
 
     def test_a_line_above_the_limit(self) -> None:
         for end in (b"\r\n", b"\n"):
@@ -284,8 +272,8 @@ class Bounds(SynchronousTestCase):
     def test_lines_and_literals_together_pass_the_command_limit(self) -> None:
         sent = b"a LOGIN {30+}\r\n" + b"x" * 30 + b" " + b"y" * 30 + b"\r\nb NOOP\r\n"
         self.assertEqual(
-            events([sent])[-4:],
-            [LiteralEnd(), TooLong("command", b" " + b"y" * 16), *self.NEXT],
+            events([sent])[-2:],
+            [TooLong("command", b" " + b"y" * 16), *self.NEXT],
         )
 
     def test_a_literal_that_does_not_fit_the_command(self) -> None:
@@ -294,8 +282,7 @@ class Bounds(SynchronousTestCase):
             self.assertEqual(
                 events([b"a LOGIN " + header + b"\r\n" + literal + b"b NOOP\r\n"]),
                 [
-                    Text(b"a LOGIN "),
-                    LiteralHeader(55, b"+" not in header),
+                    Text(b"a LOGIN ", LiteralHeader(55, b"+" not in header)),
                     TooLong("command", b""),
                     *self.NEXT,
                 ],
@@ -305,32 +292,30 @@ class Bounds(SynchronousTestCase):
         framer = CommandFramer(SMALL)
         framer.feed(b"a {100}\r\n")
         framer.next_event()
-        framer.next_event()
         self.assertIs(framer.accept(), False)
         framer.next_event()
         framer.feed(b"a {10}\r\n")
-        framer.next_event()
         framer.next_event()
         self.assertIs(framer.accept(), True)
 
     def test_too_many_literals(self) -> None:
         found = events([b"a" + b" {1+}\r\nx" * 4 + b"\r\nb NOOP\r\n"])
         self.assertEqual(
-            found[-4:], [LiteralHeader(1, False), TooLong("literals", b""), *self.NEXT]
+            found[-3:], [Text(b" ", LiteralHeader(1, False)), TooLong("literals", b""), *self.NEXT]
         )
 
     def test_a_streamed_literal_counts_for_no_limit(self) -> None:
         found = events([b"a" + b" {100+}\r\n" + b"x" * 100 + b"\r\n"], stream)
-        self.assertEqual(found[2:], [LiteralData(b"x" * 100), LiteralEnd(), Text(b""), END])
+        self.assertEqual(found[1:], [LiteralData(b"x" * 100), Text(b"")])
 
     def test_the_limits_are_per_command(self) -> None:
         sent = b"a {1+}\r\nx {1+}\r\nx {1+}\r\nx\r\n" * 20
-        self.assertEqual(sum(event == END for event in events([sent])), 20)
+        self.assertEqual(events([sent]).count(Text(b"")), 20)
 
     def test_limits_change_between_commands(self) -> None:
         framer = CommandFramer(SMALL)
         framer.feed(b"a LOGIN\r\n" + b"b" * 50 + b"\r\n")
-        self.assertEqual([framer.next_event(), framer.next_event()], [Text(b"a LOGIN"), END])
+        self.assertEqual(framer.next_event(), Text(b"a LOGIN"))
         framer.limits = FrameLimits(line=50, command=50, literals=1)
         self.assertEqual(framer.next_event(), Text(b"b" * 50))
 
@@ -346,7 +331,7 @@ class Bounds(SynchronousTestCase):
         for sent in (b"a" * 1000, b"a {5000+}\r\n", b"x" * 1000):
             framer.feed(sent)
             while (event := framer.next_event()) is not NEED_DATA:
-                if isinstance(event, LiteralHeader):
+                if isinstance(event, Text) and event.literal is not None:
                     framer.refuse()
             self.assertLess(framer.buffered, 100)
 
@@ -355,7 +340,7 @@ class Lines(SynchronousTestCase):
     def test_a_line_between_commands(self) -> None:
         framer = CommandFramer(SMALL)
         framer.feed(b"a IDLE\r\nDONE\r\nb NOOP\r\n")
-        self.assertEqual([framer.next_event(), framer.next_event()], [Text(b"a IDLE"), END])
+        self.assertEqual(framer.next_event(), Text(b"a IDLE"))
         self.assertEqual(framer.next_line(10), Line(b"DONE"))
         self.assertEqual(framer.next_event(), Text(b"b NOOP"))
 
@@ -377,7 +362,6 @@ class Lines(SynchronousTestCase):
         framer = CommandFramer(SMALL)
         framer.feed(b"a {5+}\r\n")
         framer.next_event()
-        framer.next_event()
         framer.refuse()
         self.assertEqual(framer.next_line(10), NEED_DATA)
         framer.feed(b"12345 rest\r\nDONE\r\n")
@@ -396,13 +380,13 @@ class Lines(SynchronousTestCase):
         for ahead in (b"b LOGIN x y\r\n", b"b LOG", b"b" * 100, b"b {3}\r\n", b"b {9+}\r\nx"):
             framer = CommandFramer(SMALL)
             framer.feed(b"a STARTTLS\r\n" + ahead)
-            self.assertEqual([framer.next_event(), framer.next_event()][-1], END)
+            self.assertEqual(framer.next_event(), Text(b"a STARTTLS"))
             if b"LOGIN" not in ahead:
                 framer.next_event()
             framer.discard()
             self.assertEqual(framer.buffered, 0)
             framer.feed(b"c NOOP\r\n")
-            self.assertEqual([framer.next_event(), framer.next_event()], [Text(b"c NOOP"), END])
+            self.assertEqual(framer.next_event(), Text(b"c NOOP"))
 
     def test_buffered_counts_what_was_not_read(self) -> None:
         framer = CommandFramer(SMALL)
@@ -438,7 +422,7 @@ class Splits(SynchronousTestCase):
     def test_a_command_after_a_quiet_line_is_always_found(self, data: bytes) -> None:
         """However broken the input, one can get back to a command: by enough octets and a line."""
         found = events([data, b"\r\n" + b"x" * 200 + b"\r\n\r\nz NOOP\r\n"], refuse)
-        self.assertEqual(found[-2:], [Text(b"z NOOP"), END])
+        self.assertEqual(found[-1:], [Text(b"z NOOP")])
 
 
 class Cost(SynchronousTestCase):
@@ -448,8 +432,8 @@ class Cost(SynchronousTestCase):
         for chunk in chunks:
             framer.feed(chunk)
             while (event := framer.next_event()) is not NEED_DATA:
-                if isinstance(event, LiteralHeader):
-                    answer(framer, event)
+                if isinstance(event, Text) and event.literal is not None:
+                    answer(framer, event.literal)
         assert isinstance(framer._buffer, CountingBuffer)
         return framer._buffer.steps
 

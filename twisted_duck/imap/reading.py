@@ -21,13 +21,10 @@ from twisted_duck.wire.framing import (
     NEED_DATA,
     CommandEvent,
     CommandFramer,
-    EndOfCommand,
     FrameLimits,
     Line,
     LiteralData,
-    LiteralEnd,
     LiteralHeader,
-    NeedData,
     Text,
     TooLong,
 )
@@ -160,12 +157,9 @@ class CommandReader:
         self._announced = None
         self._fault = None
         while True:
-            match self._framer.next_event():
-                case NeedData():
-                    await self._more()
-                case Text(data):
+            match await self._event():
+                case Text(data, None):
                     self._parts.append(data)
-                case EndOfCommand():
                     if self._fault is not None:
                         raise self._fault
                     return grammar.parse(
@@ -174,7 +168,8 @@ class CommandReader:
                         utf8=self._client.enabled.utf8,
                         last=self._announced,
                     )
-                case LiteralHeader() as header:
+                case Text(data, LiteralHeader() as header):
+                    self._parts.append(data)
                     await self._literal(header)
                 case TooLong(what, head):
                     self._parts.append(head)
@@ -230,24 +225,22 @@ class CommandReader:
         await self._check_append(message, size)
 
     async def _octets(self) -> bytes:
-        octets = bytearray()
-        while True:
+        octets, last = bytearray(), False
+        while not last:
             match await self._event():
-                case LiteralData(data):
+                case LiteralData(data, last):
                     octets += data
-                case LiteralEnd():
-                    return bytes(octets)
+        return bytes(octets)
 
     async def _message(self) -> Spool:
-        spool = Spool(self._limits, self._spool_directory)
+        spool, last = Spool(self._limits, self._spool_directory), False
         self._spools += (spool,)
-        while True:
+        while not last:
             match await self._event():
-                case LiteralData(data):
+                case LiteralData(data, last):
                     self._keep(spool.write, data)
-                case LiteralEnd():
-                    self._keep(spool.finish)
-                    return spool
+        self._keep(spool.finish)
+        return spool
 
     def _keep(self, step: Callable[..., None], *arguments: bytes) -> None:
         """Do something with a spool: where there is no room for it, the rest of the command goes nowhere."""

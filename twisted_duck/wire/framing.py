@@ -62,15 +62,8 @@ class Line:
 
 
 @frozen
-class Text:
-    """Command text: up to the announcement of a literal (which is left out), or the line's end."""
-
-    data: bytes
-
-
-@frozen
 class LiteralHeader:
-    """`{size}`, `{size+}` (RFC 7888) or `~{size}` (RFC 3516): call `accept()` or `refuse()` now."""
+    """`{size}`, `{size+}` (RFC 7888) or `~{size}` (RFC 3516)."""
 
     size: int
     synchronising: bool
@@ -78,20 +71,25 @@ class LiteralHeader:
 
 
 @frozen
-class LiteralData:
-    """The next octets of an accepted literal; never empty."""
+class Text:
+    """Command text: up to the announcement of a literal, which is left out, or up to the command's end.
+
+    Where a literal is announced, call `accept()` or `refuse()` now.
+    """
 
     data: bytes
+    literal: LiteralHeader | None = None
 
 
 @frozen
-class LiteralEnd:
-    """The accepted literal is complete; more `Text` of the command follows."""
+class LiteralData:
+    """The next octets of an accepted literal; behind the last ones more `Text` of the command follows.
 
+    They are only empty where the literal is.
+    """
 
-@frozen
-class EndOfCommand:
-    """The command is complete."""
+    data: bytes
+    last: bool = True
 
 
 @frozen
@@ -106,7 +104,7 @@ class TooLong:
     head: bytes
 
 
-CommandEvent: TypeAlias = Text | LiteralHeader | LiteralData | LiteralEnd | EndOfCommand | TooLong
+CommandEvent: TypeAlias = Text | LiteralData | TooLong
 
 
 @frozen
@@ -238,9 +236,6 @@ class LineFramer:
         return line[len(line) - min(keep, len(line)) :]
 
 
-_END: Final = EndOfCommand()
-
-
 class _State(enum.Enum):
     TEXT = enum.auto()
     ANSWER = enum.auto()
@@ -252,19 +247,18 @@ class _State(enum.Enum):
 class CommandFramer(LineFramer):
     """IMAP commands: lines joined by literals (RFC 3501 §2.2.1, §4.3).
 
-    The events of one command are `Text`, any number of times `LiteralHeader`, `LiteralData`...,
-    `LiteralEnd`, `Text`, and then `EndOfCommand`. It is cut short by `TooLong` or by `refuse()`,
-    after which there is no `EndOfCommand`. `limits` may be set at any time; `next_line` may be used
-    between two commands.
+    The events of one command are, any number of times, `Text` with a literal and its `LiteralData`,
+    and then `Text` without one. It is cut short by `TooLong` or by `refuse()`. `limits` may be set
+    at any time; `next_line` may be used between two commands.
     """
 
-    __slots__ = ("_header", "_literals", "_ready", "_remaining", "_spent", "_state", "limits")
+    __slots__ = ("_header", "_literals", "_refused", "_remaining", "_spent", "_state", "limits")
 
     def __init__(self, limits: FrameLimits) -> None:
         super().__init__()
         self.limits = limits
-        #: What comes next in any case.
-        self._ready: CommandEvent | None = None
+        #: What is to be told of a literal that was not accepted.
+        self._refused: TooLong | None = None
         self._begin()
 
     def _begin(self) -> None:
@@ -280,18 +274,18 @@ class CommandFramer(LineFramer):
 
     def discard(self) -> None:
         super().discard()
-        self._ready = None
+        self._refused = None
         self._begin()
 
     def next_line(self, limit: int) -> Line | TooLong | NeedData:
-        if self._ready or self._spent or self._state in (_State.ANSWER, _State.LITERAL):
+        if self._refused or self._spent or self._state in (_State.ANSWER, _State.LITERAL):
             raise RuntimeError("a line was asked for in the middle of a command")
         return super().next_line(limit)
 
     def next_event(self) -> CommandEvent | NeedData:
         """The next event of this command or the next one."""
-        if self._ready is not None:
-            event, self._ready = self._ready, None
+        if self._refused is not None:
+            event, self._refused = self._refused, None
             return event
         if self._state is _State.TEXT and not self._skipping:
             return self._text() if self._buffer else NEED_DATA
@@ -329,13 +323,13 @@ class CommandFramer(LineFramer):
         self._drop_literal(self._announced())
 
     def _announced(self) -> LiteralHeader:
-        if self._ready or self._state is not _State.ANSWER or self._header is None:
+        if self._state is not _State.ANSWER or self._header is None:
             raise RuntimeError("no literal was announced")
         return self._header
 
     def _refuse_as(self, what: OneOf["command", "literals"]) -> bool:
         self.refuse()
-        self._ready = TooLong(what, b"")
+        self._refused = TooLong(what, b"")
         return False
 
     def _drop_literal(self, header: LiteralHeader) -> None:
@@ -356,21 +350,19 @@ class CommandFramer(LineFramer):
         self._spent += len(line)
         announced = announcement(line)
         if announced is None:
-            self._ready = _END
             self._begin()
             return Text(line)
         end, self._header = announced
-        self._ready = self._header
         self._state = _State.ANSWER
-        return Text(line[:end])
+        return Text(line[:end], self._header)
 
     def _literal(self) -> CommandEvent | NeedData:
-        if not self._remaining:
-            self._state = _State.TEXT
-            return LiteralEnd()
         data = self._take(min(self._remaining, len(self._buffer)))
         self._remaining -= len(data)
-        return LiteralData(data) if data else NEED_DATA
+        if self._remaining:
+            return LiteralData(data, last=False) if data else NEED_DATA
+        self._state = _State.TEXT
+        return LiteralData(data)
 
     def _finish_skipping(self) -> bool:
         if not super()._finish_skipping():

@@ -19,7 +19,6 @@ from twisted_duck.wire.framing import (
     CommandFramer,
     FrameLimits,
     LiteralData,
-    LiteralHeader,
     Text,
 )
 
@@ -39,19 +38,15 @@ def cut(wire: bytes) -> list[bytes | grammar.Literal]:
     framer.feed(wire)
     parts: list[bytes | grammar.Literal] = []
     binary = False
-    data: list[bytes] | None = None
     while (event := framer.next_event()) is not NEED_DATA:
         match event:
-            case Text(text):
-                if data is not None:
-                    parts.append(grammar.Literal.of(b"".join(data), binary=binary))
-                    data = None
+            case Text(text, literal):
                 parts.append(text)
-            case LiteralHeader():
-                framer.accept()
-                binary, data = event.binary, []
-            case LiteralData(more) if data is not None:
-                data.append(more)
+                if literal is not None:
+                    framer.accept()
+                    binary = literal.binary
+            case LiteralData(data):
+                parts.append(grammar.Literal.of(data, binary=binary))
     return parts
 
 
