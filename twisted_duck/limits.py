@@ -56,7 +56,7 @@ class Limits:
     append_unasked: int = 64 * KIB
     #: Messages of APPENDs of one connection that are begun and not answered; their octets, and those of the commands around them,
     #: are bounded by `pipeline`.
-    appends_ahead: int = 32
+    appends_ahead: int = 64
     #: Bytes of the messages of one APPEND together, where there are several: they become one transaction.
     append: int = 64 * MIB
     #: Bytes of an arriving message that are held in memory before it goes to a temporary file.

@@ -179,6 +179,20 @@ class OctetsTests(IMAPCase):
         held.let_go()
         held.let_go()
 
+    def test_reading_goes_on_before_all_that_was_sent_ahead_is_used_up(self) -> None:
+        """Else those that come next could not be made together with the last ones."""
+        client = self.client()
+        held = self.hold(MemoryAccount, "append")
+        client.send(b"".join(b"t" * 400 + ahead(tag) for tag in range(6)))
+        told = [(held.begun, client.transport.producerState)]
+        for _ in range(3):
+            held.let_go()
+            told.append((held.begun, client.transport.producerState))
+        self.assertEqual(told, [(3, "paused"), (4, "paused"), (5, "paused"), (5, "producing")])
+        while held.count:
+            held.let_go()
+            self.clock.advance(0)
+
 
 class FailureTests(IMAPCase):
     def test_what_the_store_refuses(self) -> None:

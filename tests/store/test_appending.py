@@ -131,7 +131,7 @@ class GatheringTests(SynchronousTestCase):
 
     def put(self, messages: int = 1) -> None:
         some: Any = [SimpleNamespace(weight=1)] * messages
-        self.done.append(Deferred.fromCoroutine(self.writer.append("INBOX", some)))
+        self.done.append(self.writer.append("INBOX", some))
 
     def commit(self) -> None:
         self.under_way.pop().callback(None)
@@ -165,12 +165,12 @@ class GatheringTests(SynchronousTestCase):
         for _ in range(3):
             self.put()
         self.commit()
-        for _ in range(30):
+        for _ in range(62):
             self.put()
             self.clock.turn()
-        self.assertEqual(self.made, [1, 16])
+        self.assertEqual(self.made, [1, 32])
         self.commit()
-        self.assertEqual(self.made, [1, 16, 16])
+        self.assertEqual(self.made, [1, 32, 32])
 
     def test_where_turns_take_long_they_do_not_wait_for_many(self) -> None:
         for _ in range(3):

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import AsyncExitStack
 
 from bson.objectid import ObjectId
-from twisted.internet.defer import Deferred, DeferredLock
+from twisted.internet.defer import DeferredLock
 from zope.interface import implementer
 
 from twisted_duck import errors
@@ -232,14 +231,13 @@ class StoreAccount:
         if not messages:
             return AppendResult((await self._find(name, errors.TryCreate))["uidvalidity"], ())
         size = needed(messages, self._limits)
-        async with AsyncExitStack() as stack:
+        async with self._writer.room(size):
             # To look at a short message takes no waiting, so that it would overtake a long one that came before.
             async with self._in_order:
-                await stack.enter_async_context(self._writer.room(size))
                 arrivals = await ready(
                     self._mongo, self._registry, self._user, name, messages, self._limits
                 )
-                appended = Deferred.fromCoroutine(self._writer.append(name, arrivals))
+                appended = self._writer.append(name, arrivals)
             done = await appended
         return AppendResult(done.uidvalidity, range(done.first, done.first + done.count))
 

@@ -38,7 +38,7 @@ _BYTES = 4 << 20
 
 #: Messages from which on no more are waited for, half of what one client may send ahead: while they are being made, the other
 #: half is looked at.  And seconds, which one that was alone would have taken as well.
-_ENOUGH = 16
+_ENOUGH = 32
 _GATHERING = 0.02
 
 
@@ -72,7 +72,7 @@ class Writer:
         self._room = Room(limits.appending)
         self._waiting: dict[str, deque[_Append]] = {}
 
-    async def append(self, path: str, arrivals: Sequence[Arrival]) -> Appended:
+    def append(self, path: str, arrivals: Sequence[Arrival]) -> Deferred[Appended]:
         """Fails with TryCreate, OverQuota, Unavailable, for this append alone."""
         job = _Append(arrivals, Deferred())
         queue = self._waiting.get(path)
@@ -81,7 +81,7 @@ class Writer:
             Deferred.fromCoroutine(self._work(path))
         else:
             queue.append(job)
-        return await job.result
+        return job.result
 
     async def _work(self, path: str) -> None:
         """Make the appends that wait for the mailbox at `path`, until there are none."""
