@@ -118,6 +118,8 @@ class Connection(Protocol):
     has_login: ClassVar[bool] = False
     #: Whether each octet shows that the client is at work; else a whole line does, and what is told to the timer.
     octets_count: ClassVar[bool] = False
+    #: Whether answers to what was sent ahead go out together, when all of it has been looked at (RFC 2920 §3.2).
+    answers_together: ClassVar[bool] = False
     #: By the class of a command's value.
     table: ClassVar[Mapping[type, Rule]]
 
@@ -240,7 +242,7 @@ class Connection(Protocol):
             self._paused = True
             self.transport.pauseProducing()
         # Whatever the command waits for now: what it has said so far need not.
-        self.out.flush()
+        self._hand_on()
 
     def _ignore(self, data: bytes) -> None:
         """TLS goes on reading, for the client's goodbye: who says anything else instead is cut off."""
@@ -388,12 +390,15 @@ class Connection(Protocol):
             self.goodbye(self._finishing)
             raise ConnectionOver
         self.timer.idle()
-        if self._paused:
-            self._paused = False
-            self.transport.resumeProducing()
+        self._read_on()
         self._waiting = Deferred()
         await self._waiting
         self.check_alive()
+
+    def _read_on(self) -> None:
+        if self._paused:
+            self._paused = False
+            self.transport.resumeProducing()
 
     def allow(self, ahead: int) -> None:
         """So many octets of what is sent ahead may wait from now on, and no more are read at a time."""
@@ -420,9 +425,16 @@ class Connection(Protocol):
 
     def _go_on(self, pieces: int = 1) -> bool:
         """After a piece of work: hand on what was said.  Whether the next one may follow at once."""
-        self.out.flush()
+        self._hand_on()
+        # Not when all of it is used up: what can be made together would be made without what comes next.
+        if self._paused and self._inbox.buffered <= self._ahead // 2:
+            self._read_on()
         self._breaths += pieces
         return self._breaths < _BREATH and not (self.out.full or self.is_over)
+
+    def _hand_on(self) -> None:
+        if not self.answers_together:
+            self.out.flush()
 
     async def _rest(self) -> None:
         await self.out.drain()

@@ -49,6 +49,7 @@ class LMTPProtocol(connection.Connection):
 
     protocol_name: ClassVar[str] = "LMTP"
     first_state: ClassVar[str] = CONNECTED
+    answers_together: ClassVar[bool] = True
     table = TABLE
 
     settings: Settings
