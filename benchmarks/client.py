@@ -207,31 +207,39 @@ class Pop3(Connection):
 
 
 class Lmtp(Connection):
+    """Commands are sent ahead to who offers PIPELINING, as mail transfer agents do (RFC 2920 §3.1): MAIL, RCPT and DATA are
+    one question, the message is the other.
+    """
+
     def __init__(self, host: str, port: int) -> None:
         super().__init__(host, port)
         self._reply()
-        self._ask(b"LHLO localhost")
+        self.send(b"LHLO localhost\r\n")
+        self._together = b"PIPELINING" in self._reply().upper()
 
     def deliver(self, address: str, mail: bytes) -> None:
         """@param mail: stuffed with dots, its last line ended"""
-        self._ask(b"MAIL FROM:<>")
-        self._ask(b"RCPT TO:<%b>" % address.encode())
-        self._ask(b"DATA")
+        self._ask(b"MAIL FROM:<>", b"RCPT TO:<%b>" % address.encode(), b"DATA")
         self._ask(mail + b".")
 
     def logout(self) -> None:
         self._ask(b"QUIT")
         self.close()
 
-    def _ask(self, command: bytes) -> None:
-        self.send(command + b"\r\n")
-        self._reply()
+    def _ask(self, *commands: bytes) -> None:
+        for some in [commands] if self._together else [[each] for each in commands]:
+            self.send(b"".join(each + b"\r\n" for each in some))
+            for _ in some:
+                self._reply()
 
-    def _reply(self) -> None:
+    def _reply(self) -> bytes:
+        """All of its lines."""
+        said = b""
         while (line := self.line())[3:4] == b"-":
-            pass
+            said += line
         if line[:1] not in b"23":
             raise Refused(line)
+        return said + line
 
 
 def taken_apart(said: bytes) -> tuple[list[bytes], list[bytes]]:
