@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 import attrs
@@ -160,8 +161,12 @@ ATTRIBUTES: dict[Attribute, tuple[FetchWant | None, Callable[[Row], bytes]]] = {
 }
 
 
-#: Those that change, or that a session knows.
-_VARYING = frozenset({Attribute.FLAGS, Attribute.UID, Attribute.MODSEQ})
+#: Those that change, or that a session knows: how each is said, and where it stands in a message's line (`_lines`).
+_VARYING: dict[Attribute, tuple[bytes, int]] = {
+    Attribute.UID: (b"UID %d", 1),
+    Attribute.FLAGS: (b"FLAGS %b", 2),
+    Attribute.MODSEQ: (b"MODSEQ (%d)", 3),
+}
 
 
 #: What is read of the message itself, and how it is said.
@@ -221,6 +226,7 @@ def _what(runs: Sequence[Sequence[FetchItem]]) -> bytes | None:
 class Plan:
     """What a FETCH needs and says, in the order it was asked."""
 
+    asked: tuple[FetchItem, ...]
     items: tuple[Callable[[Row], bytes] | FetchContent, ...]
     #: The same, each said at once or not at all: what varies, and the numbers of runs.
     order: tuple[Callable[[Row], bytes] | int, ...]
@@ -264,6 +270,7 @@ class Plan:
         seen = any(isinstance(item, FetchBody | FetchBinary) and not item.peek for item in asked)
         sets_seen = seen and not selection.mailbox.readonly
         return cls(
+            tuple(asked),
             tuple(
                 item if isinstance(item, FetchContent) else ATTRIBUTES[item][1] for item in asked
             ),
@@ -405,11 +412,25 @@ async def _from_index(
     for start in range(0, len(uids), BATCH):
         if plan.says_flags:
             selection.tell_keywords()
-        rows = _rows(selection, uids[start : start + BATCH], {})
-        connection.send(b"".join(filter(None, map(plan.say, rows))))
-        told += len(rows)
+        lines = _lines(selection, uids[start : start + BATCH], plan)
+        connection.send(b"".join(lines))
+        told += len(lines)
         await connection.breathe()
     return told
+
+
+def _lines(selection: Selection, uids: Sequence[int], plan: Plan) -> list[bytes]:
+    """`Plan.say` of what is asked for most, all of a mailbox: without a `Row` for each it takes half as long."""
+    numbers, is_recent = _numbers(selection, uids)
+    messages = [
+        (numbers[uid], uid, responses.flags_of(flags, is_recent(uid)), modseq)
+        for uid, modseq, flags in selection.mailbox.index.rows(uids)
+    ]
+    if messages and selection.tells_modseqs:
+        selection.told(max(modseq for *_, modseq in messages))
+    said, places = zip(*(_VARYING[item] for item in plan.asked if item in _VARYING), strict=True)
+    line = b"* %d FETCH (" + b" ".join(said) + b")\r\n"
+    return [line % wanted for wanted in map(itemgetter(0, *places), messages)]
 
 
 async def _from_store(
@@ -448,9 +469,7 @@ async def _from_store(
 
 def _rows(selection: Selection, uids: Sequence[int], found: dict[int, MessageData]) -> list[Row]:
     """The messages that live, as they are now: the index may move as soon as somebody is waited for."""
-    view = selection.view
-    numbers = {uid: number for number, uid in view.numbered(uids)}
-    is_recent = selection.is_recent if view.has_recent else lambda uid: False
+    numbers, is_recent = _numbers(selection, uids)
     rows = [
         Row(numbers[uid], uid, flags, modseq, is_recent(uid), found.get(uid))
         for uid, modseq, flags in selection.mailbox.index.rows(uids)
@@ -458,6 +477,19 @@ def _rows(selection: Selection, uids: Sequence[int], found: dict[int, MessageDat
     if rows and selection.tells_modseqs:
         selection.told(max(row.modseq for row in rows))
     return rows
+
+
+def _numbers(
+    selection: Selection, uids: Sequence[int]
+) -> tuple[dict[int, int], Callable[[int], bool]]:
+    """The numbers of messages by UID, and which of them are \\Recent."""
+    view = selection.view
+    numbers = {uid: number for number, uid in view.numbered(uids)}
+    return numbers, selection.is_recent if view.has_recent else _none
+
+
+def _none(uid: int) -> bool:
+    return False
 
 
 async def _set_seen(selection: Selection, batch: Sequence[MessageData]) -> frozenset[int]:
