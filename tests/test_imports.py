@@ -20,6 +20,7 @@ ROOT = Path(twisted_duck.__file__).parent
 #: The ground: values and the contracts, known to every package.
 GROUND = {
     "values",
+    "light",
     "interfaces",
     "errors",
     "limits",

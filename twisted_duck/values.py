@@ -9,6 +9,8 @@ from typing import Literal
 
 import attrs
 
+from twisted_duck.light import light
+
 #: The system flags a client may set (RFC 3501 §2.3.2).  \Recent is the server's own and never stored.
 SEEN, ANSWERED, FLAGGED, DELETED, DRAFT = (
     "\\Seen",
@@ -330,7 +332,7 @@ class StoreResult:
     earlier: Sequence[int] = ()
 
 
-@attrs.frozen
+@light
 class Order:
     """What SORT and THREAD compare of a message.
 

@@ -11,7 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.mime.corpus import OWN
 from twisted_duck.limits import Limits
 from twisted_duck.mime import head
-from twisted_duck.mime.head import TEXT, WANTED, read_head, search_lines
+from twisted_duck.mime.head import WANTED, read_head, search_lines
 from twisted_duck.mime.header import select
 from twisted_duck.mime.scan import heads_of, scan, scan_with_heads
 from twisted_duck.mime.text import iter_search_header, searchable
@@ -39,7 +39,7 @@ PIECES = (
 
 class OncePassedTests(SynchronousTestCase):
     def check(self, raw: bytes, limits: Limits) -> None:
-        one = read_head(raw, TEXT, limits)
+        one = read_head(raw, limits)
         self.assertEqual(
             one.fields, select(raw, WANTED, limits.mime_fields, limits.mime_field), raw
         )
@@ -67,15 +67,20 @@ class OncePassedTests(SynchronousTestCase):
             for part in scan(data).parts:
                 raw = data[part.start : part.body]
                 self.check(raw, Limits())
-                kept += read_head(raw, TEXT, Limits()).lines is not None
+                kept += read_head(raw, Limits()).lines is not None
         self.assertGreater(kept, 50)
 
     def test_of_a_long_one_no_lines_are_kept(self) -> None:
         raw = b"Subject: s\r\n" * 10
-        self.assertEqual(read_head(raw, TEXT, Limits()).lines, "Subject:s\n" * 10)
+        self.assertEqual(read_head(raw, Limits()).lines, "Subject:s\n" * 10)
         with patch.object(head, "_SHORT", len(raw) - 1):
-            self.assertIsNone(read_head(raw, TEXT, Limits()).lines)
+            self.assertIsNone(read_head(raw, Limits()).lines)
             self.check(raw, Limits())
+
+    def test_of_names_so_many_are_remembered(self) -> None:
+        raw = b"".join(b"X-%d: x\n" % number for number in range(2_000))
+        self.check(raw + b"Subject : s\n" + b"x" * 40 + b" : x\n", Limits())
+        self.assertLessEqual(len(head._names), head._REMEMBERED)
 
     def test_of_many_headers_no_more_lines_are_kept_than_search_looks_at(self) -> None:
         """A message of 64 MiB that is all headers is not in memory a second time, as text."""

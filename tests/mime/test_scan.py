@@ -14,16 +14,9 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.mime.corpus import OWN
 from tests.mime.wire import check_body, check_envelope, parse
 from twisted_duck.limits import Limits
+from twisted_duck.mime.form import Encoding, Kind
 from twisted_duck.mime.message import analyse
-from twisted_duck.mime.scan import (
-    Encoding,
-    Kind,
-    PartTree,
-    header_size,
-    heads_of,
-    scan,
-    scan_with_heads,
-)
+from twisted_duck.mime.scan import PartTree, header_size, heads_of, scan, scan_with_heads
 from twisted_duck.mime.section import Section, locate
 
 MESSAGES = [path.read_bytes() for path in sorted(OWN.glob("*.eml"))]

@@ -58,6 +58,14 @@ class FoldTests(SynchronousTestCase):
         ):
             self.assertEqual(read(), whole)
 
+    def test_where_little_is_not_ascii_the_rest_is_as_by_itself(self) -> None:
+        plain = "".join(map(chr, range(128)))
+        for text in (plain + "É" + plain, "ﬁ" + plain, plain + "\ud800"):
+            with patch("twisted_duck.mime.text._FEW", 1 << 40):
+                all_of_it = fold(text)
+            self.assertEqual(fold(text), all_of_it)
+            self.assertIn(plain.lower(), all_of_it)
+
     def test_a_long_run_of_marks_is_not_sorted(self) -> None:
         self.assertEqual(len(fold("é" + "\u0301\u0316" * 300_000)), 600_002)
 

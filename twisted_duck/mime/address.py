@@ -48,6 +48,8 @@ _COMMON = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 _PAREN = re.compile(rb"\\.|[()]", re.DOTALL)
+# As a number, which is looked for faster (`header._LF`).
+_BACKSLASH = b"\\"[0]
 _ESCAPED = re.compile(rb"\\(.)", re.DOTALL)
 
 
@@ -151,7 +153,7 @@ def _comment(value: bytes, start: int) -> tuple[int, bytes]:
 
 
 def _unescaped(text: bytes) -> bytes:
-    return _ESCAPED.sub(rb"\1", text) if b"\\" in text else text
+    return _ESCAPED.sub(rb"\1", text) if _BACKSLASH in text else text
 
 
 def _is_special(token: _Token, special: bytes) -> bool:

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from functools import lru_cache
-from typing import Final
 
 from attrs import field, frozen
 
@@ -30,11 +28,10 @@ _OUTSIDE = re.compile(rb'"(?:[^"\\]++|\\.)*+(?:"|\Z)|\\.|[()]', re.DOTALL)
 _INSIDE = re.compile(rb"\\.|[()]", re.DOTALL)
 _INNER = re.compile(rb'[^\s()<>,;:"=/]')
 _TAG = re.compile(rb"(?:\A|,)\s*+([^\s,;]++)")
+# Octets by their numbers, as `header._LF`.
+_PARENTHESIS, _ASTERISK, _EQUALS, _BACKSLASH = b"(*=\\"
 _LONGEST_NAME = 127
 """Characters of a type or subtype name (RFC 6838 §4.2)."""
-#: What all mail has is read once: values of at most so many bytes, and so many of them.
-_SHORT: Final = 128
-_REMEMBERED: Final = 512
 
 
 @frozen
@@ -74,18 +71,11 @@ class Disposition:
 
 def content_type(raw: bytes) -> ContentType | None:
     """RFC 2045 §5.1; None where `raw` does not begin with `type/subtype`."""
-    return _content_type(raw) if len(raw) > _SHORT else _usual_type(raw)
-
-
-def _content_type(raw: bytes) -> ContentType | None:
     value = _without_comments(raw)
     match = _TYPE.match(value)
     if match is None or len(match[1]) > _LONGEST_NAME or len(match[2]) > _LONGEST_NAME:
         return None
     return ContentType(match[1], match[2], _parameters(value, match.end()))
-
-
-_usual_type = lru_cache(_REMEMBERED)(_content_type)
 
 
 def disposition(raw: bytes) -> Disposition | None:
@@ -97,15 +87,8 @@ def disposition(raw: bytes) -> Disposition | None:
 
 def transfer_encoding(raw: bytes) -> bytes | None:
     """RFC 2045 §6.1: the mechanism as written, None where there is none."""
-    return _transfer_encoding(raw) if len(raw) > _SHORT else _usual_encoding(raw)
-
-
-def _transfer_encoding(raw: bytes) -> bytes | None:
     match = _VALUE.match(_without_comments(raw))
     return None if match is None else match[1]
-
-
-_usual_encoding = lru_cache(_REMEMBERED)(_transfer_encoding)
 
 
 def languages(raw: bytes) -> tuple[bytes, ...]:
@@ -119,7 +102,7 @@ def _without_comments(raw: bytes) -> bytes:
     Parentheses in the middle of a word are no comment: the word is the name of a file that nobody put in quotes.
     """
     value = unfold(raw)
-    if b"(" not in value:
+    if _PARENTHESIS not in value:
         return value
     pieces = []
     place = depth = kept = start = 0
@@ -145,11 +128,11 @@ def _parameters(value: bytes, start: int) -> Parameters:
         name, quoted, plain = match.groups()
         if quoted is None:
             # An unquoted value goes on to the semicolon, whatever is in it, unless it is the semicolon that is missing.
-            plain = _NEXT.split(plain, 1)[0] if b"=" in plain else plain
+            plain = _NEXT.split(plain, 1)[0] if _EQUALS in plain else plain
             found.append((name, plain.strip()))
         else:
-            found.append((name, _ESCAPED.sub(rb"\1", quoted) if b"\\" in quoted else quoted))
-    if b"*" in value and any(b"*" in name for name, _ in found):
+            found.append((name, _ESCAPED.sub(rb"\1", quoted) if _BACKSLASH in quoted else quoted))
+    if _ASTERISK in value and any(b"*" in name for name, _ in found):
         return tuple(_joined(found))
     return tuple(found)
 

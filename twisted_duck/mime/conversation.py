@@ -24,7 +24,7 @@ def thread_keys(subject: str, ids: bytes, most: int) -> tuple[int, ...]:
     latest = references[:0:-1][: max(most - 2, 0)]
     named = [*latest, *references[:1], own]
     mark = blake2b(subject.encode("utf-8", "surrogatepass"), digest_size=16).digest()
-    return tuple(_key(mark, id) for id in dict.fromkeys(named) if id != NONE)
+    return tuple([_key(mark, id) for id in dict.fromkeys(named) if id != NONE])
 
 
 def _key(subject: bytes, id: bytes) -> int:

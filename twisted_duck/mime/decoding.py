@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable
 from typing import Final, Protocol
 
-from twisted_duck.mime.scan import Encoding
+from twisted_duck.mime.form import Encoding
 from twisted_duck.mime.words import NOT_BASE64, base64_bytes
 
 #: White space at the end of a line, the whole of it: what a relay may have put there (RFC 2045 §6.7, rule 3).

@@ -12,10 +12,11 @@ from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from typing import Final
 
-from attrs import field, frozen
+from attrs import field
 
+from twisted_duck.light import light
 from twisted_duck.limits import Limits
-from twisted_duck.mime.content import ContentType, content_type, transfer_encoding
+from twisted_duck.mime.form import Form, form
 from twisted_duck.mime.header import Fields, select, selector, unfolded_lines
 from twisted_duck.mime.words import decode_words
 
@@ -27,13 +28,13 @@ _NAMES: Final = (
 #: Fields that ENVELOPE, BODYSTRUCTURE and threads are made of, with those that say how a part is built.
 WANTED: Final = selector(_NAMES)
 _WANTED: Final = {name.decode("ascii"): name for name in _NAMES}
-TEXT: Final = ContentType(b"text", b"plain")
 
 #: Bytes of a header that is gone through line by line, each of which takes a third of a microsecond.
 _SHORT: Final = 1 << 15
-#: What stands above the text in most parts of mail is read once: headers of at most so many bytes, and so many of them.
+#: Headers that are remembered have at most so many bytes, and there are so many of them.
 _USUAL: Final = 128
 _REMEMBERED: Final = 512
+_SHORT_NAME: Final = 32
 #: Bytes that a wanted field has at least: `To:` and its line end.
 _LEAST: Final = 4
 _BLANK_LINES: Final = ("", "\r")
@@ -45,43 +46,64 @@ _LONG_FIELD: Final = 1 << 16
 _LINE_ENDS: Final = re.compile(r"[\r\n]+")
 
 
-@frozen
+@light
 class Head:
-    """What was read of one part's header: the wanted fields and the type it has, which may be the default.
+    """What was read of one part's header: the wanted fields, and what they say it is.
 
     `lines` are those of `search_lines` together, None where they are not kept: the header is long, or odd, or behind many others.
     """
 
     fields: Fields
-    type: ContentType
-    encoding: bytes | None
+    form: Form
     lines: str | None = field(eq=False)
 
 
-def read_head(raw: bytes, default: ContentType, limits: Limits, before: int = 0) -> Head:
-    """What is wanted of the header `raw` of a part that is of type `default` unless it says what it is.
+def read_head(raw: bytes, limits: Limits, before: int = 0, in_digest: bool = False) -> Head:
+    """What is wanted of the header `raw` of a part.
 
     @param before: bytes that the headers before it have in the same message: behind as much as SEARCH looks at nobody asks for
         lines, and those of a message that is all headers would take four times as many bytes as it has
+    @param in_digest: whether it is a message where it does not say what it is
     """
-    found: Fields
-    lines: str | None
     most, longest = limits.mime_fields, limits.mime_field
     size = len(raw)
     is_short = size <= min(_SHORT, _LEAST * most, longest) and before < limits.mime_search
     # A NUL no message has that came by a protocol, and a header without an end of its last line was cut off there.
-    if is_short and raw.endswith(b"\n") and b"\0" not in raw:
-        found, lines = _read(raw) if size > _USUAL else _usual(raw)
-    else:
-        found, lines = select(raw, WANTED, most, longest), None
+    if is_short and raw.endswith(b"\n") and 0 not in raw:
+        return _short(raw, in_digest) if size > _USUAL else _usual(raw, in_digest)
+    return _head(select(raw, WANTED, most, longest), None, in_digest)
+
+
+def _head(found: Fields, lines: str | None, in_digest: bool) -> Head:
     types = found.get(b"content-type")
-    encodings = found.get(b"content-transfer-encoding")
-    return Head(
-        found,
-        default if types is None else content_type(types[0]) or TEXT,
-        None if encodings is None else transfer_encoding(encodings[0]),
-        lines,
-    )
+    mechanisms = found.get(b"content-transfer-encoding")
+    of = form(types[0] if types else None, mechanisms[0] if mechanisms else None, in_digest)
+    return Head(found, of, lines)
+
+
+def _short(raw: bytes, in_digest: bool) -> Head:
+    found, lines = _read(raw)
+    return _head(found, lines, in_digest)
+
+
+#: What stands above the text in most parts of mail is read once.
+_usual = lru_cache(_REMEMBERED)(_short)
+
+
+#: What `_named` said of names.
+_names: Final[dict[str, tuple[str, bytes | None]]] = {}
+
+
+def _named(name: str) -> tuple[str, bytes | None]:
+    """The name of a field without the white space behind it, and which of the wanted fields it is."""
+    shorn = name.rstrip()
+    # Other white space than this is part of the name.
+    known = shorn, _WANTED.get(shorn.lower()) if shorn == name.rstrip(" \t") else None
+    if len(name) <= _SHORT_NAME:
+        if len(_names) >= _REMEMBERED:
+            _names.clear()
+        _names[name] = known
+    return known
 
 
 def _read(raw: bytes) -> tuple[dict[bytes, list[bytes]], str]:
@@ -98,25 +120,20 @@ def _read(raw: bytes) -> tuple[dict[bytes, list[bytes]], str]:
             if line in _BLANK_LINES:
                 continue
             name, value = "", line
-        shorn = name.rstrip()
-        key = _WANTED.get(shorn.lower())
-        whole = value
-        if is_folded and "\0" in line:
-            whole = value.replace("\0", "\n")
-            shorn, value = _unfolded(name).rstrip(), _unfolded(value)
-        if key is not None and (shorn == name or shorn == name.rstrip(" \t")):
+        shorn, key = _names.get(name) or _named(name)
+        if key is not None:
+            whole = value.replace("\0", "\n") if is_folded and "\0" in value else value
             this = whole.rstrip("\r").encode("latin-1")
             if key in found:
                 found[key].append(this)
             else:
                 found[key] = [this]
+        if is_folded and "\0" in line:
+            shorn, value = _unfolded(name).rstrip(), _unfolded(value)
         if is_coded and ("=?" in line or not line.isascii()):
             value = _decoded(value.removesuffix("\r"))
         lines.append(f"{shorn}:{value.strip()}\n")
     return found, "".join(lines)
-
-
-_usual = lru_cache(_REMEMBERED)(_read)
 
 
 def _unfolded(text: str) -> str:

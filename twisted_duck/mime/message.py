@@ -5,27 +5,21 @@ from __future__ import annotations
 import datetime
 from collections.abc import Iterator
 
-from attrs import frozen
-
+from twisted_duck.light import light
 from twisted_duck.limits import Limits
 from twisted_duck.mime.date import sent
-from twisted_duck.mime.head import TEXT, read_head, search_lines
+from twisted_duck.mime.form import Encoding
+from twisted_duck.mime.head import read_head, search_lines
 from twisted_duck.mime.order import order
 from twisted_duck.mime.preview import preview
 from twisted_duck.mime.references import ids
-from twisted_duck.mime.scan import (
-    DEFAULT_LIMITS,
-    Data,
-    Encoding,
-    PartTree,
-    scan_with_heads,
-)
+from twisted_duck.mime.scan import DEFAULT_LIMITS, Data, PartTree, scan_with_heads
 from twisted_duck.mime.structure import structure
 from twisted_duck.mime.text import Searchable, fold, searchable
 from twisted_duck.values import Order
 
 
-@frozen
+@light
 class Leaf:
     """The body of a part that has no parts: `data[start:end]`, and whether it is said to be base64."""
 
@@ -34,7 +28,7 @@ class Leaf:
     base64: bool
 
 
-@frozen
+@light
 class Analysis:
     """`envelope`, `bodystructure` and `body` are the bytes that FETCH sends (RFC 3501 §7.4.2).
 
@@ -73,15 +67,15 @@ def analyse(data: Data, limits: Limits = DEFAULT_LIMITS) -> Analysis:
     texts: dict[int, str] = {}
     shown = preview(data, tree, limits, heads, texts)
     return Analysis(
-        tree=tree,
-        envelope=lists.envelope,
-        bodystructure=lists.bodystructure,
-        body=lists.body,
-        sent_date=day,
-        searchable=searchable(data, tree, limits, heads, texts),
-        order=order(fields, moment, limits),
-        ids=ids(fields, limits.mime_references),
-        preview=shown,
+        tree,
+        lists.envelope,
+        lists.bodystructure,
+        lists.body,
+        day,
+        searchable(data, tree, limits, heads, texts),
+        order(fields, moment, limits),
+        ids(fields, limits.mime_references),
+        shown,
     )
 
 
@@ -94,7 +88,7 @@ def behind(fields: bytes, analysis: Analysis, limits: Limits = DEFAULT_LIMITS) -
     by = len(fields)
     most = limits.mime_search
     searchable = analysis.searchable
-    lines = read_head(fields, TEXT, limits).lines
+    lines = read_head(fields, limits).lines
     header = fold("".join(search_lines(fields)) if lines is None else lines) + searchable.header
     return Analysis(
         tree=analysis.tree.behind(by),

@@ -15,9 +15,9 @@ from twisted_duck.mime.address import Address, addresses
 from twisted_duck.mime.strings import string
 from twisted_duck.mime.words import decode_words
 
-#: Bytes of a field that is remembered: of one with more a reader may want the beginning only.
+#: Bytes of a field that is remembered (of one with more a reader may want the beginning only), and how many are.
 SHORT: Final = 128
-_REMEMBERED: Final = 512
+REMEMBERED: Final = 512
 
 
 @frozen
@@ -29,7 +29,7 @@ class People:
     shown: str
 
 
-@lru_cache(_REMEMBERED)
+@lru_cache(REMEMBERED)
 def people(value: bytes) -> People:
     """All that is said of the value of an address field of at most `SHORT` bytes."""
     found = list(addresses(value))

@@ -18,8 +18,9 @@ from attrs import Factory, define
 from twisted_duck.limits import Limits
 from twisted_duck.mime import markup
 from twisted_duck.mime.content import disposition
+from twisted_duck.mime.form import Encoding, Kind
 from twisted_duck.mime.head import Head
-from twisted_duck.mime.scan import DEFAULT_LIMITS, Data, Encoding, Kind, PartTree, heads_of
+from twisted_duck.mime.scan import DEFAULT_LIMITS, Data, PartTree, heads_of
 from twisted_duck.mime.text import CHUNK, decoded
 
 #: Control characters, but for those that are white space; marks of direction, which a cut would leave open; what is
@@ -42,6 +43,9 @@ _LINES_BEFORE: Final = 3
 _BEFORE: Final = 400
 #: Characters, whatever anybody configures (RFC 8970 §3.3).
 _LONGEST: Final = 256
+#: Of these, what line ends take as a rule.
+_LINE_ENDS: Final = 40
+_CONTROLS: Final = bytes([*range(32), 127])
 #: Of a text, those that make a preview as a rule.
 _FIRST: Final = 1_000
 # To find a member in its class takes as long as to call a function, in Python 3.11.
@@ -72,19 +76,39 @@ def preview(
         if part.kind is not _TEXT or part.encoding is _OTHER:
             continue
         head = heads[number]
-        subtype = head.type.kind[1]
+        subtype = head.form.type.kind[1]
         if subtype not in (b"plain", b"html") or _is_attached(head):
             continue
-        pieces = decoded(data, part, head.type)
+        pieces = decoded(data, part, head.form.type)
         if texts is not None and part.end - part.body <= CHUNK:
-            pieces = (texts.setdefault(number, "".join(pieces)),)
-        text = _start(pieces, limits.preview_text)
-        if shown := _told(markup.lines(text) if subtype == b"html" else _lines(text), most):
+            texts[number] = text = "".join(pieces)
+            text = text[: limits.preview_text]
+        else:
+            text = _start(pieces, limits.preview_text)
+        shown = _words(text, most) if subtype == b"plain" else None
+        if shown is None:
+            shown = _told(markup.lines(text) if subtype == b"html" else _lines(text), most)
+        if shown:
             return shown
         left -= 1
         if not left:
             break
     return ""
+
+
+def _words(text: str, most: int) -> str | None:
+    """What `_told` makes of `_lines`, where the first lines are words, and nothing of what it looks for; else None."""
+    enough = most + _BEFORE
+    cut = text.find("\n", enough + _LINE_ENDS) + 1 or len(text)
+    lines = list(filter(None, text[:cut].splitlines()))
+    words = " ".join(lines)
+    if (cut < len(text) and len(words) < enough) or not words.isascii() or "  " in words:
+        return None
+    # A line that begins with a letter or a digit is no mark, and a space at its end would be the second one.
+    if not "".join([line[0] for line in lines]).isalnum():
+        return None
+    shown = words.encode()
+    return None if shown.translate(None, _CONTROLS) != shown else _cut(words.rstrip(), most)
 
 
 def _lines(text: str) -> Iterator[str]:

@@ -30,11 +30,11 @@ def ids(fields: Fields, most: int) -> bytes:
 
     Of more than `most` references these are the first and the last ones: what else is in the thread says the rest.
     """
-    own = next(_of(fields, b"message-id"), NONE)
-    references = list(dict.fromkeys(_of(fields, b"references")))
+    own = _one(fields, b"message-id") or NONE
+    references = list(dict.fromkeys(_of(fields, b"references"))) if b"references" in fields else []
     if not references:
         # Behind the first one there may be anything (RFC 5256).
-        return own + next(_of(fields, b"in-reply-to"), b"")
+        return own + _one(fields, b"in-reply-to")
     if len(references) > most:
         references = [references[0], *references[1 - most :]]
     return own + b"".join(references)
@@ -42,16 +42,23 @@ def ids(fields: Fields, most: int) -> bytes:
 
 def split(ids: bytes) -> tuple[bytes, ...]:
     """The single IDs: the message's own, then its references."""
-    return tuple(ids[at : at + WIDTH] for at in range(0, len(ids), WIDTH))
+    return tuple([ids[at : at + WIDTH] for at in range(0, len(ids), WIDTH)])
+
+
+def _one(fields: Fields, name: bytes) -> bytes:
+    """The first that the field called `name` has, b"" where there is none."""
+    return next(_of(fields, name), b"") if name in fields else b""
 
 
 def _of(fields: Fields, name: bytes) -> Iterator[bytes]:
     value = first(fields, name)
     if value is None:
         return
-    for found in _ID.finditer(value):
-        if found.end() - found.start() > _LONGEST:
+    at = 0
+    while found := _ID.search(value, at):
+        at = found.end()
+        if at - found.start() > _LONGEST:
             continue
         quoted, plain, domain = found.groups()
         local = plain if quoted is None else _ESCAPED.sub(rb"\1", quoted)
-        yield blake2b(b"%b@%b" % (local, domain), digest_size=WIDTH).digest()
+        yield blake2b(local + b"@" + domain, digest_size=WIDTH).digest()

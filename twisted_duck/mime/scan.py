@@ -13,15 +13,16 @@ from __future__ import annotations
 
 import mmap
 from collections.abc import Iterator
-from enum import IntEnum
 from functools import cached_property
 from typing import Final
 
-from attrs import define, evolve, frozen
+from attrs import define, evolve
 
+from twisted_duck.light import light
 from twisted_duck.limits import Limits
 from twisted_duck.mime.content import ContentType
-from twisted_duck.mime.head import TEXT, Head, read_head
+from twisted_duck.mime.form import Encoding, Form, Kind
+from twisted_duck.mime.head import Head, read_head
 
 Data = bytes | mmap.mmap
 
@@ -36,42 +37,11 @@ _FIRST: Final = 1 << 12
 _VERSION = 1
 
 
-class Kind(IntEnum):
-    """What a part is built like."""
-
-    OTHER = 0
-    TEXT = 1
-    #: message/rfc822 or message/global; it has one child, the embedded message, unless it is encoded or too deep.
-    MESSAGE = 2
-    MULTIPART = 3
-
-
-class Encoding(IntEnum):
-    """Content-Transfer-Encoding (RFC 2045 §6); IDENTITY is 7bit, 8bit and binary."""
-
-    IDENTITY = 0
-    BASE64 = 1
-    QUOTED_PRINTABLE = 2
-    OTHER = 3
-
-
 # To find a member in its class takes as long as to call a function, in Python 3.11.
 _OTHER, _TEXT, _MESSAGE, _MULTIPART = Kind
-_IDENTITY: Final = Encoding.IDENTITY
-_ENCODINGS: Final = {
-    b"7bit": Encoding.IDENTITY,
-    b"8bit": Encoding.IDENTITY,
-    b"binary": Encoding.IDENTITY,
-    b"base64": Encoding.BASE64,
-    b"quoted-printable": Encoding.QUOTED_PRINTABLE,
-}
-_DIGEST: Final = (b"multipart", b"digest")
-_MESSAGES: Final = {(b"message", b"rfc822"), (b"message", b"global")}
-_OPAQUE: Final = ContentType(b"application", b"octet-stream")
-_EMBEDDED: Final = ContentType(b"message", b"rfc822")
 
 
-@frozen
+@light
 class Part:
     """One part: its header is `[start:body]` with the blank line, its body `[body:end]`.
 
@@ -89,7 +59,7 @@ class Part:
     encoding: Encoding
 
 
-@frozen(slots=False)
+@light(slots=False)
 class PartTree:
     """The parts of a message, each after the part it is in; number 0 is the message."""
 
@@ -144,7 +114,7 @@ class PartTree:
                 part.lines,
             )
             last = part.start
-        packed = bytearray([_VERSION])
+        packed = [_VERSION]
         for value in numbers:
             while value > 0x7F:
                 packed.append(value & 0x7F | 0x80)
@@ -228,18 +198,12 @@ class _Draft:
     body: int
     end: int
     parent: int
-    kind: Kind
-    encoding: Encoding
+    form: Form
 
 
 def scan(data: Data, limits: Limits = DEFAULT_LIMITS) -> PartTree:
     """The part tree of the message `data`. Never fails, and does not decode or copy bodies."""
     return scan_with_heads(data, limits)[0]
-
-
-def default_type(parent: Head) -> ContentType:
-    """What a part is that does not say it: text/plain, or a message inside multipart/digest (RFC 2046 §5.1.5)."""
-    return _EMBEDDED if parent.type.kind == _DIGEST else TEXT
 
 
 def scan_with_heads(
@@ -257,26 +221,24 @@ def scan_with_heads(
         if start is not None:
             parent = opened[-1].number if opened else -1
             body = _header_end(data, start, max(start, _content_end(data, bound)))
-            default = default_type(heads[parent]) if opened else TEXT
-            head = read_head(data[start:body], default, limits, before)
+            in_digest = parent >= 0 and heads[parent].form.is_digest
+            head = read_head(data[start:body], limits, before, in_digest)
             before += body - start
-            encoding = _encoding(head)
-            kind, delimiter = _kind(head.type), b""
-            if kind is _MULTIPART or _is_plain_message(kind, encoding):
+            kind, delimiter = head.form.kind, b""
+            if head.form.is_open:
                 if kind is _MULTIPART:
-                    delimiter = _delimiter(head.type, limits)
+                    delimiter = _delimiter(head.form.type, limits)
                     kind = _MULTIPART if delimiter else _TEXT
                 full = len(opened) >= limits.mime_depth or len(drafts) + 1 >= limits.mime_parts
                 if full and kind is not _TEXT:
                     kind = _OTHER
                 head = _settled(head, kind)
             elif not opened:
-                whole = _Draft(start, body, size, parent, kind, encoding)
-                return PartTree((_part(data, whole),)), (head,)
-            drafts.append(_Draft(start, body, -1, parent, kind, encoding))
+                return PartTree((_part(data, start, body, size, parent, head.form),)), (head,)
+            drafts.append(_Draft(start, body, -1, parent, head.form))
             heads.append(head)
             start = None
-            if _is_plain_message(kind, encoding):
+            if kind is _MESSAGE and head.form.is_open:
                 opened.append(_Open(len(drafts) - 1, b"", size, bound))
                 start = body
                 continue
@@ -309,7 +271,8 @@ def scan_with_heads(
         _look_on(data, opened, bound, line_end)
     for draft in drafts:
         _end(draft, size)
-    return PartTree(tuple([_part(data, draft) for draft in drafts])), tuple(heads)
+    parts = [_part(data, one.start, one.body, one.end, one.parent, one.form) for one in drafts]
+    return PartTree(tuple(parts)), tuple(heads)
 
 
 def heads_of(data: Data, tree: PartTree, limits: Limits = DEFAULT_LIMITS) -> tuple[Head, ...]:
@@ -317,43 +280,15 @@ def heads_of(data: Data, tree: PartTree, limits: Limits = DEFAULT_LIMITS) -> tup
     heads: list[Head] = []
     before = 0
     for part in tree.parts:
-        default = default_type(heads[part.parent]) if part.parent >= 0 else TEXT
-        head = read_head(data[part.start : part.body], default, limits, before)
+        in_digest = part.parent >= 0 and heads[part.parent].form.is_digest
+        head = read_head(data[part.start : part.body], limits, before, in_digest)
         before += part.body - part.start
         heads.append(_settled(head, part.kind))
     return tuple(heads)
 
 
-def _kind(type_: ContentType) -> Kind:
-    kind = type_.kind
-    if kind[0] == b"text":
-        return _TEXT
-    if kind[0] == b"multipart":
-        return _MULTIPART
-    return _MESSAGE if kind in _MESSAGES else _OTHER
-
-
-def _encoding(head: Head) -> Encoding:
-    encoding = head.encoding
-    return _IDENTITY if encoding is None else _ENCODINGS.get(encoding.lower(), Encoding.OTHER)
-
-
-def _is_plain_message(kind: Kind, encoding: Encoding) -> bool:
-    """Whether it can be looked into. It may not be encoded at all (RFC 2046 §5.2.1), so an encoding that nobody knows
-    is most likely a misspelt `8bit`."""
-    return kind is _MESSAGE and encoding in (Encoding.IDENTITY, Encoding.OTHER)
-
-
 def _settled(head: Head, kind: Kind) -> Head:
-    """`head` with the type that goes with `kind`.
-
-    A multipart without a usable boundary is text, as a Content-Type with a syntax error is (RFC 2045 §5.2);
-    what is beyond the limits is bytes.
-    """
-    natural = _kind(head.type)
-    if kind is natural:
-        return head
-    return evolve(head, type=TEXT if kind is _TEXT else _OPAQUE)
+    return head if kind is head.form.kind else evolve(head, form=head.form.settled(kind))
 
 
 def _delimiter(type_: ContentType, limits: Limits) -> bytes:
@@ -432,10 +367,10 @@ def _end(draft: _Draft, end: int) -> None:
         draft.end = max(draft.body, end)
 
 
-def _part(data: Data, draft: _Draft) -> Part:
-    kind, body, end = draft.kind, draft.body, draft.end
+def _part(data: Data, start: int, body: int, end: int, parent: int, form: Form) -> Part:
+    kind = form.kind
     lines = 0
     if kind is _TEXT or kind is _MESSAGE:
-        for start in range(body, end, _CHUNK):
-            lines += data[start : min(start + _CHUNK, end)].count(b"\n")
-    return Part(draft.start, body, end, lines, draft.parent, kind, draft.encoding)
+        for at in range(body, end, _CHUNK):
+            lines += data[at : min(at + _CHUNK, end)].count(b"\n")
+    return Part(start, body, end, lines, parent, kind, form.encoding)

@@ -8,8 +8,9 @@ from typing import Literal
 
 from attrs import frozen
 
+from twisted_duck.mime.form import Encoding, Kind
 from twisted_duck.mime.header import SPACE, blank_line, raw_fields
-from twisted_duck.mime.scan import Encoding, Kind, PartTree
+from twisted_duck.mime.scan import PartTree
 
 SectionText = Literal["HEADER", "HEADER.FIELDS", "HEADER.FIELDS.NOT", "TEXT", "MIME"]
 

@@ -17,7 +17,7 @@ def string(value: bytes) -> bytes:
     NUL cannot be said in either (RFC 3501 §9, CHAR8) and is left out.
     """
     if _PLAIN.match(value):
-        return b'"%b"' % value
+        return b'"' + value + b'"'
     value = value.replace(b"\0", b"")
     if len(value) <= _LONGEST_QUOTED and _QUOTED.match(value):
         return b'"%b"' % value.replace(b"\\", b"\\\\").replace(b'"', b'\\"')

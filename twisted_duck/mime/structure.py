@@ -7,18 +7,21 @@ depth nor count can make this recurse, and whatever the budget leaves out, the r
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Final
 
-from attrs import define, frozen
+from attrs import define
 
+from twisted_duck.light import light
 from twisted_duck.limits import Limits
 from twisted_duck.mime.address import addresses
 from twisted_duck.mime.content import Parameters, disposition, languages
+from twisted_duck.mime.form import Kind, parameter, parameter_list
 from twisted_duck.mime.head import Head
-from twisted_duck.mime.header import Fields, first
+from twisted_duck.mime.header import Fields, first, unfold
 from twisted_duck.mime.people import SHORT, people, written
-from twisted_duck.mime.scan import DEFAULT_LIMITS, Data, Kind, PartTree, heads_of
+from twisted_duck.mime.scan import DEFAULT_LIMITS, Data, PartTree, heads_of
 from twisted_duck.mime.strings import string
 
 _EMPTY_ENVELOPE: Final = b"(NIL NIL NIL NIL NIL NIL NIL NIL NIL NIL)"
@@ -29,7 +32,10 @@ _SELDOM: Final = frozenset(
     b"content-id content-description content-disposition content-language content-location"
     b" content-md5".split()
 )
-_US_ASCII: Final = ((b"charset", b"us-ascii"),)
+#: Bytes of these lists that a byte of a header comes to, at the most (of `:;`, a group without a name or members, 35), and a part
+#: that says nothing.
+_OF_A_BYTE: Final = 20
+_OF_A_PART: Final = 64
 # To find a member in its class takes as long as to call a function, in Python 3.11.
 _OTHER, _TEXT, _MESSAGE, _MULTIPART = Kind
 _SHORT_NAMES: Final = {
@@ -40,7 +46,7 @@ _SHORT_NAMES: Final = {
 }
 
 
-@frozen
+@light
 class Structure:
     """The three lists, parentheses included."""
 
@@ -73,15 +79,23 @@ class _Budget:
 
 def structure(tree: PartTree, heads: Sequence[Head], limits: Limits = DEFAULT_LIMITS) -> Structure:
     """All three for the message of `tree`; `heads` are what `scan_with_heads` read of its parts."""
-    budget = _Budget(limits.mime_structure, limits.mime_addresses)
+    parts = tree.parts
+    size = 0
+    for part in parts:
+        size += part.body - part.start
+    most = _OF_A_BYTE * size + _OF_A_PART * len(parts)
+    # Of headers as short as nearly all are nothing can be too much.
+    is_short = most <= limits.mime_structure and size <= limits.mime_addresses
+    budget = None if is_short else _Budget(limits.mime_structure, limits.mime_addresses)
+    above = None if is_short else _Budget(limits.mime_structure, limits.mime_addresses)
     own = [_own(tree, number, head, budget) for number, head in enumerate(heads)]
     whole = [(b"", b"")] * len(own)
     for number in range(len(own) - 1, -1, -1):
-        one, kind = own[number], tree.parts[number].kind
+        one, kind = own[number], parts[number].kind
         if kind is not _MULTIPART and kind is not _MESSAGE:
             whole[number] = (
-                b"(%b%b%b)" % (one.before, one.after, one.extension),
-                b"(%b%b)" % (one.before, one.after),
+                b"".join((b"(", one.before, one.after, one.extension, b")")),
+                b"".join((b"(", one.before, one.after, b")")),
             )
             continue
         inside = tree.children[number]
@@ -94,11 +108,7 @@ def structure(tree: PartTree, heads: Sequence[Head], limits: Limits = DEFAULT_LI
         )
         for child in inside:
             whole[child] = (b"", b"")
-    return Structure(
-        _envelope(heads[0].fields, _Budget(limits.mime_structure, limits.mime_addresses)),
-        whole[0][0],
-        whole[0][1],
-    )
+    return Structure(_envelope(heads[0].fields, above), whole[0][0], whole[0][1])
 
 
 def envelope(data: Data, tree: PartTree, limits: Limits = DEFAULT_LIMITS) -> bytes:
@@ -119,49 +129,36 @@ def body(data: Data, tree: PartTree, limits: Limits = DEFAULT_LIMITS) -> bytes:
 # --- ENVELOPE ---------------------------------------------------------------------------------------------------------
 
 
-def _envelope(found: Fields, budget: _Budget) -> bytes:
-    subject = first(found, b"subject")
-    if subject is not None:
-        subject = b" ".join(subject.split())
-    date, sender = _nstring(first(found, b"date"), budget), _people(found, b"from", budget)
-    return b"(%b %b %b %b %b %b %b %b %b %b)" % (
-        date,
-        _nstring(subject, budget),
-        sender,
-        _or(_people(found, b"sender", budget), sender),
-        _or(_people(found, b"reply-to", budget), sender),
-        _people(found, b"to", budget),
-        _people(found, b"cc", budget),
-        _people(found, b"bcc", budget),
-        _nstring(first(found, b"in-reply-to"), budget),
-        _nstring(first(found, b"message-id"), budget),
-    )
+def _envelope(found: Fields, budget: _Budget | None) -> bytes:
+    date, author, subject, sender, reply_to, *others = [
+        say(found[name], budget) if name in found else b"NIL" for name, say in _ENVELOPE.items()
+    ]
+    sender = author if sender == b"NIL" else sender
+    reply_to = author if reply_to == b"NIL" else reply_to
+    return b"(" + b" ".join((date, subject, author, sender, reply_to, *others)) + b")"
 
 
-def _or(value: bytes, default: bytes) -> bytes:
-    return default if value == b"NIL" else value
+def _first(values: Sequence[bytes], budget: _Budget | None) -> bytes:
+    return _string(unfold(values[0]), budget)
 
 
-def _nstring(value: bytes | None, budget: _Budget) -> bytes:
-    if value is None:
-        return b"NIL"
-    text = string(value)
-    return text if budget.take(text) else b"NIL"
+def _subject(values: Sequence[bytes], budget: _Budget | None) -> bytes:
+    return _string(b" ".join(unfold(values[0]).split()), budget)
 
 
-def _people(found: Fields, name: bytes, budget: _Budget) -> bytes:
-    values = found.get(name)
-    if values is None:
-        return b"NIL"
+def _people(values: Sequence[bytes], budget: _Budget | None) -> bytes:
     pieces: list[bytes] = []
     for value in values:
-        value = budget.readable(value)
-        if len(value) <= SHORT and budget.take(whole := people(value).written):
-            pieces.append(whole)
-            continue
+        if budget is not None:
+            value = budget.readable(value)
+        if len(value) <= SHORT:
+            whole = people(value).written
+            if budget is None or budget.take(whole):
+                pieces.append(whole)
+                continue
         for one in addresses(value):
             item = written(one)
-            if not budget.take(item):
+            if budget is not None and not budget.take(item):
                 return _list(pieces)
             pieces.append(item)
     return _list(pieces)
@@ -169,13 +166,33 @@ def _people(found: Fields, name: bytes, budget: _Budget) -> bytes:
 
 def _list(pieces: list[bytes]) -> bytes:
     whole = b"".join(pieces)
-    return b"(%b)" % whole if whole else b"NIL"
+    return b"(" + whole + b")" if whole else b"NIL"
+
+
+def _string(value: bytes, budget: _Budget | None) -> bytes:
+    text = string(value)
+    return text if budget is None or budget.take(text) else b"NIL"
+
+
+#: How each field is said, in the order in which they have what room there is.
+_ENVELOPE: Final = {
+    b"date": _first,
+    b"from": _people,
+    b"subject": _subject,
+    b"sender": _people,
+    b"reply-to": _people,
+    b"to": _people,
+    b"cc": _people,
+    b"bcc": _people,
+    b"in-reply-to": _first,
+    b"message-id": _first,
+}
 
 
 # --- BODYSTRUCTURE ----------------------------------------------------------------------------------------------------
 
 
-@frozen
+@light
 class _Own:
     """What a part says of itself, to be put around what is inside it."""
 
@@ -186,18 +203,13 @@ class _Own:
     envelope: bytes
 
 
-def _own(tree: PartTree, number: int, head: Head, budget: _Budget) -> _Own:
-    part = tree.parts[number]
+def _own(tree: PartTree, number: int, head: Head, budget: _Budget | None) -> _Own:
+    part, found, form = tree.parts[number], head.fields, head.form
     kind = part.kind
-    found = head.fields
-    type_ = head.type
-    names = string(type_.type), string(type_.subtype)
-    if not budget.take(names[0] + names[1]):
+    names = form.names
+    if budget is not None and not budget.take(names[0] + names[1]):
         names = _SHORT_NAMES[kind]
-    said = type_.parameters
-    if kind is _TEXT and type_.charset is None:
-        said += _US_ASCII
-    parameters = _parameters(said, budget)
+    parameters = form.listed if budget is None else _parameters(form.parameters, budget)
     is_plain = _SELDOM.isdisjoint(found)
     extension = b" NIL NIL NIL" if is_plain else _extension(found, budget)
     embedded = part.parent >= 0 and tree.parts[part.parent].kind is _MESSAGE
@@ -206,25 +218,27 @@ def _own(tree: PartTree, number: int, head: Head, budget: _Budget) -> _Own:
         return _Own(b"", b" " + names[1], b" " + parameters + extension, own_envelope)
     id_ = description = digest = b"NIL"
     if not is_plain:
-        id_ = _nstring(first(found, b"content-id"), budget)
-        description = _nstring(first(found, b"content-description"), budget)
-    encoding = _encoding(head.encoding, budget)
+        id_ = _nstring(found, b"content-id", budget)
+        description = _nstring(found, b"content-description", budget)
+    encoding = form.encoded
+    if budget is not None and not budget.take(encoding):
+        encoding = b'"8bit"'
     if not is_plain:
-        digest = _nstring(first(found, b"content-md5"), budget)
+        digest = _nstring(found, b"content-md5", budget)
+    size = b"%d" % (part.end - part.body)
     return _Own(
-        b"%b %b %b %b %b %b %d"
-        % (*names, parameters, id_, description, encoding, part.end - part.body),
+        b" ".join((*names, parameters, id_, description, encoding, size)),
         b"" if kind is _OTHER else b" %d" % part.lines,
         b" " + digest + extension,
         own_envelope,
     )
 
 
-def _extension(found: Fields, budget: _Budget) -> bytes:
+def _extension(found: Fields, budget: _Budget | None) -> bytes:
     return b" %b %b %b" % (
         _disposition(found, budget),
         _languages(found, budget),
-        _nstring(first(found, b"content-location"), budget),
+        _nstring(found, b"content-location", budget),
     )
 
 
@@ -243,33 +257,38 @@ def _assembled(
     )
 
 
-def _encoding(value: bytes | None, budget: _Budget) -> bytes:
-    name = string(value or b"7bit")
-    return name if budget.take(name) else b'"8bit"'
+def _nstring(found: Fields, name: bytes, budget: _Budget | None) -> bytes:
+    return _first(found[name], budget) if name in found else b"NIL"
 
 
-def _parameters(parameters: Parameters, budget: _Budget) -> bytes:
+def _parameters(parameters: Parameters, budget: _Budget | None) -> bytes:
     items = []
+    left = math.inf if budget is None else budget.left
     for name, value in parameters:
-        item = string(name) + b" " + string(value)
-        if not budget.take(item):
+        item = parameter(name, value)
+        left -= len(item)
+        if left < 0:
             break
         items.append(item)
-    return b"(%b)" % b" ".join(items) if items else b"NIL"
+    if budget is not None:
+        budget.left -= sum(map(len, items))
+    return parameter_list(items)
 
 
-def _disposition(found: Fields, budget: _Budget) -> bytes:
+def _disposition(found: Fields, budget: _Budget | None) -> bytes:
     value = first(found, b"content-disposition")
     parsed = None if value is None else disposition(value)
     if parsed is None:
         return b"NIL"
     name = string(parsed.value)
-    if not budget.take(name):
+    if budget is not None and not budget.take(name):
         return b"NIL"
     return b"(%b %b)" % (name, _parameters(parsed.parameters, budget))
 
 
-def _languages(found: Fields, budget: _Budget) -> bytes:
+def _languages(found: Fields, budget: _Budget | None) -> bytes:
     value = first(found, b"content-language")
     tags = b"" if value is None else b" ".join(map(string, languages(value)))
-    return b"(%b)" % tags if tags and budget.take(tags) else b"NIL"
+    if not tags or (budget is not None and not budget.take(tags)):
+        return b"NIL"
+    return b"(%b)" % tags

@@ -21,7 +21,9 @@ def base_subject(subject: str) -> tuple[str, bool]:
 
     The steps of the RFC, by moving the two ends of what is left; each character is passed a bounded number of times.
     """
-    text = _SPACES.sub(" ", subject)
+    text = subject
+    if "  " in text or not text.isprintable():
+        text = _SPACES.sub(" ", text)
     if text and text[0] not in _MAY_BEGIN and text[-1] not in _MAY_END:
         return text, False
     start, end, answers = 0, len(text), False

@@ -7,25 +7,19 @@ same without a bound, piece by piece, for the few messages that were cut. `found
 from __future__ import annotations
 
 import codecs
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Final, Protocol
 
-from attrs import frozen
-
 from twisted_duck.collation import decomposed, one
+from twisted_duck.light import light
 from twisted_duck.limits import Limits
 from twisted_duck.mime.content import ContentType
 from twisted_duck.mime.decoding import DECODERS, Decoder
+from twisted_duck.mime.form import Kind
 from twisted_duck.mime.head import Head, search_lines
-from twisted_duck.mime.scan import (
-    DEFAULT_LIMITS,
-    Data,
-    Kind,
-    Part,
-    PartTree,
-    heads_of,
-)
+from twisted_duck.mime.scan import DEFAULT_LIMITS, Data, Part, PartTree, heads_of
 from twisted_duck.mime.words import (
     MARKED,
     codec,
@@ -40,6 +34,9 @@ _NONE: Final[Mapping[int, str]] = MappingProxyType({})
 _TEXT: Final = Kind.TEXT
 #: The codecs of most mail, by which what is ASCII is just that; None guesses.
 _WITH_ASCII: Final = frozenset({None, "ascii", "utf_8", "latin_1"})
+#: Of so many characters one at most is not ASCII where little is.
+_FEW: Final = 16
+_RUNS: Final = re.compile("[\0-\x7f]++|[^\0-\x7f]++")
 _KNOWN = 1 << 16
 """Characters whose folding is remembered; a message with more starts the table anew."""
 
@@ -74,7 +71,15 @@ def fold(text: str) -> str:
     if text.isascii():
         return text.lower()
     # In one call, no other thread would have its turn until a field of many megabytes is done.
-    return "".join(text[at : at + CHUNK].translate(_folded) for at in range(0, len(text), CHUNK))
+    return "".join([_fold(text[at : at + CHUNK]) for at in range(0, len(text), CHUNK)])
+
+
+def _fold(text: str) -> str:
+    """Where little is not ASCII, that alone is translated, of which a character takes a hundred times as long."""
+    if len(text) - len(text.encode("ascii", "ignore")) > len(text) // _FEW:
+        return text.translate(_folded)
+    runs = _RUNS.findall(text)
+    return "".join([run.lower() if run.isascii() else run.translate(_folded) for run in runs])
 
 
 def found(pieces: Iterable[str], wanted: str) -> bool:
@@ -92,7 +97,7 @@ def found(pieces: Iterable[str], wanted: str) -> bool:
 # --- what there is to search ------------------------------------------------------------------------------------------
 
 
-@frozen
+@light
 class Searchable:
     """`header` is one line `name:value` for each field of the message's header, the name in lower case, and then one
     for each field of the headers inside; these begin with a tab, as no name of a field does.
@@ -127,9 +132,8 @@ def searchable(
 def _header(
     data: Data, tree: PartTree, heads: Sequence[Head] | None, most: int
 ) -> tuple[str, bool]:
-    known = [head.lines for head in heads or ()]
-    lines = [each for each in known if each is not None]
-    if not heads or len(lines) < len(heads) or sum(map(len, lines)) > CHUNK:
+    lines = [head.lines for head in heads or () if head.lines is not None]
+    if len(lines) < len(tree.parts) or sum(map(len, lines)) > CHUNK:
         return _up_to(most, iter_search_header(data, tree, heads))
     header = fold("".join([lines[0], *map(_inside, lines[1:])]))
     return header[:most], len(header) > most
@@ -175,13 +179,13 @@ def iter_search_text(
     if heads is None:
         heads = heads_of(data, tree, limits)
     for number, part in enumerate(tree.parts):
-        type_ = heads[number].type
+        type_ = heads[number].form.type
         if part.kind is _TEXT or (type_.kind[0] == b"message" and not tree.children[number]):
             if number in texts:
-                yield fold(texts[number])
+                yield fold(texts[number]) + "\n"
             else:
                 yield from map(fold, decoded(data, part, type_))
-            yield "\n"
+                yield "\n"
 
 
 def decoded(data: Data, part: Part, type_: ContentType) -> Iterable[str]:

@@ -91,7 +91,7 @@ def decode_words(value: bytes) -> str:
     White space between two encoded words is dropped (RFC 2047 §6.2), and the bytes of neighbours in one charset
     are decoded together, since some writers cut characters in two.
     """
-    if b"=?" not in value:
+    if value.find(b"=?") < 0:
         return guess(value)
     out: list[str] = []
     pending: list[bytes] = []

@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterable
 from datetime import MAXYEAR, MINYEAR, UTC, datetime
 from typing import Any, cast
 
-import attrs
 from bson.objectid import ObjectId
 from twisted.internet.threads import deferToThreadPool
 
 from twisted_duck import errors
+from twisted_duck.light import light
 from twisted_duck.limits import Limits
 from twisted_duck.mime.conversation import thread_keys
 from twisted_duck.mime.message import Analysis, analyse, behind
@@ -37,7 +37,7 @@ _KNOWN_TIMES = 20
 _KNOWN_MOST = 4 << 20
 
 
-@attrs.frozen(eq=False)
+@light(eq=False)
 class Arrival:
     """A message that is ready: the documents to be, and where the bytes of its blobs are."""
 
@@ -82,7 +82,7 @@ def known(size: int) -> int:
     return min(_KNOWN + _KNOWN_TIMES * size, _KNOWN_MOST)
 
 
-@attrs.frozen(eq=False)
+@light(eq=False)
 class Reading:
     """A message that was looked at: what is the same of it for everybody who gets it."""
 
@@ -194,7 +194,8 @@ def _moment(when: datetime) -> tuple[datetime, int]:
     """What can be stored of a date, and its zone in minutes.  Seconds are what IMAP shows."""
     offset = when.utcoffset()
     zone = int(offset.total_seconds()) // 60 if offset else 0
-    when = when.replace(microsecond=0)
+    if when.microsecond:
+        when = when.replace(microsecond=0)
     if when.year in (MINYEAR, MAXYEAR):
         try:
             when.astimezone(UTC)

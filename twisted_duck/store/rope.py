@@ -21,6 +21,7 @@ from typing import Any, Final
 
 import attrs
 
+from twisted_duck.light import light
 from twisted_duck.mime.message import Analysis
 
 Data = bytes | mmap.mmap
@@ -39,7 +40,7 @@ BLOCK: Final = 192 * 1024
 _LONGEST_LINE: Final = 16 * 1024
 
 
-@attrs.frozen
+@light
 class Inline:
     data: bytes
 
@@ -125,7 +126,7 @@ class Source:
             yield binascii.a2b_base64(block.replace(self.ref.end, b"") if self.ref.end else block)
 
 
-@attrs.frozen
+@light
 class Rope:
     segments: tuple[Segment, ...]
     #: The blobs among them, each once.

@@ -12,8 +12,9 @@ from zope.interface import implementer
 
 from twisted_duck.adapters import dates
 from twisted_duck.adapters.to_twisted.contents import Extent
+from twisted_duck.mime.form import Kind
 from twisted_duck.mime.header import fields
-from twisted_duck.mime.scan import Kind, PartTree
+from twisted_duck.mime.scan import PartTree
 from twisted_duck.values import RECENT, Flags
 
 

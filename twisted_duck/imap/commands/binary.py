@@ -16,7 +16,8 @@ from twisted_duck.imap.commands.sections import Pause, read
 from twisted_duck.imap.grammar import BinarySize, FetchBinary
 from twisted_duck.interfaces import IDecodedContent
 from twisted_duck.mime.decoding import DECODERS, LineEnds
-from twisted_duck.mime.scan import Encoding, PartTree
+from twisted_duck.mime.form import Encoding
+from twisted_duck.mime.scan import PartTree
 from twisted_duck.mime.section import Encoded, encoded
 
 #: Octets of a content that are held while they are counted, so that they need not be decoded again.
