@@ -172,6 +172,17 @@ class GatheringTests(SynchronousTestCase):
         self.commit()
         self.assertEqual(self.made, [1, 32, 32])
 
+    def test_of_those_that_come_back_half_are_made_while_the_others_are_looked_at(self) -> None:
+        for _ in range(20):
+            self.put()
+        for _ in range(7):
+            back = self.made[-1]
+            self.commit()
+            self.clock.turn()
+            for _ in range(back):
+                self.put()
+        self.assertEqual(self.made, [1, 19, 1, 10, 10, 10, 10, 10])
+
     def test_where_turns_take_long_they_do_not_wait_for_many(self) -> None:
         for _ in range(3):
             self.put()

@@ -8,7 +8,7 @@ one change: ten at a time are eight times as fast as ten times one.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from typing import TypeVar
 from weakref import WeakValueDictionary
@@ -86,11 +86,19 @@ class Writer:
     async def _work(self, path: str) -> None:
         """Make the appends that wait for the mailbox at `path`, until there are none."""
         queue = self._waiting[path]
+        #: Messages of the last one, since the first one of several.
+        made: int | None = None
         while queue:
             await self._gather(queue)
             try:
                 async with self.turn():
-                    await self._together(path, _group(queue))
+                    # Who was answered will be back.  If half of all that are about are made at a time, the other half can be
+                    # looked at meanwhile; if all, nobody would have anything to do.
+                    about = _messages(queue) + (made or 0)
+                    group = _group(queue, _MOST if made is None else min(_MOST, -(-about // 2)))
+                    if made is not None or len(group) > 1:
+                        made = _messages(group)
+                    await self._together(path, group)
             except errors.Unavailable as error:
                 # No turn came: nor will it for those who came later.
                 while queue:
@@ -181,17 +189,18 @@ class Writer:
         self._registry.learn(done)
 
 
-def _messages(queue: deque[_Append]) -> int:
-    return sum(len(job.arrivals) for job in queue)
+def _messages(appends: Iterable[_Append]) -> int:
+    return sum(len(job.arrivals) for job in appends)
 
 
-def _group(queue: deque[_Append]) -> list[_Append]:
+def _group(queue: deque[_Append], most: int) -> list[_Append]:
+    """Those that are made next, of so many messages at the most: at least one of them."""
     group = [queue.popleft()]
     count, weight = len(group[0].arrivals), group[0].weight
     while queue:
         count += len(queue[0].arrivals)
         weight += queue[0].weight
-        if count > _MOST or weight > _BYTES:
+        if count > most or weight > _BYTES:
             break
         group.append(queue.popleft())
     return group
