@@ -39,7 +39,7 @@ class Spool:
         if self._data is not None:
             raise ValueError("the spool is finished")
         self.size += len(data)
-        if not self.has_nul and b"\0" in bytes(data):
+        if not self.has_nul and 0 in bytes(data):
             self.has_nul = True
         if self._file is not None:
             self._file.write(data)

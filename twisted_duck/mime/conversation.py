@@ -21,10 +21,13 @@ def thread_keys(subject: str, ids: bytes, most: int) -> tuple[int, ...]:
     @param most: how many keys there are at most; of the references the oldest one and the latest ones count
     """
     own, *references = split(ids)
-    latest = references[:0:-1][: max(most - 2, 0)]
-    named = [*latest, *references[:1], own]
+    if references:
+        latest = references[:0:-1][: max(most - 2, 0)]
+        named = list(dict.fromkeys([*latest, references[0], own]))
+    else:
+        named = [own]
     mark = blake2b(subject.encode("utf-8", "surrogatepass"), digest_size=16).digest()
-    return tuple([_key(mark, id) for id in dict.fromkeys(named) if id != NONE])
+    return tuple([_key(mark, id) for id in named if id != NONE])
 
 
 def _key(subject: bytes, id: bytes) -> int:

@@ -132,7 +132,7 @@ def _read(raw: bytes) -> tuple[dict[bytes, list[bytes]], str]:
             shorn, value = _unfolded(name).rstrip(), _unfolded(value)
         if is_coded and ("=?" in line or not line.isascii()):
             value = _decoded(value.removesuffix("\r"))
-        lines.append(f"{shorn}:{value.strip()}\n")
+        lines += (shorn, ":", value.strip(), "\n")
     return found, "".join(lines)
 
 

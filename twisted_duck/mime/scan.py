@@ -35,6 +35,7 @@ _CHUNK = 1 << 20
 #: Bytes of a header that are searched for its end at first: most have less.
 _FIRST: Final = 1 << 12
 _VERSION = 1
+_LF = b"\n"[0]
 
 
 # To find a member in its class takes as long as to call a function, in Python 3.11.
@@ -293,7 +294,7 @@ def _settled(head: Head, kind: Kind) -> Head:
 
 def _delimiter(type_: ContentType, limits: Limits) -> bytes:
     boundary = (type_.parameter(b"boundary") or b"").rstrip()
-    if not boundary or len(boundary) > limits.mime_boundary or b"\n" in boundary:
+    if not boundary or len(boundary) > limits.mime_boundary or _LF in boundary:
         return b""
     return b"\n--" + boundary
 

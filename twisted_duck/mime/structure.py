@@ -139,11 +139,13 @@ def _envelope(found: Fields, budget: _Budget | None) -> bytes:
 
 
 def _first(values: Sequence[bytes], budget: _Budget | None) -> bytes:
-    return _string(unfold(values[0]), budget)
+    text = string(unfold(values[0]))
+    return text if budget is None or budget.take(text) else b"NIL"
 
 
 def _subject(values: Sequence[bytes], budget: _Budget | None) -> bytes:
-    return _string(b" ".join(unfold(values[0]).split()), budget)
+    text = string(b" ".join(unfold(values[0]).split()))
+    return text if budget is None or budget.take(text) else b"NIL"
 
 
 def _people(values: Sequence[bytes], budget: _Budget | None) -> bytes:
@@ -167,11 +169,6 @@ def _people(values: Sequence[bytes], budget: _Budget | None) -> bytes:
 def _list(pieces: list[bytes]) -> bytes:
     whole = b"".join(pieces)
     return b"(" + whole + b")" if whole else b"NIL"
-
-
-def _string(value: bytes, budget: _Budget | None) -> bytes:
-    text = string(value)
-    return text if budget is None or budget.take(text) else b"NIL"
 
 
 #: How each field is said, in the order in which they have what room there is.

@@ -135,7 +135,7 @@ def _header(
     lines = [head.lines for head in heads or () if head.lines is not None]
     if len(lines) < len(tree.parts) or sum(map(len, lines)) > CHUNK:
         return _up_to(most, iter_search_header(data, tree, heads))
-    header = fold("".join([lines[0], *map(_inside, lines[1:])]))
+    header = fold(lines[0] + "".join(map(_inside, lines[1:])))
     return header[:most], len(header) > most
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable
 from datetime import MAXYEAR, MINYEAR, UTC, datetime
 from typing import Any, cast
@@ -139,7 +140,7 @@ def arrive(
     """A message for one mailbox."""
     analysis, rope = reading.analysis, reading.rope
     searchable = analysis.searchable
-    when, zone = _moment(internal_date or datetime.now(UTC))
+    when, zone = _moment(internal_date or datetime.fromtimestamp(int(time.time()), UTC))
     inline = rope.inline
     size = rope.size if rope.sources else inline
     # A line end before each field, so that one can be looked for by what it begins with.

@@ -176,7 +176,7 @@ class Cursor:
         literal = self.literal(what)
         if literal.binary or literal.data is None:
             self.refuse(f"binary data can't be {what}")
-        if b"\0" in literal.data:
+        if 0 in literal.data:
             self.refuse(f"NUL can't be in {what}")
         return literal.data
 
