@@ -121,7 +121,7 @@ class TryCreate(NonExistent):
 
 
 class MailboxGone(NonExistent):
-    """The selected mailbox was deleted by somebody else."""
+    """The selected mailbox was deleted by somebody else, or is no longer what was selected by its name."""
 
 
 class AlreadyExists(ClientError):

@@ -108,7 +108,7 @@ class IdleTests(IMAPCase):
             S: + idling
             C2: b1 DELETE Junk
             S2: b1 OK ...
-            S: * BYE the selected mailbox was deleted
+            S: * BYE the selected mailbox was deleted, or renamed
         """)
         self.assertTrue(self.client().transport.closed)
 

@@ -6,6 +6,7 @@ from twisted.internet.defer import Deferred
 from zope.interface import classImplements, classImplementsOnly, implementedBy
 
 from tests.imap.transcript import IMAPCase
+from tests.transcript import Client
 from twisted_duck import errors
 from twisted_duck.interfaces import IRecallingAccount
 from twisted_duck.memory.account import MemoryAccount
@@ -93,20 +94,89 @@ class RecalledTests(IMAPCase):
         mailbox = self.store.account("alice")._user.mailboxes["INBOX"]
         mailbox.gone = True
         client = self.client()
-        client.say("b NOOP")
+        client.say("b UID FETCH 1 (FLAGS)")
         self.asking.let_go()
-        self.asking.let_go()
-        self.assertIn(b"* BYE the selected mailbox was deleted", client.heard())
+        self.assertEqual(client.heard(), b"* BYE the selected mailbox was deleted, or renamed\r\n")
         self.assertTrue(client.transport.closed)
 
-    def test_that_nobody_could_be_asked_is_no_failure_of_what_comes_next(self) -> None:
+    def test_so_does_one_that_has_another_name(self) -> None:
+        self.do("create", "box")
+        for command in ("UID FETCH 1:* (FLAGS)", "NOOP", "IDLE", "STATUS box (MESSAGES)"):
+            client = Client(self.factory)
+            self.enter(client)
+            client.say("a SELECT box")
+            self.do("rename", "box", "other")
+            self.do("create", "box")
+            client.heard()
+            client.say(f"b {command}")
+            self.asking.let_go()
+            said = client.heard()
+            self.assertEqual(said, b"* BYE the selected mailbox was deleted, or renamed\r\n")
+            client.disconnect()
+            self.do("delete", "other")
+
+    def test_who_goes_on_to_another_mailbox_need_not_know(self) -> None:
+        self.deliver("Drafts", MESSAGE, MESSAGE)
+        self.select()
+        self.store.account("alice")._user.mailboxes["INBOX"].gone = True
+        client = self.client()
+        self.assertEqual(client.say("b SELECT Drafts"), [])
+        self.asking.let_go()
+        said = client.heard().decode()
+        self.assertIn("* 2 EXISTS", said)
+        self.assertIn("b OK [READ-WRITE] SELECT completed", said)
+        self.asking.let_go()
+
+    def test_what_is_left_is_not_told_of(self) -> None:
+        self.select()
+        self.deliver("INBOX", MESSAGE)
+        client = self.client()
+        client.say("b EXAMINE Drafts")
+        self.asking.let_go()
+        self.assertNotIn(b"* 2 EXISTS", client.heard())
+        self.asking.let_go()
+
+    def test_for_who_is_sent_away_meanwhile_nothing_is_done(self) -> None:
+        self.select()
+        client = self.client()
+        client.say("b STORE 1 +FLAGS (\\Deleted)")
+        client.protocol.goodbye("it is late")
+        self.asking.let_go()
+        self.assertEqual(client.heard(), b"* BYE it is late\r\n")
+        index = self.do("select", "INBOX", True).index
+        self.assertEqual(index.flags(1), frozenset())
+
+    def test_who_leaves_does_not_wait(self) -> None:
+        self.select()
+        client = self.client()
+        said = client.say("b LOGOUT")
+        self.assertEqual(said[-1], "b OK LOGOUT completed")
+        self.assertTrue(client.transport.closed)
+        self.asking.let_go()
+
+    def test_that_nobody_could_be_asked_then_is_no_failure_of_what_comes_later(self) -> None:
         mend = self.break_(MemoryMailbox, "refresh", errors.Unavailable("the database is away"))
         self.select()
         mend()
-        self.asking.begun = 0
-        said = self.client().say("b UID SEARCH ALL")
-        self.assertEqual(said[0], "* SEARCH 1")
-        self.assertEqual(said[-1], "b OK SEARCH completed")
+        client = self.client()
+        self.assertEqual(client.say("b UID SEARCH ALL"), [])
+        self.asking.let_go()
+        self.assertEqual(client.heard(), b"* SEARCH 1\r\nb OK SEARCH completed\r\n")
+
+    def test_where_nobody_can_be_asked_nothing_is_said_that_may_not_be_so(self) -> None:
+        mend = self.break_(MemoryMailbox, "refresh", errors.Unavailable("the database is away"))
+        self.select()
+        client = self.client()
+        away = "NO [UNAVAILABLE] the database is away"
+        for command in ("UID SEARCH ALL", "UID FETCH 1:* (FLAGS)", "STORE 1 +FLAGS (x)", "NOOP"):
+            self.assertEqual(client.say(f"b {command}"), [f"b {away}"])
+        self.assertEqual(client.say('c LIST "" INBOX')[-1], "c OK LIST completed")
+        self.deliver("INBOX", MESSAGE)
+        mend()
+        client.say("d UID SEARCH ALL")
+        self.asking.let_go()
+        said = client.heard().decode().split("\r\n")
+        self.assertIn("* SEARCH 1 2", said)
 
     def test_a_connection_that_is_lost_meanwhile_leaves_the_mailbox(self) -> None:
         self.select()

@@ -316,7 +316,7 @@ class MailboxTests(TwoSessionsCase):
             C2: b1 DELETE Junk
             S2: b1 OK ...
             C: a2 NOOP
-            S: * BYE the selected mailbox was deleted
+            S: * BYE the selected mailbox was deleted, or renamed
         """)
         self.assertTrue(self.client().transport.closed)
 
@@ -340,7 +340,7 @@ class MailboxTests(TwoSessionsCase):
             C: a2 FETCH 1:* FLAGS
             S: a2 OK ...
             C: a3 CHECK
-            S: * BYE the selected mailbox was deleted
+            S: * BYE the selected mailbox was deleted, or renamed
         """)
 
     def test_renamed_mailbox_stays_open(self) -> None:

@@ -294,6 +294,20 @@ class RecalledTests(CurrentTestCase):
         await (await self.account.select("INBOX", False)).close()
         self.assertIsNotNone(self.account.recall("INBOX", False))
 
+    async def test_who_only_reads_is_not_told_of_messages_that_were_recent_to_others(self) -> None:
+        await self.put(self.elsewhere, "INBOX", simple())
+        for _ in range(2):
+            await (await self.account.select("INBOX", True)).close()
+        await self.until(self.store._stream.hears_all)
+        theirs = await self.elsewhere.select("INBOX", False)
+        self.assertEqual(await theirs.claim_recent(), (1, 2))
+        mailbox = self.account.recall("INBOX", True) or await self.account.select("INBOX", True)
+        self.assertEqual(await mailbox.claim_recent(), (2, 2))
+        # Nobody who comes later can be the first.
+        self.recorder.clear()
+        self.assertIsNotNone(self.account.recall("INBOX", True))
+        self.assertEqual(self.asked, [])
+
     async def test_where_the_stream_is_broken_it_is_not_known(self) -> None:
         await self.left()
         await self.break_stream()
@@ -401,6 +415,24 @@ class RaceTests(CurrentTestCase):
         self.assertEqual(len(mailbox.index), 0)
         await mailbox.refresh(exact=False)
         self.assertEqual(len(mailbox.index), 1)
+
+    async def test_a_name_that_was_read_before_the_one_that_is_known(self) -> None:
+        await self.account.create("z")
+        mailbox = await self.current("z")
+        await self.elsewhere.rename("z", "a")
+        await self.until(lambda: mailbox.name == "a")
+        held = Held(self.store)
+        opening = Deferred.fromCoroutine(self.account.select("a", False))
+        await held.read
+        await self.elsewhere.rename("a", "b")
+        await self.elsewhere.create("a")
+        await self.until(lambda: mailbox.name == "b")
+        held.let_go()
+        await opening
+        self.assertEqual(mailbox.name, "b")
+        self.assertIsNone(self.account.recall("a", False))
+        await mailbox.refresh()
+        self.assertEqual(mailbox.name, "b")
 
     async def test_the_stream_loses_its_place_during_a_refresh(self) -> None:
         mailbox = await self.current()

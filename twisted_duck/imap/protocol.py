@@ -19,7 +19,7 @@ from twisted_duck.auth import ScramCredentials
 from twisted_duck.imap import grammar, responses
 from twisted_duck.imap.appending import Appends
 from twisted_duck.imap.capability import Circumstances, capabilities
-from twisted_duck.imap.commands import TABLE, append
+from twisted_duck.imap.commands import ONLY_SELECTED, TABLE, append
 from twisted_duck.imap.commands.base import (
     AUTHENTICATED,
     LOGOUT,
@@ -105,7 +105,7 @@ class IMAP4Protocol(login.LoginConnection):
             self.working()
             self.session.commands += 1
             if self.selection is not None and not self.selection.is_confirmed:
-                await self._put_right(self.selection)
+                await self._put_right(self.selection, type(command.value))
             if isinstance(command.value, grammar.Append):
                 await self._append(command.tag, self.run_command(command.value, command.name))
             else:
@@ -118,10 +118,23 @@ class IMAP4Protocol(login.LoginConnection):
         finally:
             self._reader.release()
 
-    async def _put_right(self, selection: Selection) -> None:
-        """What SELECT said may not be so any more: what is, is said before anything is done with it."""
-        await self.run(selection.confirmed(), "SELECT")
-        await self.tell(expunges=False)
+    async def _put_right(self, selection: Selection, kind: type) -> None:
+        """What SELECT said may not be so any more: what is, is said before anything is done with it.
+
+        @param kind: the class of the command that comes next
+        """
+        if kind is grammar.Logout:
+            return
+        leaves = kind is grammar.Select
+        try:
+            await self.run(selection.confirmed(), "SELECT")
+        except errors.DuckError as error:
+            # What needs no mailbox need not fail; but nobody stays in one that is not what SELECT said.
+            if not leaves and (kind in ONLY_SELECTED or isinstance(error, errors.MailboxGone)):
+                raise
+        else:
+            if not leaves:
+                await self.tell(expunges=False)
 
     async def _append(self, tag: bytes, work: Coroutine[Any, Any, AppendResult | None]) -> None:
         """Begin it; it is answered when nothing more has been sent ahead that could be made together with it."""
@@ -167,7 +180,7 @@ class IMAP4Protocol(login.LoginConnection):
             self.goodbye(error.message)
             return
         if isinstance(error, errors.MailboxGone):
-            self.goodbye("the selected mailbox was deleted")
+            self.goodbye("the selected mailbox was deleted, or renamed")
             return
         self._settle()
         self.send(responses.failure(tag, error))

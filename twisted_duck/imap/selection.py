@@ -12,7 +12,7 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
-from twisted_duck.errors import DuckError
+from twisted_duck.errors import DuckError, MailboxGone
 from twisted_duck.imap import responses
 from twisted_duck.imap.enabled import Enabled
 from twisted_duck.imap.view import ExistsNews, ExpungeNews, FlagsNews, News, View
@@ -61,7 +61,11 @@ class Selection:
         self._breathe = breathe
         #: The keywords the client has heard of; None while it has not been told of any flags.
         self._told_keywords: frozenset[str] | None = None
+        #: The name that was asked for, until it is known that the picture is that of the mailbox of this name; see `confirm`.
+        self._name: str | None = None
         self._confirming: Deferred[None] | None = None
+        #: Why it could not be found out.
+        self._fault: DuckError | None = None
 
     @classmethod
     async def open(
@@ -84,33 +88,49 @@ class Selection:
         selection.view.add_recent(*recent)
         return selection
 
-    def confirm(self) -> None:
-        """What was told of the mailbox is of a moment ago: find out whether it is still so.
+    def confirm(self, name: str) -> None:
+        """What was told of the mailbox, which was called `name`, is of a moment ago: find out whether it is still so.
 
-        Nothing else is done with it before it `is_confirmed`, or `confirmed` has waited for that.
+        Nothing else is done with it before `confirmed` has waited for that.
         """
-        self._confirming = Deferred.fromCoroutine(self.catch_up(exact=True))
+        self._name = name
+        self._ask()
 
     @property
     def is_confirmed(self) -> bool:
-        return self._confirming is None
+        return self._name is None
+
+    def _ask(self) -> None:
+        self._fault = None
+        self._confirming = Deferred.fromCoroutine(self._find_out())
+
+    async def _find_out(self) -> None:
+        try:
+            await self.mailbox.refresh()
+            if self.mailbox.name != self._name:
+                # Whoever asked for that name means another mailbox, or none.
+                raise MailboxGone("the mailbox was renamed")
+        except DuckError as error:
+            self._fault = error
 
     async def confirmed(self) -> None:
-        """Never fails for what the mailbox fails with, which the next command that needs it will meet."""
-        confirming, self._confirming = self._confirming, None
-        if confirming is not None:
-            await confirming
+        """Wait for that; where it has failed before this call, ask again.  Fails with MailboxGone, Unavailable."""
+        if self._fault is not None:
+            self._ask()
+        if self._confirming is not None:
+            await self._confirming
+        if self._fault is not None:
+            raise self._fault
+        self._name = self._confirming = None
 
-    async def catch_up(self, *, exact: bool = False) -> None:
+    async def catch_up(self) -> None:
         """Hear of what was committed, after a command that has succeeded.
-
-        @param exact: as in `IMailbox.refresh`
 
         A failure here must not look like one of that command, which the client would give again: a second copy of a
         message.  What is wrong will be met by the next command that needs the mailbox.
         """
         try:
-            await self.mailbox.refresh(exact=exact)
+            await self.mailbox.refresh(exact=False)
         except DuckError as error:
             _log.warn("{session.id}: {error}", session=self._session, error=error)
 

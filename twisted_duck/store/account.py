@@ -181,7 +181,7 @@ class StoreAccount:
         return self._mailbox(await self._enter(name), readonly)
 
     def recall(self, name: str, readonly: bool) -> StoreMailbox | None:
-        opened = self._registry.recall(self._user, name)
+        opened = self._registry.recall(self._user, name, readonly)
         return None if opened is None else self._mailbox(opened, readonly)
 
     def _mailbox(self, opened: Opened, readonly: bool) -> StoreMailbox:

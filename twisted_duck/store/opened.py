@@ -96,6 +96,8 @@ class Opened:
         self._due = False
         #: Sweeps that there are in the mailbox's document, no fewer at this modseq.
         self.sweeps = 0
+        #: When the document was read that `name` is from.
+        self._looked_at = Timestamp(0, 0)
 
     @property
     def place(self) -> Place:
@@ -163,8 +165,13 @@ class Opened:
             self.lose()
             raise errors.MailboxGone("the mailbox was deleted")
         document = seen.document
-        self.name = document["path"]
-        self.sweeps = len(document.get("sweeps", ()))
+        if seen.time < self._looked_at:
+            # An answer that came late, or a new primary's: what it is called now is known better.
+            self._due = True
+        else:
+            self._looked_at = seen.time
+            self.name = document["path"]
+            self.sweeps = len(document.get("sweeps", ()))
         known = self.index.highest_modseq
         # It may be lower right after a fail-over, for a moment: then there is nothing new to be seen yet, nor all that there is.
         if document["modseq"] < before:
@@ -415,10 +422,13 @@ class Registry:
             self._size -= self._idle.pop(opened, 0)
         opened.sessions += 1
 
-    def recall(self, user: ObjectId, name: str) -> Opened | None:
+    def recall(self, user: ObjectId, name: str, readonly: bool) -> Opened | None:
         """The mailbox of that name, kept until `leave`, where all that happened to it up to a moment ago is known."""
         opened = self._named.get((user, name))
         if opened is None or opened.name != name or not self.is_current(opened):
+            return None
+        if readonly and opened.index.first_recent < opened.index.uidnext:
+            # Who claims \Recent finds out; that others have claimed it is not heard of.
             return None
         self._again(opened)
         return opened

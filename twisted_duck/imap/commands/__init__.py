@@ -73,3 +73,6 @@ TABLE: dict[type, Rule] = {
     grammar.Replace: Rule(IN_MAILBOX, append.replace),
     grammar.Fetch: Rule(IN_MAILBOX, fetch.fetch),
 }
+
+#: What can be done with nothing but the selected mailbox.
+ONLY_SELECTED = frozenset(kind for kind, rule in TABLE.items() if rule.states == IN_MAILBOX)

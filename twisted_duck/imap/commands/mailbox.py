@@ -49,7 +49,7 @@ async def select(connection: Connection, command: grammar.Select) -> Done:
             connection.send(_CLOSED)
     selection = await connection.select(mailbox)
     if recalled is not None:
-        selection.confirm()
+        selection.confirm(command.mailbox)
     index, view = mailbox.index, selection.view
     said = [
         selection.flags(),
