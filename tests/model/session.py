@@ -130,8 +130,11 @@ class Session:
         assert lines[-1].startswith("a OK "), lines[-1]
         told = "".join(lines)
         assert code(told, "UIDVALIDITY") == [str(mailbox.uidvalidity)], told
-        assert code(told, "UIDNEXT") == [str(mailbox.uidnext)], f"UIDNEXT is {mailbox.uidnext}"
-        assert code(told, "HIGHESTMODSEQ") == [str(mailbox.modseq)], f"{mailbox.modseq} it is"
+        [next_uid], [highest] = code(told, "UIDNEXT"), code(told, "HIGHESTMODSEQ")
+        found, truth = (int(next_uid), int(highest)), (mailbox.uidnext, mailbox.modseq)
+        # What the other process has done a moment ago may be told with the next command only; not so to who asks what was missed.
+        behind = found[0] <= truth[0] and found[1] < truth[1] and not arguments
+        assert found == truth or behind, f"{truth} are UIDNEXT and HIGHESTMODSEQ"
         return lines
 
     def open(self, mailbox: Mailbox, *, readonly: bool = False) -> None:
