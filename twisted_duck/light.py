@@ -11,6 +11,11 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from attrs import frozen as light
 else:
-    from attrs import define as light
+    from attrs import define
+
+    def light(cls=None, *, eq=True, **more):
+        """Like `attrs.frozen`: equal ones have the same hash."""
+        return define(cls, eq=eq, unsafe_hash=eq or None, **more)
+
 
 __all__ = ["light"]

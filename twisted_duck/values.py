@@ -187,7 +187,7 @@ class Quota:
     limit: int | None
 
 
-@attrs.frozen
+@light
 class Change:
     """One message's state after a change: new, or with other flags."""
 
@@ -243,7 +243,7 @@ class Changes:
     sweeps: Sequence[Sweep] = ()
 
 
-@attrs.frozen
+@light
 class AppendMessage:
     """A message on its way in: `content` is a `twisted_duck.spool.Spool` that was finished."""
 
@@ -265,7 +265,7 @@ class Recipient:
     name: str
 
 
-@attrs.frozen
+@light
 class AppendResult:
     """APPENDUID (RFC 4315 §3)."""
 

@@ -8,14 +8,14 @@ from collections import deque
 from collections.abc import Coroutine
 from typing import Any
 
-import attrs
 from twisted.internet.defer import Deferred, DeferredList
 
+from twisted_duck.light import light
 from twisted_duck.limits import Limits
 from twisted_duck.spool import Spool
 
 
-@attrs.frozen
+@light
 class Begun:
     """An APPEND that the store has been asked for; its messages are kept until it is done."""
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from ipaddress import IPv4Address, IPv6Address
 
-from attrs import frozen
+from twisted_duck.light import light
 
 # Beyond ASCII: everything but the C1 controls.
 _ATEXT = r"[A-Za-z0-9!#$%&'*+\-/=?^_`{|}~\xa0-\U0010ffff]"
@@ -29,7 +29,7 @@ _LABEL_OCTETS = 63
 _DOMAIN_OCTETS = 255
 
 
-@frozen
+@light
 class Address:
     """A mailbox: the local part without quotes, and the domain (or `[literal]`) as it was written.
 

@@ -13,6 +13,7 @@ from typing import Final, Literal, NoReturn, cast
 from attrs import frozen
 
 from twisted_duck.errors import BadSyntax
+from twisted_duck.light import light
 from twisted_duck.lmtp.address import Address, read_domain, read_local
 
 
@@ -37,14 +38,14 @@ class BadParameter(BadSyntax):
 Body = Literal["7BIT", "8BITMIME"]
 
 
-@frozen
+@light
 class Lhlo:
     """LHLO, RFC 2033 §4.1: a domain or an address literal."""
 
     client: str
 
 
-@frozen
+@light
 class Mail:
     """MAIL, RFC 5321 §4.1.1.2; the sender is None for `<>`.
 
@@ -57,19 +58,19 @@ class Mail:
     utf8: bool = False
 
 
-@frozen
+@light
 class Rcpt:
     """RCPT, RFC 5321 §4.1.1.3.  Whether it may be other than ASCII was said by MAIL."""
 
     recipient: Address
 
 
-@frozen
+@light
 class Data:
     """DATA, RFC 5321 §4.1.1.4, RFC 2033 §4.2."""
 
 
-@frozen
+@light
 class Bdat:
     """BDAT, RFC 3030 §2: so many octets follow the line."""
 

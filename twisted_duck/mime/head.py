@@ -67,9 +67,9 @@ def read_head(raw: bytes, limits: Limits, before: int = 0, in_digest: bool = Fal
     """
     most, longest = limits.mime_fields, limits.mime_field
     size = len(raw)
-    is_short = size <= min(_SHORT, _LEAST * most, longest) and before < limits.mime_search
+    is_short = size <= _SHORT and size <= _LEAST * most and size <= longest
     # A NUL no message has that came by a protocol, and a header without an end of its last line was cut off there.
-    if is_short and raw.endswith(b"\n") and 0 not in raw:
+    if is_short and before < limits.mime_search and raw.endswith(b"\n") and 0 not in raw:
         return _short(raw, in_digest) if size > _USUAL else _usual(raw, in_digest)
     return _head(select(raw, WANTED, most, longest), None, in_digest)
 

@@ -6,11 +6,11 @@ A Message ID is only ever compared, and there are many: eight bytes of its hash 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from hashlib import blake2b
 from typing import Final
 
-from twisted_duck.mime.header import Fields, first
+from twisted_duck.mime.header import Fields, unfold
 
 #: Bytes that stand for one Message ID.
 WIDTH: Final = 8
@@ -31,7 +31,8 @@ def ids(fields: Fields, most: int) -> bytes:
     Of more than `most` references these are the first and the last ones: what else is in the thread says the rest.
     """
     own = _one(fields, b"message-id") or NONE
-    references = list(dict.fromkeys(_of(fields, b"references"))) if b"references" in fields else []
+    named = fields.get(b"references")
+    references = list(dict.fromkeys(_of(named))) if named else []
     if not references:
         # Behind the first one there may be anything (RFC 5256).
         return own + _one(fields, b"in-reply-to")
@@ -47,13 +48,13 @@ def split(ids: bytes) -> tuple[bytes, ...]:
 
 def _one(fields: Fields, name: bytes) -> bytes:
     """The first that the field called `name` has, b"" where there is none."""
-    return next(_of(fields, name), b"") if name in fields else b""
+    for each in _of(fields[name]) if name in fields else ():
+        return each
+    return b""
 
 
-def _of(fields: Fields, name: bytes) -> Iterator[bytes]:
-    value = first(fields, name)
-    if value is None:
-        return
+def _of(values: Sequence[bytes]) -> Iterator[bytes]:
+    value = unfold(values[0])
     at = 0
     while found := _ID.search(value, at):
         at = found.end()

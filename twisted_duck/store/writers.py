@@ -21,6 +21,7 @@ from twisted.internet.task import deferLater
 from twisted.python.failure import Failure
 
 from twisted_duck import errors
+from twisted_duck.light import light
 from twisted_duck.limits import Limits
 from twisted_duck.store import changes
 from twisted_duck.store.arrival import Arrival
@@ -42,7 +43,7 @@ _ENOUGH = 32
 _GATHERING = 0.02
 
 
-@attrs.frozen
+@light
 class Appended:
     """What an append was given: its UIDs are consecutive from `first`."""
 

@@ -38,6 +38,7 @@ from typing import Literal as OneOf
 
 from attrs import frozen
 
+from twisted_duck.light import light
 from twisted_duck.limits import Limits
 
 HEAD = 64
@@ -54,14 +55,14 @@ class NeedData(enum.Enum):
 NEED_DATA: Final = NeedData.NEED_DATA
 
 
-@frozen
+@light
 class Line:
     """One line without its end."""
 
     data: bytes
 
 
-@frozen
+@light
 class LiteralHeader:
     """`{size}`, `{size+}` (RFC 7888) or `~{size}` (RFC 3516)."""
 
@@ -70,7 +71,7 @@ class LiteralHeader:
     binary: bool = False
 
 
-@frozen
+@light
 class Text:
     """Command text: up to the announcement of a literal, which is left out, or up to the command's end.
 
@@ -81,7 +82,7 @@ class Text:
     literal: LiteralHeader | None = None
 
 
-@frozen
+@light
 class LiteralData:
     """The next octets of an accepted literal; behind the last ones more `Text` of the command follows.
 

@@ -12,6 +12,7 @@ from attrs import field, frozen
 from twisted_duck.errors import TooMany
 from twisted_duck.imap.grammar.cursor import Cursor, Literal
 from twisted_duck.imap.grammar.terms import date_time, flags, mailbox, message_number
+from twisted_duck.light import light
 from twisted_duck.sequence import SequenceSet
 from twisted_duck.values import Flags
 
@@ -19,7 +20,7 @@ from twisted_duck.values import Flags
 _UTF8 = re.compile(rb"UTF8 \(", re.IGNORECASE)
 
 
-@frozen
+@light
 class AppendArgument:
     """One message to be appended; `date` is aware, None where the client left it to the server.
 
@@ -32,7 +33,7 @@ class AppendArgument:
     utf8: bool = False
 
 
-@frozen
+@light
 class Append:
     mailbox: str
     messages: tuple[AppendArgument, ...]
@@ -52,7 +53,7 @@ class Replace:
 Front: TypeAlias = tuple[Flags, datetime.datetime | None, bool]
 
 
-@frozen
+@light
 class Announced:
     """A message of which no octet was sent yet: the mailbox it is for, and what else is known of the command.
 

@@ -7,8 +7,6 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Final
 
-from attrs import frozen
-
 from twisted_duck.errors import BadSyntax
 from twisted_duck.imap.grammar import (
     append,
@@ -21,6 +19,7 @@ from twisted_duck.imap.grammar import (
     store,
 )
 from twisted_duck.imap.grammar.cursor import Cursor, Literal
+from twisted_duck.light import light
 from twisted_duck.limits import Limits
 
 # ASTRING-CHAR without "+".
@@ -41,7 +40,7 @@ PARSERS: Final[dict[str, Callable[[Cursor], object]]] = {
 _DEFAULTS: Final = Limits()
 
 
-@frozen
+@light
 class Command:
     """One command: its tag as sent, its name in upper case (`UID FETCH`), and one of the values
     that this package is made of."""

@@ -10,9 +10,10 @@ import re
 from collections.abc import Sequence
 from typing import Final, NoReturn
 
-from attrs import field, frozen
+from attrs import field
 
 from twisted_duck.errors import BadSyntax
+from twisted_duck.light import light
 from twisted_duck.limits import Limits
 
 NUMBER_MAX: Final = 2**32 - 1
@@ -28,7 +29,7 @@ _ESCAPED = re.compile(rb'\\(["\\])')
 _DIGITS = re.compile(rb"[0-9]+")
 
 
-@frozen
+@light
 class Literal:
     """A literal inside a command: its bytes, or what the owner streamed them into.
 
