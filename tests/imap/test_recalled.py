@@ -127,6 +127,14 @@ class RecalledTests(IMAPCase):
         self.assertIn("b OK [READ-WRITE] SELECT completed", said)
         self.asking.let_go()
 
+    def test_nor_who_leaves_it(self) -> None:
+        self.select()
+        self.store.account("alice")._user.mailboxes["INBOX"].gone = True
+        client = self.client()
+        client.say("b UNSELECT")
+        self.asking.let_go()
+        self.assertEqual(client.heard(), b"b OK UNSELECT completed\r\n")
+
     def test_what_is_left_is_not_told_of(self) -> None:
         self.select()
         self.deliver("INBOX", MESSAGE)

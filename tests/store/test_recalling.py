@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import re
+import signal
 from typing import Any
 
 from twisted.internet import reactor
@@ -12,12 +13,14 @@ from twisted.internet.defer import Deferred, FirstError, gatherResults
 
 from tests.auth.support import WEAK
 from tests.store.base import StoreTestCase, add, simple, state
+from tests.store.server import OwnServer
 from tests.store.test_current import Held
 from tests.transcript import Client, Transport
 from twisted_duck import errors
 from twisted_duck.auth import make_portal
 from twisted_duck.imap.factory import IMAP4Factory
 from twisted_duck.store.account import StoreAccount
+from twisted_duck.store.connection import Times
 from twisted_duck.store.mailbox import StoreMailbox
 from twisted_duck.store.store import MailStore
 from twisted_duck.values import DELETED, FLAGGED, SEEN, FlagChange
@@ -291,6 +294,38 @@ class RecallingTests(RecallingCase):
         self.assertEqual(list(theirs.index.uids), [2, 4, 5])
 
 
+class HangingTests(RecallingCase):
+    server: OwnServer | None = None
+
+    async def make_store(self, **options: Any) -> MailStore:
+        if self.server is None:
+            self.server = await OwnServer.start(self)
+            self.uri = self.server.uri
+        return await super().make_store(times=Times(command=1.0), **options)
+
+    async def test_a_database_that_does_not_answer(self) -> None:
+        assert self.server is not None
+        await self.put(self.account, "INBOX", simple())
+        await self.followed()
+        reader = await self.reader()
+        # Nothing is \Recent from here on, and has to be claimed.
+        await reader.say("SELECT INBOX")
+        await reader.say("UNSELECT")
+        await self.until(lambda: self.is_known("INBOX"))
+        self.server.signal(signal.SIGSTOP)
+        try:
+            self.assertIn("OK", (await reader.say("SELECT INBOX"))[-1])
+            for command in ("UID FETCH 1:* (FLAGS)", "SEARCH ALL"):
+                [said] = await reader.say(command)
+                self.assertIn("NO [UNAVAILABLE]", said)
+        finally:
+            self.server.signal(signal.SIGCONT)
+        [found, _] = await reader.say("UID SEARCH ALL")
+        self.assertEqual(found, "* SEARCH 1")
+        await self.over(reader)
+        self.assertEqual([each.sessions for each in self.here._registry], [0])
+
+
 class RandomTests(RecallingCase):
     """Whatever another process does, and however late that is heard of here."""
 
@@ -337,7 +372,9 @@ class RandomTests(RecallingCase):
                     readers[number] = await self.reader("CONDSTORE")
         for reader in readers:
             await self.over(reader)
-        await self.until(lambda: not any(each.sessions for each in self.here._registry))
+        registry = self.here._registry
+        await self.until(lambda: not any(each.sessions for each in registry))
+        self.assertLessEqual(set(registry._named.values()), set(registry))
         self.assertEqual([what for what in _ALL if not self.did.get(what)], [])
 
     def disturb_answers(self) -> None:

@@ -125,7 +125,7 @@ class IMAP4Protocol(login.LoginConnection):
         """
         if kind is grammar.Logout:
             return
-        leaves = kind is grammar.Select
+        leaves = kind in (grammar.Select, grammar.Unselect)
         try:
             await self.run(selection.confirmed(), "SELECT")
         except errors.DuckError as error:
