@@ -183,6 +183,19 @@ class GatheringTests(SynchronousTestCase):
                 self.put()
         self.assertEqual(self.made, [1, 19, 1, 10, 10, 10, 10, 10])
 
+    def test_as_many_as_last_time_wait_for_no_more(self) -> None:
+        for _ in range(5):
+            self.put()
+        self.commit()
+        self.clock.turn()
+        for _ in range(4):
+            self.put()
+        self.commit()
+        self.assertEqual(self.made, [1, 4, 4])
+        self.put()
+        self.commit()
+        self.assertEqual(self.made, [1, 4, 4, 1])
+
     def test_where_turns_take_long_they_do_not_wait_for_many(self) -> None:
         for _ in range(3):
             self.put()

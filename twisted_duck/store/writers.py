@@ -90,7 +90,8 @@ class Writer:
         #: Messages of the last one, since the first one of several.
         made: int | None = None
         while queue:
-            await self._gather(queue)
+            # As many as the last time: the database need not wait.
+            await self._gather(queue, min(_ENOUGH, made or _ENOUGH))
             try:
                 async with self.turn():
                     # Who was answered will be back.  If half of all that are about are made at a time, the other half can be
@@ -106,15 +107,15 @@ class Writer:
                     queue.popleft().result.errback(errors.Unavailable(error.message))
         del self._waiting[path]
 
-    async def _gather(self, queue: deque[_Append]) -> None:
-        """Where several wait and each turn brings another, wait for a few more: they take hardly longer than one of them.
+    async def _gather(self, queue: deque[_Append], enough: int) -> None:
+        """Where several wait and each turn brings another, wait until there are enough: they take hardly longer than one of them.
 
         One that is alone is never waited with.
         """
         clock = self._mongo.reactor
         end = clock.seconds() + _GATHERING
         before, now = len(queue[0].arrivals), _messages(queue)
-        while before < now < _ENOUGH and clock.seconds() < end:
+        while before < now < enough and clock.seconds() < end:
             await deferLater(clock, 0)
             before, now = now, _messages(queue)
 
