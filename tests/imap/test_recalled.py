@@ -171,6 +171,19 @@ class RecalledTests(IMAPCase):
         self.asking.let_go()
         self.assertEqual(client.heard(), b"* SEARCH 1\r\nb OK SEARCH completed\r\n")
 
+    def test_nor_where_something_is_broken(self) -> None:
+        mend = self.break_(MemoryMailbox, "refresh", ValueError("broken"))
+        self.select()
+        client = self.client()
+        for _ in range(2):
+            [said] = client.say("b UID SEARCH ALL")
+            self.assertIn("b NO [SERVERBUG]", said)
+        self.assertEqual(len(self.flushLoggedErrors(ValueError)), 2)
+        mend()
+        client.say("c UID SEARCH ALL")
+        self.asking.let_go()
+        self.assertIn(b"c OK", client.heard())
+
     def test_where_nobody_can_be_asked_nothing_is_said_that_may_not_be_so(self) -> None:
         mend = self.break_(MemoryMailbox, "refresh", errors.Unavailable("the database is away"))
         self.select()

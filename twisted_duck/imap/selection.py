@@ -94,15 +94,15 @@ class Selection:
         Nothing else is done with it before `confirmed` has waited for that.
         """
         self._name = name
-        self._ask()
+        self._confirming = self._ask()
 
     @property
     def is_confirmed(self) -> bool:
         return self._name is None
 
-    def _ask(self) -> None:
+    def _ask(self) -> Deferred[None]:
         self._fault = None
-        self._confirming = Deferred.fromCoroutine(self._find_out())
+        return Deferred.fromCoroutine(self._find_out())
 
     async def _find_out(self) -> None:
         try:
@@ -115,13 +115,11 @@ class Selection:
 
     async def confirmed(self) -> None:
         """Wait for that; where it has failed before this call, ask again.  Fails with MailboxGone, Unavailable."""
-        if self._fault is not None:
-            self._ask()
-        if self._confirming is not None:
-            await self._confirming
+        asking, self._confirming = self._confirming, None
+        await (self._ask() if asking is None or self._fault is not None else asking)
         if self._fault is not None:
             raise self._fault
-        self._name = self._confirming = None
+        self._name = None
 
     async def catch_up(self) -> None:
         """Hear of what was committed, after a command that has succeeded.
