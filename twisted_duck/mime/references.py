@@ -48,9 +48,8 @@ def split(ids: bytes) -> tuple[bytes, ...]:
 
 def _one(fields: Fields, name: bytes) -> bytes:
     """The first that the field called `name` has, b"" where there is none."""
-    for each in _of(fields[name]) if name in fields else ():
-        return each
-    return b""
+    values = fields.get(name)
+    return next(_of(values), b"") if values else b""
 
 
 def _of(values: Sequence[bytes]) -> Iterator[bytes]:
