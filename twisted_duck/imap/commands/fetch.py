@@ -43,7 +43,7 @@ from twisted_duck.interfaces import IObjectIDAccount, IQResyncMailbox, IRecallin
 from twisted_duck.mime.scan import PartTree
 from twisted_duck.outflow import Outflow
 from twisted_duck.sequence import SequenceSet
-from twisted_duck.values import SEEN, FetchWant, FlagChange, Flags, MessageData, UIDSet
+from twisted_duck.values import SEEN, FetchWant, FlagChange, MessageData, UIDSet
 
 #: Items of messages that are answered between two pauses.
 _ITEMS_AT_ONCE = 16
@@ -77,15 +77,14 @@ class Row:
 
     number: int
     uid: int
-    flags: Flags
+    #: As they are said.
+    flags: bytes
     modseq: int
-    recent: bool
-    #: None where nothing was asked of the store.
-    data: MessageData | None
+    data: MessageData
 
 
 def _flags(row: Row) -> bytes:
-    return b"FLAGS " + responses.flags_of(row.flags, row.recent)
+    return b"FLAGS " + row.flags
 
 
 def _uid(row: Row) -> bytes:
@@ -97,49 +96,47 @@ def _modseq(row: Row) -> bytes:
 
 
 def _internal_date(row: Row) -> bytes:
-    assert row.data is not None and row.data.internal_date is not None
+    assert row.data.internal_date is not None
     return b"INTERNALDATE " + responses.date_time(row.data.internal_date)
 
 
 def _save_date(row: Row) -> bytes:
-    assert row.data is not None
     saved = row.data.saved
     return b"SAVEDATE " + (b"NIL" if saved is None else responses.date_time(saved))
 
 
 def _email_id(row: Row) -> bytes:
-    assert row.data is not None and row.data.email_id is not None
+    assert row.data.email_id is not None
     return b"EMAILID (%b)" % row.data.email_id.encode("ascii")
 
 
 def _thread_id(row: Row) -> bytes:
-    assert row.data is not None and row.data.thread_id is not None
+    assert row.data.thread_id is not None
     return b"THREADID (%b)" % row.data.thread_id.encode("ascii")
 
 
 def _preview(row: Row) -> bytes:
-    assert row.data is not None
     preview = row.data.preview
     return b"PREVIEW " + responses.nstring(None if preview is None else preview.encode())
 
 
 def _size(row: Row) -> bytes:
-    assert row.data is not None and row.data.size is not None
+    assert row.data.size is not None
     return b"RFC822.SIZE %d" % row.data.size
 
 
 def _envelope(row: Row) -> bytes:
-    assert row.data is not None and row.data.envelope is not None
+    assert row.data.envelope is not None
     return b"ENVELOPE " + row.data.envelope
 
 
 def _body(row: Row) -> bytes:
-    assert row.data is not None and row.data.body is not None
+    assert row.data.body is not None
     return b"BODY " + row.data.body
 
 
 def _bodystructure(row: Row) -> bytes:
-    assert row.data is not None and row.data.bodystructure is not None
+    assert row.data.bodystructure is not None
     return b"BODYSTRUCTURE " + row.data.bodystructure
 
 
@@ -161,7 +158,7 @@ ATTRIBUTES: dict[Attribute, tuple[FetchWant | None, Callable[[Row], bytes]]] = {
 }
 
 
-#: Those that change, or that a session knows: how each is said, and where it stands in a message's line (`_lines`).
+#: Those that change, or that a session knows: how each is said, and its place in what `_messages` gives.
 _VARYING: dict[Attribute, tuple[bytes, int]] = {
     Attribute.UID: (b"UID %d", 1),
     Attribute.FLAGS: (b"FLAGS %b", 2),
@@ -183,7 +180,7 @@ def _at_hand(item: FetchItem) -> Callable[[Row], bytes | None]:
         return ATTRIBUTES[item][1]
     if not isinstance(item, FetchBody):
         return lambda row: None
-    return lambda row: say_at_hand(item, row.data.content)  # type: ignore[union-attr]
+    return lambda row: say_at_hand(item, row.data.content)
 
 
 def _run(items: Sequence[FetchItem]) -> Callable[[Row], bytes | None]:
@@ -287,14 +284,11 @@ class Plan:
 
     def say(self, row: Row, *, flags_changed: bool = False) -> bytes | None:
         """The response, None if it is long or parts of it have to be waited for."""
-        fixed: tuple[bytes, ...] = ()
-        if row.data is not None:
-            known = row.data.said or self._fixed(row)
-            if known is None:
-                return None
-            fixed = known
-            if self.what is not None:
-                row.data.said = known
+        fixed = row.data.said or self._fixed(row)
+        if fixed is None:
+            return None
+        if self.what is not None:
+            row.data.said = fixed
         said = [fixed[each] if isinstance(each, int) else each(row) for each in self.order]
         if flags_changed and not self.says_flags:
             said.insert(0, _flags(row))
@@ -313,14 +307,14 @@ class Plan:
 
     def weight(self, row: Row) -> int:
         """How many items of a usual length it takes as long as to say this one."""
-        if row.data.content is None:  # type: ignore[union-attr]
+        if row.data.content is None:
             # It was remembered.
             return 1
         weight = len(self.items)
         if self.filters:
-            weight *= 1 + row.data.content.header // 1024  # type: ignore[union-attr]
+            weight *= 1 + row.data.content.header // 1024  # type: ignore[attr-defined]
         if self.locates:
-            weight += len(row.data.content.tree.parts) // _PARTS_AN_ITEM  # type: ignore[union-attr]
+            weight += len(row.data.content.tree.parts) // _PARTS_AN_ITEM  # type: ignore[attr-defined]
         return weight
 
     async def check(self, connection: Connection, batch: Sequence[MessageData]) -> None:
@@ -420,17 +414,10 @@ async def _from_index(
 
 
 def _lines(selection: Selection, uids: Sequence[int], plan: Plan) -> list[bytes]:
-    """`Plan.say` of what is asked for most, all of a mailbox: without a `Row` for each it takes half as long."""
-    numbers, is_recent = _numbers(selection, uids)
-    messages = [
-        (numbers[uid], uid, responses.flags_of(flags, is_recent(uid)), modseq)
-        for uid, modseq, flags in selection.mailbox.index.rows(uids)
-    ]
-    if messages and selection.tells_modseqs:
-        selection.told(max(modseq for *_, modseq in messages))
+    """What `Plan.say` would, without a `Row` for each message: all of a mailbox is asked for, and it takes half as long."""
     said, places = zip(*(_VARYING[item] for item in plan.asked if item in _VARYING), strict=True)
     line = b"* %d FETCH (" + b" ".join(said) + b")\r\n"
-    return [line % wanted for wanted in map(itemgetter(0, *places), messages)]
+    return [line % wanted for wanted in map(itemgetter(0, *places), _messages(selection, uids))]
 
 
 async def _from_store(
@@ -449,8 +436,9 @@ async def _from_store(
         if plan.says_flags or newly_seen:
             selection.tell_keywords()
         found = {data.uid: data for data in batch}
-        for row in _rows(selection, list(found), found):
-            flags_changed = row.uid in newly_seen
+        for number, uid, flags, modseq in _messages(selection, list(found)):
+            row = Row(number, uid, flags, modseq, found[uid])
+            flags_changed = uid in newly_seen
             said = plan.say(row, flags_changed=flags_changed)
             if said is None:
                 await _stream(connection, plan, row, flags_changed=flags_changed)
@@ -467,29 +455,20 @@ async def _from_store(
     return told
 
 
-def _rows(selection: Selection, uids: Sequence[int], found: dict[int, MessageData]) -> list[Row]:
-    """The messages that live, as they are now: the index may move as soon as somebody is waited for."""
-    numbers, is_recent = _numbers(selection, uids)
-    rows = [
-        Row(numbers[uid], uid, flags, modseq, is_recent(uid), found.get(uid))
-        for uid, modseq, flags in selection.mailbox.index.rows(uids)
-    ]
-    if rows and selection.tells_modseqs:
-        selection.told(max(row.modseq for row in rows))
-    return rows
-
-
-def _numbers(
-    selection: Selection, uids: Sequence[int]
-) -> tuple[dict[int, int], Callable[[int], bool]]:
-    """The numbers of messages by UID, and which of them are \\Recent."""
+def _messages(selection: Selection, uids: Sequence[int]) -> list[tuple[int, int, bytes, int]]:
+    """Number, UID, flags as they are said, and modseq of the messages that live, as they are now: the index may move as soon as
+    somebody is waited for.
+    """
     view = selection.view
     numbers = {uid: number for number, uid in view.numbered(uids)}
-    return numbers, selection.is_recent if view.has_recent else _none
-
-
-def _none(uid: int) -> bool:
-    return False
+    is_recent = selection.is_recent if view.has_recent else lambda uid: False
+    messages = [
+        (numbers[uid], uid, responses.flags_of(flags, is_recent(uid)), modseq)
+        for uid, modseq, flags in selection.mailbox.index.rows(uids)
+    ]
+    if messages and selection.tells_modseqs:
+        selection.told(max(modseq for *_, modseq in messages))
+    return messages
 
 
 async def _set_seen(selection: Selection, batch: Sequence[MessageData]) -> frozenset[int]:
@@ -536,7 +515,6 @@ async def _pieces(
     for item in plan.items:
         yield separator
         if isinstance(item, FetchContent):
-            assert row.data is not None
             async for piece in CONTENTS[type(item)](item, row.data.content, pause):
                 yield piece
         else:
