@@ -33,13 +33,43 @@ class RecalledTests(IMAPCase):
         self.asking = self.hold(MemoryMailbox, "refresh")
 
     def select(self, *more: str) -> list[str]:
-        return self.client().say(" ".join(["a SELECT INBOX", *more]))
+        said = self.client().say(" ".join(["a SELECT INBOX", *more]))
+        self.clock.advance(0.001)
+        return said
 
-    def test_it_is_answered_before_anybody_was_asked(self) -> None:
-        said = self.select()
+    def test_it_is_answered_before_anybody_is_asked(self) -> None:
+        said = self.client().say("a SELECT INBOX")
         self.assertIn("* 1 EXISTS", said)
         self.assertEqual(said[-1], "a OK [READ-WRITE] SELECT completed")
+        self.assertEqual(self.asking.count, 0)
+        self.clock.advance(0.001)
         self.assertEqual(self.asking.count, 1)
+
+    def test_what_comes_at_once_waits_as_well(self) -> None:
+        client = self.client()
+        client.say("a SELECT INBOX")
+        self.assertEqual(client.say("b UID FETCH 2 (FLAGS)"), [])
+        self.deliver("INBOX", MESSAGE)
+        self.clock.advance(0.001)
+        self.assertEqual(self.asking.begun, 1)
+        self.asking.let_go()
+        self.clock.advance(0)
+        self.assertIn(b"* 2 FETCH (UID 2 FLAGS (\\Recent))", client.heard())
+
+    def test_of_what_is_left_at_once_nobody_is_asked(self) -> None:
+        client = self.client()
+        for leaving in ("SELECT Drafts", "EXAMINE Drafts", "UNSELECT", "LOGOUT"):
+            client.say("a SELECT INBOX")
+            self.assertTrue(client.say(f"b {leaving}")[-1].startswith("b OK"))
+        self.clock.advance(0.001)
+        self.assertEqual(self.asking.begun, 0)
+
+    def test_nor_where_the_connection_is_lost_at_once(self) -> None:
+        client = self.client()
+        client.say("a SELECT INBOX")
+        client.disconnect()
+        self.clock.advance(0.001)
+        self.assertEqual(self.asking.begun, 0)
 
     def test_what_comes_next_waits_and_sees_all(self) -> None:
         self.select()
@@ -80,14 +110,24 @@ class RecalledTests(IMAPCase):
             self.assertEqual(client.say(f"{tag} UID SEARCH 1")[0], "* SEARCH 1")
         self.assertEqual(self.asking.begun, 1)
 
-    def test_of_those_that_were_sent_ahead_one_is_asked_for_at_a_time(self) -> None:
+    def test_of_several_that_were_sent_ahead_the_last_one_is_asked_for(self) -> None:
         client = self.client()
         client.send(b"".join(b"s%d SELECT INBOX\r\n" % number for number in range(5)))
+        self.assertIn(b"s4 OK", client.heard())
+        self.clock.advance(0.001)
+        self.assertEqual(self.asking.begun, 1)
+
+    def test_what_is_asked_for_is_waited_for_whoever_leaves(self) -> None:
+        client = self.client()
         for number in range(5):
-            self.assertEqual(self.asking.count, 1)
-            self.assertIn(b"s%d OK" % number, client.heard())
+            client.send(b"s SELECT INBOX\r\n")
+            self.clock.advance(0.001)
+            self.assertEqual((self.asking.count, self.asking.begun), (1, number + 1))
+            self.assertIn(b"s OK", client.heard())
+            client.send(b"s SELECT Drafts\r\n")
+            self.assertEqual(client.heard(), b"")
             self.asking.let_go()
-        self.assertEqual(self.asking.begun, 5)
+            self.assertIn(b"s OK", client.heard())
 
     def test_a_mailbox_that_has_gone_ends_the_connection(self) -> None:
         self.select()
@@ -105,6 +145,7 @@ class RecalledTests(IMAPCase):
             client = Client(self.factory)
             self.enter(client)
             client.say("a SELECT box")
+            self.clock.advance(0.001)
             self.do("rename", "box", "other")
             self.do("create", "box")
             client.heard()
@@ -125,7 +166,6 @@ class RecalledTests(IMAPCase):
         said = client.heard().decode()
         self.assertIn("* 2 EXISTS", said)
         self.assertIn("b OK [READ-WRITE] SELECT completed", said)
-        self.asking.let_go()
 
     def test_nor_who_leaves_it(self) -> None:
         self.select()
@@ -142,7 +182,6 @@ class RecalledTests(IMAPCase):
         client.say("b EXAMINE Drafts")
         self.asking.let_go()
         self.assertNotIn(b"* 2 EXISTS", client.heard())
-        self.asking.let_go()
 
     def test_for_who_is_sent_away_meanwhile_nothing_is_done(self) -> None:
         self.select()

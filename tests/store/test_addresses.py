@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from twisted.trial.unittest import TestCase
+from bson.objectid import ObjectId
+from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from tests.store.base import StoreTestCase, together
 from tests.store.recorder import Recorder
 from twisted_duck import errors
 from twisted_duck.addresses import AddressRules
+from twisted_duck.limits import Limits
 from twisted_duck.memory import MemoryStore
+from twisted_duck.store.addresses import Addresses
 from twisted_duck.store.checker import Finding, check
 
 if TYPE_CHECKING:
@@ -170,3 +175,77 @@ class MemoryAddressesTests(AddressesContract, TestCase):
     async def whose(self, local: str, domain: str | None, rules: AddressRules = RULES) -> Any:
         user = self.addresses.find(local, domain, rules)
         return None if user is None else user.name
+
+
+class AskedOnce:
+    """A database in which each address is somebody's; its clock, and how often it was asked."""
+
+    def __init__(self) -> None:
+        self.reactor = Clock()
+        self.user = {"_id": ObjectId(), "name": "ada"}
+        self.asked = 0
+
+    async def aggregate(self, collection: str, pipeline: Any) -> list[Any]:
+        self.asked += 1
+        [exact, *_] = pipeline[0]["$match"]["$or"]
+        return [
+            {"_id": key, "dotless": key, "user": self.user["_id"]} for key in exact["_id"]["$in"]
+        ]
+
+    async def find(self, collection: str, filter: Any, **options: Any) -> list[Any]:
+        return [self.user]
+
+
+class RememberedOwnersTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.mongo = AskedOnce()
+        self.addresses = Addresses(self.mongo, Limits(owners_remembered=3))  # type: ignore[arg-type]
+
+    def ask(self, local: str = "ada") -> None:
+        asked = self.begin(local)
+        self.mongo.reactor.advance(0)
+        self.assertIs(self.successResultOf(asked), self.mongo.user)
+
+    def begin(self, local: str = "ada") -> Deferred[Any]:
+        return Deferred.fromCoroutine(self.addresses.owner(local, "example.org", RULES))
+
+    def known(self, local: str = "ada") -> Any:
+        return self.addresses.known_owner(local, "example.org", RULES)
+
+    def test_for_a_second(self) -> None:
+        self.mongo.reactor.advance(1e9)
+        self.assertIsNone(self.known())
+        self.ask()
+        self.mongo.reactor.advance(0.99)
+        self.assertIs(self.known(), self.mongo.user)
+        self.mongo.reactor.advance(0.02)
+        self.assertIsNone(self.known())
+
+    def test_not_longer_if_the_clock_is_set_back(self) -> None:
+        self.mongo.reactor.advance(1e9)
+        self.ask()
+        self.mongo.reactor.rightNow -= 3600
+        self.assertIsNone(self.known())
+
+    def test_by_what_was_asked_for(self) -> None:
+        self.ask()
+        for local, domain, rules in (
+            ("Ada", "example.org", RULES),
+            ("ada", "example.net", RULES),
+            ("ada", None, RULES),
+            ("ada", "example.org", AddressRules(ignore_dots=False)),
+        ):
+            self.assertIsNone(self.addresses.known_owner(local, domain, rules))
+
+    def test_so_many(self) -> None:
+        for local in ("a", "b", "c"):
+            self.ask(local)
+        self.ask("d")
+        self.assertEqual([bool(self.known(local)) for local in "abcd"], [False] * 3 + [True])
+
+    def test_no_answer_to_a_question_from_before_a_change(self) -> None:
+        asked = self.begin()
+        self.addresses.forget_owners()
+        self.mongo.reactor.advance(0)
+        self.assertIs(self.successResultOf(asked), self.mongo.user)
+        self.assertIsNone(self.known())

@@ -248,6 +248,52 @@ class MongoDeliveryTests(DeliveryContract, StoreTestCase):
         self.assertLessEqual(len(mine), 7, mine)
         self.assertNotIn("update blobs", mine)
 
+    async def test_who_was_asked_for_a_moment_ago_is_not_asked_for_again(self) -> None:
+        recorder = Recorder()
+        store = await self.make_store(limits=LIMITS, on_command=recorder)
+        delivery = store.delivery()
+        first = await delivery.resolve("ada", "example.org", 0)
+        recorder.clear()
+        self.assertEqual(await delivery.resolve("ada", "example.org", 0), first)
+        self.assertEqual(recorder.names, [])
+        # Nobody who is nobody is remembered, and nobody is sent away by what may be over.
+        for _ in range(2):
+            with self.assertRaises(errors.NonExistent):
+                await delivery.resolve("eve", "example.org", 0)
+        self.assertEqual(recorder.names, ["aggregate addresses"] * 2)
+        await delivery.resolve("bob", "example.org", 1000)
+        await self.store.users.set_quota(BOB, 3000)
+        await delivery.resolve("bob", "example.org", 2500)
+
+    async def test_what_this_process_changes_is_so_at_once(self) -> None:
+        """The next RCPT is told what a process that has just been started would tell."""
+        store, delivery = self.store, self.store.delivery()
+        x = ("x", "example.net", 0)
+
+        async def fails(error: type[Exception], recipient: tuple[str, str, int] = x) -> None:
+            with self.assertRaises(error):
+                await delivery.resolve(*recipient)
+
+        await store.addresses.add(BOB, "*@example.net")
+        self.assertEqual((await delivery.resolve(*x)).name, BOB)
+        await store.addresses.add(ADA, "x@example.net")
+        self.assertEqual((await delivery.resolve(*x)).name, ADA)
+        await store.addresses.remove("x@example.net")
+        self.assertEqual((await delivery.resolve(*x)).name, BOB)
+        await store.addresses.remove("*@example.net")
+        await fails(errors.NonExistent)
+        await store.addresses.add_alias("example.net", "example.org")
+        ada = ("ada", "example.net", 0)
+        self.assertEqual((await delivery.resolve(*ada)).name, ADA)
+        await store.addresses.remove_alias("example.net")
+        await fails(errors.NonExistent, ada)
+        await delivery.resolve("bob", "example.org", 900)
+        await store.users.set_quota(BOB, 800)
+        await fails(errors.OverQuota, ("bob", "example.org", 900))
+        await delivery.resolve("ada", "example.org", 0)
+        await store.users.delete(ADA)
+        await fails(errors.NonExistent, ("ada", "example.org", 0))
+
     async def test_a_user_who_is_deleted_in_between(self) -> None:
         delivery = self.store.delivery()
         ada = await delivery.resolve("ada", "example.org", 0)

@@ -126,6 +126,8 @@ class IMAP4Protocol(login.LoginConnection):
         if kind is grammar.Logout:
             return
         leaves = kind in (grammar.Select, grammar.Unselect)
+        if leaves and not selection.is_being_confirmed:
+            return
         try:
             await self.run(selection.confirmed(), "SELECT")
         except errors.DuckError as error:
@@ -249,6 +251,7 @@ class IMAP4Protocol(login.LoginConnection):
             self.session,
             self.enabled,
             modseqs=ICondstoreAccount.providedBy(self.account),
+            clock=self.settings.clock,
             send=self.send,
             breathe=self.breathe,
         )
@@ -265,6 +268,7 @@ class IMAP4Protocol(login.LoginConnection):
         self.session.selected = None
         if self.session.state == SELECTED:
             self.session.state = AUTHENTICATED
+        selection.ask_nobody()
         selection.mailbox.unwatch(self._mailbox_moved)
         await selection.mailbox.close()
 

@@ -10,6 +10,7 @@ from itertools import islice
 from typing import Any
 
 from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 
 from twisted_duck.errors import DuckError, MailboxGone
@@ -22,6 +23,10 @@ from twisted_duck.values import UIDSet
 #: News between two pauses, and how many may be messages that have vanished.
 BATCH = 500
 _VANISHED = 1_000
+
+#: Seconds for which a client may go on to another mailbox before anybody is asked about this one.  The commands of most come
+#: later, and find that it was asked.
+_ON_ITS_WAY = 0.001
 
 # What is said at every SELECT, but for the values.
 _HIGHEST_MODSEQ = responses.status(b"OK", "highest modseq", b"%b")
@@ -42,6 +47,7 @@ class Selection:
         enabled: Enabled,
         *,
         modseqs: bool,
+        clock: IReactorTime,
         send: Callable[[bytes], None],
         breathe: Callable[[], Awaitable[None]],
     ) -> None:
@@ -57,12 +63,15 @@ class Selection:
         self._enabled = enabled
         #: The highest modseq that was told of a message since the client could last be sure to know all up to one.
         self._told_modseq = 0
+        self._clock = clock
         self._send = send
         self._breathe = breathe
         #: The keywords the client has heard of; None while it has not been told of any flags.
         self._told_keywords: frozenset[str] | None = None
         #: The name that was asked for, until it is known that the picture is that of the mailbox of this name; see `confirm`.
         self._name: str | None = None
+        #: Before it is found out, and while it is.
+        self._later: IDelayedCall | None = None
         self._confirming: Deferred[None] | None = None
         #: Why it could not be found out.
         self._fault: DuckError | None = None
@@ -75,6 +84,7 @@ class Selection:
         enabled: Enabled,
         *,
         modseqs: bool,
+        clock: IReactorTime,
         send: Callable[[bytes], None],
         breathe: Callable[[], Awaitable[None]],
     ) -> Selection:
@@ -84,25 +94,39 @@ class Selection:
         except DuckError:
             await mailbox.close()
             raise
-        selection = cls(mailbox, session, enabled, modseqs=modseqs, send=send, breathe=breathe)
+        selection = cls(
+            mailbox, session, enabled, modseqs=modseqs, clock=clock, send=send, breathe=breathe
+        )
         selection.view.add_recent(*recent)
         return selection
 
     def confirm(self, name: str) -> None:
         """What was told of the mailbox, which was called `name`, is of a moment ago: find out whether it is still so.
 
-        Nothing else is done with it before `confirmed` has waited for that.
+        Nothing else is done with it before `confirmed` has waited for that.  Who leaves it at once need not know.
         """
         self._name = name
-        self._confirming = self._ask()
+        self._later = self._clock.callLater(_ON_ITS_WAY, self._ask)
 
     @property
     def is_confirmed(self) -> bool:
         return self._name is None
 
+    @property
+    def is_being_confirmed(self) -> bool:
+        """Whether somebody was asked whose answer has not been waited for."""
+        return self._confirming is not None
+
+    def ask_nobody(self) -> None:
+        """What would be asked in a moment need not be: it is asked now, or the mailbox is left."""
+        if self._later is not None:
+            self._later.cancel()
+            self._later = None
+
     def _ask(self) -> Deferred[None]:
-        self._fault = None
-        return Deferred.fromCoroutine(self._find_out())
+        self._later = self._fault = None
+        asking = self._confirming = Deferred.fromCoroutine(self._find_out())
+        return asking
 
     async def _find_out(self) -> None:
         try:
@@ -115,8 +139,12 @@ class Selection:
 
     async def confirmed(self) -> None:
         """Wait for that; where it has failed before this call, ask again.  Fails with MailboxGone, Unavailable."""
-        asking, self._confirming = self._confirming, None
-        await (self._ask() if asking is None or self._fault is not None else asking)
+        self.ask_nobody()
+        asking = self._confirming
+        if asking is None or self._fault is not None:
+            asking = self._ask()
+        self._confirming = None
+        await asking
         if self._fault is not None:
             raise self._fault
         self._name = None

@@ -71,10 +71,20 @@ class User:
 class Accounts:
     """The users of one store.  Everything fails with Unavailable, and with NonExistent where there is no such user."""
 
-    def __init__(self, mongo: Mongo, removed: Callable[[ObjectId], None]) -> None:
+    def __init__(
+        self,
+        mongo: Mongo,
+        *,
+        removed: Callable[[ObjectId], None],
+        changed: Callable[[], None],
+    ) -> None:
+        """
+        @param removed: called with the user that was deleted
+        @param changed: called when the document of a user has changed
+        """
         self._mongo = mongo
-        #: Called with the user that was deleted.
         self._removed = removed
+        self._changed = changed
         #: What is kept for SCRAM of a password that is set, scheme -> count (`auth.verifiers.ITERATIONS`); None: nothing.
         self.scram: Mapping[str, int] | None = None
         #: What salts of users who do not exist are made from; None as long as nobody asked.
@@ -211,6 +221,7 @@ class Accounts:
             await transaction.delete(SUBSCRIPTIONS, [{"user": user}])
 
         await self._mongo.transaction(work)
+        self._changed()
         self._removed(user)
         try:
             await erase(self._mongo, user)
@@ -236,6 +247,7 @@ class Accounts:
                 "writeConcern": MAJORITY,
             }
         )
+        self._changed()
 
     async def _kept(self, password: str) -> Document:
         """What a user's document has of a password."""

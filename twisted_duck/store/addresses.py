@@ -28,10 +28,15 @@ from twisted_duck.store.schema import ADDRESSES, DOMAINS, USERS
 from twisted_duck.store.together import Together
 from twisted_duck.store.transaction import MAJORITY, Transaction
 
+#: As it was given, and how it is read.
+_Address = tuple[str, str | None, AddressRules]
+
 #: Of a user, what has to be known before mail is taken.
 _OF_A_USER = dict.fromkeys(("name", "disabled", "used", "quota"), 1)
 #: Documents that are read at a time.
 _AT_ONCE = 1_000
+#: Seconds for which an owner is known: mail that comes within them after an address has changed might have come before.
+_MOMENT = 1.0
 
 
 def address_document(form: Form, user: ObjectId) -> Document:
@@ -44,6 +49,10 @@ class Addresses:
     def __init__(self, mongo: Mongo, limits: Limits) -> None:
         self._mongo = mongo
         self._owners = Together(self._of_all, limits.resolved_at_once, mongo.reactor)
+        self._most = limits.owners_remembered
+        #: Whose addresses were asked for since `_since`.  A new one takes its place, and no answer to an earlier question is in that.
+        self._lately: dict[_Address, Document] = {}
+        self._since = 0.0
 
     async def owner(self, local: str, domain: str | None, rules: AddressRules) -> Document | None:
         """Whose mail to `local@domain` is: the user's `_id` and `_OF_A_USER`; None if it is nobody's.
@@ -51,7 +60,28 @@ class Addresses:
         This is asked for each recipient of each message; those that are asked for at the same time cost little more than one.
         """
         wanted = Wanted.of(local, domain, rules)
-        return None if wanted is None else await self._owners.ask(wanted)
+        if wanted is None:
+            return None
+        lately = self._remembered()
+        found = await self._owners.ask(wanted)
+        if found is not None:
+            lately[local, domain, rules] = found
+        return found
+
+    def known_owner(self, local: str, domain: str | None, rules: AddressRules) -> Document | None:
+        """What `owner` said within the last moment, where that was somebody."""
+        return self._remembered().get((local, domain, rules))
+
+    def forget_owners(self) -> None:
+        """Addresses or users were changed by this process: what `owner` said before is said no more."""
+        self._lately = {}
+
+    def _remembered(self) -> dict[_Address, Document]:
+        now = self._mongo.reactor.seconds()
+        # A clock may be set back.
+        if not 0 <= now - self._since < _MOMENT or len(self._lately) >= self._most:
+            self._lately, self._since = {}, now
+        return self._lately
 
     async def _of_all(self, asked: Sequence[Wanted]) -> list[Document | None]:
         wanted = [each.candidates() for each in asked]
@@ -115,6 +145,7 @@ class Addresses:
             await self._mongo.transaction(work)
         except errors.AlreadyExists:
             raise errors.AlreadyExists(f"the address {new.key!r} is somebody's already") from None
+        self.forget_owners()
         return new.key
 
     async def remove(self, address: str) -> str:
@@ -185,6 +216,7 @@ class Addresses:
                 raise errors.AlreadyExists(
                     f"{source!r} is an alias of {found['target']!r} already"
                 ) from None
+        self.forget_owners()
         return source, target
 
     async def remove_alias(self, alias: str) -> str:
@@ -209,3 +241,4 @@ class Addresses:
                 "writeConcern": MAJORITY,
             }
         )
+        self.forget_owners()

@@ -14,6 +14,7 @@ from twisted_duck.spool import Spool
 from twisted_duck.store.addresses import Addresses
 from twisted_duck.store.arrival import Arrival, Reading, arrive_behind, check, read
 from twisted_duck.store.connection import Mongo
+from twisted_duck.store.driver import Document
 from twisted_duck.store.schema import MAILBOXES
 from twisted_duck.store.writers import Writers
 from twisted_duck.values import AppendMessage, Recipient
@@ -38,13 +39,14 @@ class StoreDelivery:
         self._limits = limits
 
     async def resolve(self, local: str, domain: str | None, size: int) -> Recipient:
-        user = await self._addresses.owner(local, domain, self._rules)
+        # Mail that comes in numbers comes for the same people.  Nobody is sent away by what may be over.
+        user = self._addresses.known_owner(local, domain, self._rules)
+        if user is None or _against(user, size) is not None:
+            user = await self._addresses.owner(local, domain, self._rules)
         if user is None:
             raise errors.NonExistent("there is nobody of that address here")
-        if user["disabled"]:
-            raise errors.Disabled("this user gets no mail at present")
-        if user.get("quota") is not None and user["used"] + size > user["quota"]:
-            raise errors.OverQuota("there is not enough room left for this user")
+        if (fault := _against(user, size)) is not None:
+            raise fault
         return Recipient(user["_id"], user["name"])
 
     async def prepare(self, content: Spool) -> Reading:
@@ -78,3 +80,12 @@ class StoreDelivery:
             MAILBOXES, {"user": user, "use": "\\Junk"}, projection={"path": 1}
         )
         return None if found is None else str(found["path"])
+
+
+def _against(user: Document, size: int) -> errors.DuckError | None:
+    """Why this user gets no message of so many bytes."""
+    if user["disabled"]:
+        return errors.Disabled("this user gets no mail at present")
+    if user.get("quota") is not None and user["used"] + size > user["quota"]:
+        return errors.OverQuota("there is not enough room left for this user")
+    return None

@@ -69,8 +69,10 @@ class MailStore:
             self._mongo, lambda user: self._writers.of(user).turn(), self.limits.sweep_rest
         )
         self.migrator = Migrator(self._mongo)
-        self.users = Accounts(self._mongo, self._removed)
         self.addresses = Addresses(self._mongo, self.limits)
+        self.users = Accounts(
+            self._mongo, removed=self._removed, changed=self.addresses.forget_owners
+        )
         #: What the policies of all processes share: IBans and IRates of `twisted_duck.interfaces`.
         self.bans = StoreBans(self._mongo, self.limits)
         self.rates = StoreRates(self._mongo, self.limits)
