@@ -305,7 +305,7 @@ class AwayCase(ServedCase):
         client = await self.lmtp()
         await night.falls()
         self.begins(await client.ask("MAIL FROM:<eve@example.net>"), "250")
-        self.begins(await client.ask(f"RCPT TO:<{JOE}>"), "451 4.3.0")
+        self.begins(await client.ask("RCPT TO:<joe+new@example.org>"), "451 4.3.0")
         await night.ends()
         self.begins(await client.ask("RSET"), "250")
         await self.envelope(client)

@@ -102,7 +102,7 @@ class FullCase(ServedCase):
         self.unavailable(await (await self.imap()).imap(f"LOGIN bob {PASSWORD}"))
         lmtp = await self.lmtp()
         await lmtp.ask("MAIL FROM:<>")
-        self.begins(await lmtp.ask(f"RCPT TO:<{JOE}>"), "451 4.3.0")
+        self.begins(await lmtp.ask("RCPT TO:<joe+new@example.org>"), "451 4.3.0")
 
         await self.outage.end()
         await self.recovered()

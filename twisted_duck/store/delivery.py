@@ -16,6 +16,7 @@ from twisted_duck.store.arrival import Arrival, Reading, arrive_behind, check, r
 from twisted_duck.store.connection import Mongo
 from twisted_duck.store.driver import Document
 from twisted_duck.store.schema import MAILBOXES
+from twisted_duck.store.turns import Turns
 from twisted_duck.store.writers import Writers
 from twisted_duck.values import AppendMessage, Recipient
 
@@ -37,6 +38,7 @@ class StoreDelivery:
         self._addresses = addresses
         self._rules = rules
         self._limits = limits
+        self._turns = Turns(mongo.reactor)
 
     async def resolve(self, local: str, domain: str | None, size: int) -> Recipient:
         # Mail that comes in numbers comes for the same people.  Nobody is sent away by what may be over.
@@ -51,6 +53,7 @@ class StoreDelivery:
 
     async def prepare(self, content: Spool) -> Reading:
         check(AppendMessage(content), self._limits)
+        await self._turns.mine()
         reading = await read(content, self._limits, self._mongo.reactor)
         await reading.keep_blobs(self._mongo)
         return reading
