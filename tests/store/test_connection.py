@@ -150,6 +150,19 @@ class WireTests(SynchronousTestCase):
                 wire.ask({"ping": number}, inf)
         self.assertEqual(list(map(len, pieces[3:])), [sum(map(len, pieces[:3]))])
 
+    def test_a_piece_that_is_part_of_another_goes_out_with_that_and_in_its_place(self) -> None:
+        wire = self.wire()
+        with wire.together():
+            wire.ask({"ping": 1}, inf)
+            with wire.together():
+                wire.ask({"ping": 2}, inf)
+            self.assertEqual(wire.transport.value(), b"")
+            wire.ask({"ping": 3}, inf)
+        sent = wire.transport.value()
+        size = len(sent) // 3
+        pings = [bson.decode(sent[at + 21 : at + size])["ping"] for at in range(0, 3 * size, size)]
+        self.assertEqual(pings, [1, 2, 3])
+
     def test_nothing_is_sent_over_a_connection_that_is_lost(self) -> None:
         wire = self.wire()
         wire.is_lost = True
@@ -397,6 +410,49 @@ class TransactionTests(StoreTestCase):
             await self.mongo.transaction(work)
         self.assertEqual(await self.mongo.find("schema", {"_id": {"$in": ["one", "two"]}}), [])
         await self.count(self.mongo)
+
+    async def test_what_fails_behind_another_failure_is_not_what_is_told(self) -> None:
+        sent: list[str] = []
+
+        async def on_and_on(transaction: Transaction) -> None:
+            while True:
+                await transaction.find("schema", {"_id": "schema"})
+
+        async def work(transaction: Transaction) -> None:
+            twice = [{"_id": "schema"}]
+            self.mongo.on_command = lambda database, command: sent.append(next(iter(command)))
+            # The server knows of no transaction any more when it comes to the second one's.
+            await transaction.at_once(
+                on_and_on(transaction), transaction.insert("schema", twice), on_and_on(transaction)
+            )
+
+        with self.assertRaises(errors.AlreadyExists):
+            await self.mongo.transaction(work)
+        self.assertEqual(sent, ["find", "insert", "find", "find", "killSessions"])
+        await self.count(self.mongo)
+
+    async def test_who_is_at_work_beside_what_fails_is_stopped(self) -> None:
+        sent: list[str] = []
+
+        async def fail(transaction: Transaction) -> None:
+            await transaction.find("schema", {"_id": "schema"})
+            raise errors.Cannot("no")
+
+        async def write(transaction: Transaction, number: int) -> None:
+            while True:
+                await transaction.insert("schema", [{"_id": f"{number} {len(sent)}"}])
+
+        async def work(transaction: Transaction) -> None:
+            self.mongo.on_command = lambda database, command: sent.append(next(iter(command)))
+            await transaction.at_once(
+                fail(transaction),
+                transaction.at_once(write(transaction, 1), write(transaction, 2)),
+            )
+
+        with self.assertRaises(errors.Cannot):
+            await self.mongo.transaction(work)
+        self.assertEqual(sent, ["find", "insert", "insert", "abortTransaction"])
+        self.assertEqual(await self.mongo.find("schema", {"_id": {"$regex": " "}}), [])
 
     async def test_a_failure_undoes_all(self) -> None:
         async def work(transaction: Transaction) -> None:

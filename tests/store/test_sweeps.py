@@ -209,7 +209,7 @@ class SweepTests(SweepTestCase):
         self.assertEqual(status["INBOX"].deleted, mailbox.index.deleted)
         size = sum(len(simple(uid - 1)) for uid in mailbox.index.with_flag(DELETED))
         self.assertEqual(status["INBOX"].deleted_size, size)
-        self.patch(copying, "_COPIED_AT_ONCE", 5)
+        self.patch(copying, "_PIECE", 5)
         await mailbox.copy(list(range(1, 65)), "Archive")
         there = await self.elsewhere("Archive")
         self.assertEqual(
@@ -308,7 +308,7 @@ class LeavingTests(SweepTestCase):
         self.assertEqual(await self.counted(), [(4, 2, 2 * size), (3, 1, size)])
 
     async def test_copy_and_move_in_pieces(self) -> None:
-        self.patch(copying, "_COPIED_AT_ONCE", 2)
+        self.patch(copying, "_PIECE", 2)
         size = len(simple())
         await self.mailbox.copy([1, 2, 3, 4, 5], "Archive")
         seen, deleted, none = {SEEN}, {DELETED}, set[str]()

@@ -287,7 +287,7 @@ async def append(mongo: Mongo, user: ObjectId, path: str, arrivals: Sequence[Arr
 
     async def work(transaction: Transaction) -> Done:
         mailbox, _, threads = await transaction.at_once(
-            target_at(transaction, user, path, sums),
+            target_at(transaction, user, path, len(arrivals), sums),
             charge(transaction, user, sums.bytes),
             threads_of(transaction, user, arrivals),
         )
@@ -296,10 +296,12 @@ async def append(mongo: Mongo, user: ObjectId, path: str, arrivals: Sequence[Arr
     return await mongo.transaction(work)
 
 
-async def target_at(transaction: Transaction, user: ObjectId, path: str, sums: Sums) -> Document:
-    """The mailbox at `path`, with UIDs for so many messages.  Fails with TryCreate."""
+async def target_at(
+    transaction: Transaction, user: ObjectId, path: str, uids: int, sums: Sums = Sums()
+) -> Document:
+    """The mailbox at `path`, with so many UIDs more.  Fails with TryCreate."""
     there = {"user": user, "path": path}
-    mailbox = await take(transaction, there, sums, sums.messages)
+    mailbox = await take(transaction, there, sums, uids)
     if mailbox is None:
         raise errors.TryCreate("there is no such mailbox")
     return mailbox
@@ -341,7 +343,7 @@ async def write_arrivals(
     await transaction.at_once(
         transaction.insert(IMPORTS, keys),
         transaction.insert(BODIES, bodies, lambda body: weights[body["_id"]]),
-        transaction.insert(MESSAGES, rows, weigh_message),
+        transaction.insert(MESSAGES, rows, _weigh),
     )
     return [Change(uid, modseq, arrival.flags) for uid, arrival in enumerate(arrivals, first)]
 
@@ -350,7 +352,7 @@ def _thread_of(placed: Document) -> Document:
     return {"thread": placed["thread"]} if "thread" in placed else {}
 
 
-def weigh_message(message: Document) -> int:
+def _weigh(message: Document) -> int:
     """About how many bytes the document of a message has."""
     octets, texts = 0, len(message.get("preview", "")) + len(message.get("fields", ""))
     # Some thirty values, for which generators take ten times as long.

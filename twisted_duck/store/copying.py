@@ -6,13 +6,16 @@ Messages are read in it, so that the modseq of the mailbox they are in does not 
 from __future__ import annotations
 
 from array import array
-from collections.abc import Sequence
+from collections.abc import Coroutine, Iterator, Sequence
+from operator import attrgetter
+from typing import Any
+
+from bson.objectid import ObjectId
 
 from twisted_duck import errors
 from twisted_duck.store import sweeps
 from twisted_duck.store.arrival import Arrival, counts
 from twisted_duck.store.changes import (
-    LOG_FIELDS,
     Done,
     Moved,
     Place,
@@ -20,24 +23,27 @@ from twisted_duck.store.changes import (
     bury,
     charge,
     empty,
-    one_of,
     remove_rows,
-    take,
+    taken,
     target_at,
     threads_of,
     uid_filter,
-    uid_filters,
-    weigh_message,
     write_arrivals,
 )
 from twisted_duck.store.connection import Mongo
 from twisted_duck.store.driver import Document
 from twisted_duck.store.schema import MAILBOXES, MESSAGES
 from twisted_duck.store.transaction import Transaction
-from twisted_duck.values import DELETED, SEEN, Change, Sweep, UIDSet
+from twisted_duck.values import Change, Sweep, UIDSet
 
-#: Messages that a COPY reads and writes at a time.
-_COPIED_AT_ONCE = 500
+#: What `_sum` needs of a message, and what says what sweeps have made of it.
+_COUNTED = {"_id": 0, "uid": 1, "modseq": 1, "flags": 1, "size": 1}
+
+#: Messages that are read with one command and written with another, and how many times as many are under way: while some are
+#: made ready here, the database reads or writes others.  More than these are not held.  An answer with so many fits, of most
+#: mail, between the database and us, so that it need not wait until we come to read it.
+_PIECE = 64
+_PIECES = 8
 
 
 # --- COPY and MOVE ----------------------------------------------------------------------------------------------------
@@ -58,89 +64,119 @@ async def copy(
     Fails with TryCreate, OverQuota, and ExpungeIssued where one of the messages is not there; raises Moved where the source is
     not what `place` says.
     """
-    head, others = uids[:_COPIED_AT_ONCE], uids[_COPIED_AT_ONCE:]
-    gone = UIDSet.of(uids)
 
     async def work(transaction: Transaction) -> tuple[Done | None, Done]:
-        here, rows = await transaction.at_once(
-            transaction.find_one(MAILBOXES, place.filter, projection={"messages": 1, "sweeps": 1}),
-            _rows(transaction, place, living, head),
-        )
-        if here is None:
-            raise Moved
-        swept_by = sweeps.load(here)
-        rows = list(sweeps.swept(rows, swept_by))
-        sums = _sum(rows)
-        if others:
-            sums += await _sums(transaction, place, uid_filters(living, others), swept_by)
-        if sums.messages != len(uids):
-            raise errors.ExpungeIssued("some of the messages are not there any more")
-        if not move:
-            target, _ = await transaction.at_once(
-                target_at(transaction, place.user, path, sums),
-                charge(transaction, place.user, sums.bytes),
-            )
-            copied = await _copy_rows(transaction, place, living, rows, others, swept_by, target)
-            return None, Done(target, copied)
-        target = await target_at(transaction, place.user, path, sums)
-        empties = here["messages"] == len(uids) and target["_id"] != place.mailbox
-        if empties:
-            source, _ = await empty(transaction, place.filter)
-        else:
-            source = await _leave(transaction, place, target, -sums)
-        new = await _copy_rows(transaction, place, living, rows, others, swept_by, target)
-        if not empties:
-            await remove_rows(transaction, place, living, uids)
-        await bury(transaction, place, source["modseq"], gone)
-        if target["_id"] == place.mailbox:
-            return None, Done(target, new, gone)
-        box = place.box if empties else None
-        return Done(source, (), gone, emptied=box), Done(target, new)
+        return await _Carriage(transaction, place, living, uids, move).carry(path)
 
     return await mongo.transaction(work)
 
 
-async def _rows(
-    transaction: Transaction, place: Place, living: array[int], uids: Sequence[int]
-) -> list[Document]:
-    """The documents of messages, to be written once more."""
-    return await transaction.find(
-        MESSAGES,
-        {"user": place.user, "box": place.box, **uid_filter(living, uids)},
-        projection={"_id": 0},
-        sort={"uid": 1},
-    )
+class _Carriage:
+    """Messages on their way, in one transaction.
 
+    What is asked of both mailboxes is in front of the first messages, and so is answered before them.
+    """
 
-def _sum(rows: Sequence[Document]) -> Sums:
-    unseen, deleted = counts(frozenset(row["flags"]) for row in rows)
-    return Sums(len(rows), unseen, deleted, sum(row["size"] for row in rows))
+    #: The mailbox they go to, and the sweeps of the one they come from: there with the first answers.
+    _target: Document
+    _swept_by: Sequence[Sweep]
+    #: Whether that gets another box, for they are all that there is, and leave.
+    _empties = False
+    #: Its document, where they leave it: it may be the same mailbox.
+    _source: Document | None = None
 
+    def __init__(
+        self,
+        transaction: Transaction,
+        place: Place,
+        living: array[int],
+        uids: Sequence[int],
+        move: bool,
+    ) -> None:
+        self._transaction = transaction
+        self._place = place
+        self._living = living
+        self._uids = uids
+        self._leaving = UIDSet.of(uids) if move else UIDSet()
+        #: Where the pieces begin that nobody is at.
+        self._starts = iter(range(0, len(uids), _PIECE))
+        self._new: list[Change] = []
+        #: Of those that have been read.
+        self._sums = Sums()
 
-async def _copy_rows(
-    transaction: Transaction,
-    place: Place,
-    living: array[int],
-    rows: list[Document],
-    others: Sequence[int],
-    swept_by: Sequence[Sweep],
-    target: Document,
-) -> list[Change]:
-    """Write the messages that were read, as they are, and `others`, with the last UIDs of the mailbox."""
-    modseq, uid = target["modseq"], target["uidnext"] - len(rows) - len(others)
-    new: list[Change] = []
-    at = 0
-    while rows:
-        for row in rows:
-            row.update(box=target["box"], uid=uid, modseq=modseq)
-            new.append(Change(uid, modseq, frozenset(row["flags"])))
-            uid += 1
-        await transaction.insert(MESSAGES, rows, weigh_message)
-        some = others[at : at + _COPIED_AT_ONCE]
-        read = await _rows(transaction, place, living, some) if some else []
-        rows = list(sweeps.swept(read, swept_by))
-        at += len(some)
-    return new
+    async def carry(self, path: str) -> tuple[Done | None, Done]:
+        await self._transaction.at_once(
+            self._begin(path), *(self._carry_pieces() for _ in range(_PIECES))
+        )
+        # A piece that took several answers came behind others.
+        self._new.sort(key=attrgetter("uid"))
+        source, target = self._source, self._target
+        if source is None or source is target:
+            return None, Done(target, self._new, self._leaving)
+        box = self._place.box if self._empties else None
+        return Done(source, (), self._leaving, emptied=box), Done(target, self._new)
+
+    async def _begin(self, path: str) -> None:
+        """Take part in what is changed: whoever else changes that has to wait from now on."""
+        transaction, place = self._transaction, self._place
+        here, self._target, *_ = await transaction.at_once(
+            transaction.find_one(MAILBOXES, place.filter, projection={"messages": 1, "sweeps": 1}),
+            target_at(transaction, place.user, path, len(self._uids)),
+            *([] if self._leaving else [charge(transaction, place.user, 0)]),
+        )
+        if here is None:
+            raise Moved
+        self._swept_by = sweeps.load(here)
+        if self._leaving:
+            elsewhere = self._target["_id"] != place.mailbox
+            self._empties = elsewhere and here["messages"] == len(self._uids)
+            if self._empties:
+                self._source, _ = await empty(transaction, place.filter)
+            else:
+                self._source = await _left(transaction, place, self._target)
+            await bury(transaction, place, self._source["modseq"], self._leaving)
+
+    async def _carry_pieces(self) -> None:
+        """One after another, as long as there are any."""
+        transaction, place = self._transaction, self._place
+        for at in self._starts:
+            uids = self._uids[at : at + _PIECE]
+            carried = 0
+            async for rows in transaction.batches(
+                MESSAGES, _which(place, uid_filter(self._living, uids)), sort={"uid": 1}
+            ):
+                await self._put(rows, at + carried)
+                carried += len(rows)
+            if carried != len(uids):
+                raise errors.ExpungeIssued("some of the messages are not there any more")
+
+    async def _put(self, read: Sequence[Document], at: int) -> None:
+        """Messages that have been read: those from `at` on."""
+        rows = list(sweeps.swept(read, self._swept_by))
+        self._sums += _sum(rows)
+        box, modseq = self._target["box"], self._target["modseq"]
+        new = self._target["uidnext"] - len(self._uids) + at
+        for uid, row in enumerate(rows, new):
+            # Not to send it would take the database nearly as long again as to read the message.
+            del row["_id"]
+            row["box"] = box
+            row["uid"] = uid
+            row["modseq"] = modseq
+            self._new.append(Change(uid, modseq, frozenset(row["flags"])))
+        await self._transaction.at_once(
+            *(self._accounts() if self._sums.messages == len(self._uids) else ()),
+            self._transaction.insert(MESSAGES, rows),
+        )
+
+    def _accounts(self) -> Iterator[Coroutine[Any, Any, Any]]:
+        """What all of them come to."""
+        transaction, place, sums = self._transaction, self._place, self._sums
+        yield _count(transaction, place.user, self._target["_id"], sums)
+        if not self._leaving:
+            yield charge(transaction, place.user, sums.bytes)
+        elif not self._empties:
+            yield _count(transaction, place.user, place.mailbox, -sums)
+            yield remove_rows(transaction, place, self._living, self._uids)
 
 
 # --- REPLACE ----------------------------------------------------------------------------------------------------------
@@ -157,19 +193,22 @@ async def replace(
     """
     unseen, deleted = counts([arrival.flags])
     new = Sums(1, unseen, deleted, arrival.size)
-    filters: list[Document] = [{"uid": uid}]
     gone = UIDSet.of([uid])
 
     async def work(transaction: Transaction) -> tuple[Done | None, Done]:
-        here = await transaction.find_one(MAILBOXES, place.filter, projection={"sweeps": 1})
+        here, rows = await transaction.at_once(
+            transaction.find_one(MAILBOXES, place.filter, projection={"sweeps": 1}),
+            transaction.find(MESSAGES, _which(place, {"uid": uid}), projection=_COUNTED),
+        )
         if here is None:
             raise Moved
-        old = await _sums(transaction, place, filters, sweeps.load(here))
-        if not old.messages:
+        if not rows:
             raise errors.ExpungeIssued("the message is not there any more")
-        target = await target_at(transaction, place.user, path, new)
-        source = await _leave(transaction, place, target, -old)
-        _, threads = await transaction.at_once(
+        old = _sum(list(sweeps.swept(rows, sweeps.load(here))))
+        target = await target_at(transaction, place.user, path, 1, new)
+        source = await _left(transaction, place, target)
+        *_, threads = await transaction.at_once(
+            _count(transaction, place.user, place.mailbox, -old),
             charge(transaction, place.user, new.bytes - old.bytes),
             threads_of(transaction, place.user, [arrival]),
         )
@@ -186,43 +225,23 @@ async def replace(
 # --- what both need ---------------------------------------------------------------------------------------------------
 
 
-async def _leave(transaction: Transaction, place: Place, target: Document, sums: Sums) -> Document:
-    """The document of a mailbox that messages leave for `target`, with the modseq of that."""
-    if target["_id"] != place.mailbox:
-        source = await take(transaction, place.filter, sums)
-    else:
-        # Within one mailbox it is one change, with one modseq.
-        more = {"$inc": sums.increments()}
-        source = await transaction.change(MAILBOXES, place.filter, more, fields=LOG_FIELDS)
-    if source is None:
-        raise Moved
-    return source
+def _which(place: Place, filter: Document) -> Document:
+    return {"user": place.user, "box": place.box, **filter}
 
 
-def _having(flag: str, swept_by: Sequence[Sweep]) -> Document:
-    return {"$sum": {"$cond": [sweeps.has(flag, swept_by), 1, 0]}}
+def _sum(rows: Sequence[Document]) -> Sums:
+    unseen, deleted = counts(frozenset(row["flags"]) for row in rows)
+    return Sums(len(rows), unseen, deleted, sum(row["size"] for row in rows))
 
 
-async def _sums(
-    transaction: Transaction, place: Place, filters: Sequence[Document], swept_by: Sequence[Sweep]
-) -> Sums:
-    found = await transaction.aggregate(
-        MESSAGES,
-        [
-            {"$match": {"user": place.user, "box": place.box, **one_of(filters)}},
-            {
-                "$group": {
-                    "_id": None,
-                    "messages": {"$sum": 1},
-                    "seen": _having(SEEN, swept_by),
-                    "deleted": _having(DELETED, swept_by),
-                    "bytes": {"$sum": "$size"},
-                }
-            },
-        ],
-    )
-    if not found:
-        return Sums()
-    [sums] = found
-    messages = sums["messages"]
-    return Sums(messages, messages - sums["seen"], sums["deleted"], sums["bytes"])
+async def _left(transaction: Transaction, place: Place, target: Document) -> Document:
+    """The document of a mailbox that messages leave for `target`, with the modseq of that.  Raises Moved."""
+    # Within one mailbox it is one change, with one modseq.
+    within = target["_id"] == place.mailbox
+    return target if within else await taken(transaction, place.filter, Sums())
+
+
+async def _count(transaction: Transaction, user: ObjectId, mailbox: ObjectId, sums: Sums) -> None:
+    """Of a mailbox that the transaction has changed already."""
+    there = {"user": user, "_id": mailbox}
+    await transaction.update(MAILBOXES, [{"q": there, "u": {"$inc": sums.increments()}}])

@@ -128,6 +128,10 @@ class Wire(MongoProtocol):  # type: ignore[misc]
     @contextmanager
     def together(self) -> Iterator[None]:
         """What is sent in here goes out in one piece: to wake the server takes longer than most commands do."""
+        if self._held is not None:
+            # It is part of a larger piece.
+            yield
+            return
         held = self._held = []
         try:
             yield

@@ -13,7 +13,15 @@ They read from a majority-committed snapshot, and are committed to a journaled m
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Sequence
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Coroutine,
+    Iterable,
+    Iterator,
+    Sequence,
+)
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import attrs
@@ -68,6 +76,10 @@ class Lease:
     began: bool = False
 
 
+class _Over(Exception):
+    """Something else of the transaction has failed, which is what it fails of."""
+
+
 class Transaction:
     """What the coroutine given to `Transactions.run` sends its commands through."""
 
@@ -76,9 +88,13 @@ class Transaction:
         self.lease = lease
         self.began = False
         self._wire: Wire | None = None
+        #: What failed first of that which was done at once.
+        self._failed: BaseException | None = None
 
     async def run(self, command: Document) -> Document:
         """One command, in the transaction.  Its failures are for `Transactions.run`: don't catch them."""
+        if self._failed is not None:
+            raise _Over
         command["lsid"] = self.lease.id
         command["txnNumber"] = Int64(self.lease.number)
         command["autocommit"] = False
@@ -86,12 +102,18 @@ class Transaction:
             self.began = self.lease.began = True
             command["startTransaction"] = True
             command["readConcern"] = {"level": "snapshot"}
-        return await self._mongo.send(command, wire=self._wire)
+        reply = await self._mongo.send(command, wire=self._wire)
+        # Whoever was at work beside what has failed goes no further.
+        if self._failed is not None:
+            raise _Over
+        return reply
 
     async def at_once(self, *works: Coroutine[Any, Any, Any]) -> list[Any]:
-        """Do several things whose commands need nothing of each other's answers: they are sent one behind another.
+        """Do several things whose first commands need nothing of each other's answers: these are sent in one piece, and answered
+        in their order.
 
-        What each returned; where some fail, it fails as the first of those.
+        What each returned.  Where some fail, it is as the first that did, when all have ended: what the server says to the
+        commands behind one that failed is only that there is no such transaction.
         """
         try:
             if self._wire is None:
@@ -102,22 +124,44 @@ class Transaction:
                 work.close()
             raise
         with self._wire.together():
-            done = [Deferred.fromCoroutine(work) for work in works]
+            done = [Deferred.fromCoroutine(self._beside_others(work)) for work in works]
         results = await DeferredList(done, consumeErrors=True)
-        for good, result in results:
-            if not good:
-                result.raiseException()
+        if self._failed is not None:
+            raise self._failed
         return [result for _, result in results]
 
-    async def find(self, collection: str, filter: Document, **options: Any) -> list[Document]:
-        """Documents of a transaction that are few: one reply's worth, at most 16 MiB."""
+    async def _beside_others(self, work: Coroutine[Any, Any, T]) -> T:
+        try:
+            return await work
+        except BaseException as error:
+            if self._failed is None:
+                self._failed = error
+            raise
+
+    async def batches(
+        self, collection: str, filter: Document, **options: Any
+    ) -> AsyncIterator[list[Document]]:
+        """Documents as they come: in one reply's worth, at most 16 MiB, where they are few.
+
+        What came in one reply can be written with one command.
+        """
         command = {"find": collection, "filter": filter, **options}
         command.setdefault("batchSize", 100_000)
         cursor = (await self.run(command))["cursor"]
-        found: list[Document] = cursor["firstBatch"]
-        while cursor["id"]:
+        batch = cursor["firstBatch"]
+        while True:
+            if batch:
+                yield batch
+            if not cursor["id"]:
+                return
             cursor = (await self.run({"getMore": cursor["id"], "collection": collection}))["cursor"]
-            found.extend(cursor["nextBatch"])
+            batch = cursor["nextBatch"]
+
+    async def find(self, collection: str, filter: Document, **options: Any) -> list[Document]:
+        """All of them, where they are few."""
+        found: list[Document] = []
+        async for batch in self.batches(collection, filter, **options):
+            found.extend(batch)
         return found
 
     async def find_one(self, collection: str, filter: Document, **options: Any) -> Document | None:
