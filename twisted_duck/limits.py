@@ -203,7 +203,7 @@ class Limits:
     lmtp_recipients: int = 100
     #: Recipients whose users are asked for in one question to the database: 250 KiB of addresses at the most.
     resolved_at_once: int = 100
-    #: Addresses that mail was taken for within the last second, whose users are known: 3 KiB each at the most, 600 bytes as a rule.
+    #: Addresses that mail was taken for within the last second, whose users are known: 10 KiB each at the most, 1 KiB as a rule.
     owners_remembered: int = 1_000
     #: Recipients that one connection delivers a message to at a time: each is a transaction.
     lmtp_deliveries: int = 10

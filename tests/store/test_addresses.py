@@ -243,6 +243,13 @@ class RememberedOwnersTests(SynchronousTestCase):
         self.ask("d")
         self.assertEqual([bool(self.known(local)) for local in "abcd"], [False] * 3 + [True])
 
+    def test_nor_more_that_are_asked_for_at_the_same_time(self) -> None:
+        asked = [self.begin(local) for local in "abcde"]
+        self.mongo.reactor.advance(0)
+        for each in asked:
+            self.assertIs(self.successResultOf(each), self.mongo.user)
+        self.assertLessEqual(len(self.addresses._lately), 3)
+
     def test_no_answer_to_a_question_from_before_a_change(self) -> None:
         asked = self.begin()
         self.addresses.forget_owners()

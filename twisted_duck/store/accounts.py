@@ -80,7 +80,7 @@ class Accounts:
     ) -> None:
         """
         @param removed: called with the user that was deleted
-        @param changed: called when the document of a user has changed
+        @param changed: called when there is another user, or the document of one has changed
         """
         self._mongo = mongo
         self._removed = removed
@@ -177,6 +177,8 @@ class Accounts:
             raise errors.AlreadyExists(
                 f"there is a user {kept!r} already, or a user with that address"
             ) from None
+        # Mail to that name may have been somebody else's: of a catch-all, or without its dots.
+        self._changed()
         return User.of(document)
 
     async def get(self, name: str) -> User:

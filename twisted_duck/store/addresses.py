@@ -64,7 +64,8 @@ class Addresses:
             return None
         lately = self._remembered()
         found = await self._owners.ask(wanted)
-        if found is not None:
+        # Those that are asked for at the same time may be more than there is room for.
+        if found is not None and len(lately) < self._most:
             lately[local, domain, rules] = found
         return found
 
