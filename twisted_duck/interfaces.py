@@ -334,8 +334,8 @@ class IRecallingAccount(IAccount):
     def recall(name, readonly):
         """Like `select`, of what is known without asking anybody: an L{IMailbox}, or None where that is not enough.
 
-        What others changed a moment ago may be missing in it.  Who opens it so asks at once (`refresh`), and does nothing else
-        with it before that is answered.
+        What others changed a moment ago may be missing in it.  Who opens it so does nothing with its messages before a question
+        that is asked after this (`refresh`) is answered.
         """
 
 

@@ -90,6 +90,17 @@ class RecalledTests(IMAPCase):
             ],
         )
 
+    def test_what_will_be_replaced_is_looked_for_in_what_is_so(self) -> None:
+        client = self.client()
+        client.say("a SELECT INBOX")
+        self.deliver("INBOX", MESSAGE)
+        self.assertEqual(client.say("b UID REPLACE 2 INBOX {4}"), [])
+        self.asking.let_go()
+        self.clock.advance(0)
+        self.assertEqual(client.heard()[:12], b"* 2 EXISTS\r\n")
+        self.assertEqual(client.say("x: y")[-1], "b OK REPLACE completed")
+        self.assertEqual(self.asking.begun, 1)
+
     def test_numbers_do_not_move_before_it_is_known_what_comes_next(self) -> None:
         self.deliver("INBOX", MESSAGE, MESSAGE)
         self.select()
@@ -174,6 +185,15 @@ class RecalledTests(IMAPCase):
         client.say("b UNSELECT")
         self.asking.let_go()
         self.assertEqual(client.heard(), b"b OK UNSELECT completed\r\n")
+
+    def test_nor_is_anybody_asked_again_who_could_not_be(self) -> None:
+        client = self.client()
+        for leaving in ("SELECT Drafts", "EXAMINE Drafts", "UNSELECT", "LOGOUT"):
+            mend = self.break_(MemoryMailbox, "refresh", errors.Unavailable("the database is away"))
+            self.select()
+            mend()
+            self.assertTrue(client.say(f"b {leaving}")[-1].startswith("b OK"))
+            self.assertEqual(self.asking.begun, 0)
 
     def test_what_is_left_is_not_told_of(self) -> None:
         self.select()

@@ -104,8 +104,7 @@ class IMAP4Protocol(login.LoginConnection):
             command = await self._reader.read_command()
             self.working()
             self.session.commands += 1
-            if self.selection is not None and not self.selection.is_confirmed:
-                await self._put_right(self.selection, type(command.value))
+            await self._put_right(type(command.value))
             if isinstance(command.value, grammar.Append):
                 await self._append(command.tag, self.run_command(command.value, command.name))
             else:
@@ -118,12 +117,13 @@ class IMAP4Protocol(login.LoginConnection):
         finally:
             self._reader.release()
 
-    async def _put_right(self, selection: Selection, kind: type) -> None:
+    async def _put_right(self, kind: type) -> None:
         """What SELECT said may not be so any more: what is, is said before anything is done with it.
 
         @param kind: the class of the command that comes next
         """
-        if kind is grammar.Logout:
+        selection = self.selection
+        if selection is None or selection.is_confirmed or kind is grammar.Logout:
             return
         leaves = kind in (grammar.Select, grammar.Unselect)
         if leaves and not selection.is_being_confirmed:
@@ -231,7 +231,12 @@ class IMAP4Protocol(login.LoginConnection):
     async def log_in(self, credentials: Credentials | ScramCredentials) -> None:
         await super().log_in(credentials)
         self.session.state = AUTHENTICATED
-        self._reader.logged_in(lambda message, size: append.check(self, message, size))
+        self._reader.logged_in(self._check_append)
+
+    async def _check_append(self, message: grammar.Announced, size: int) -> None:
+        if message.replaced is not None:
+            await self._put_right(grammar.Replace)
+        await append.check(self, message, size)
 
     def compress(self) -> None:
         if self._reader.is_inflating:

@@ -114,8 +114,8 @@ class Selection:
 
     @property
     def is_being_confirmed(self) -> bool:
-        """Whether somebody was asked whose answer has not been waited for."""
-        return self._confirming is not None
+        """Whether somebody was asked whose answer has not been waited for; not where it is known that there was none."""
+        return self._confirming is not None and self._fault is None
 
     def ask_nobody(self) -> None:
         """What would be asked in a moment need not be: it is asked now, or the mailbox is left."""
