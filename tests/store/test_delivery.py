@@ -303,5 +303,10 @@ class MongoDeliveryTests(DeliveryContract, StoreTestCase):
         ada = await delivery.resolve("ada", "example.org", 0)
         prepared = await delivery.prepare(Spool.of(b"x"))
         await self.store.users.delete(ADA)
-        with self.assertRaises(errors.NonExistent):
-            await delivery.deliver(ada, prepared, b"", False)
+        for junk in (False, True):
+            with self.assertRaises(errors.Unavailable) as failed:
+                await delivery.deliver(ada, prepared, b"", junk)
+            self.assertEqual(failed.exception.smtp[0], "4")
+        # Whose the address is now, RCPT says.
+        await self.store.addresses.add(BOB, "*@example.org")
+        self.assertEqual((await delivery.resolve("ada", "example.org", 0)).name, BOB)

@@ -72,7 +72,11 @@ class StoreDelivery:
                 except errors.TryCreate:
                     # It was renamed or deleted in between.
                     pass
-        await self._append(recipient.user, INBOX, arrival)
+        try:
+            await self._append(recipient.user, INBOX, arrival)
+        except errors.TryCreate:
+            # By now the address may be another's, which this message is not sent away for: RCPT knows, if it is asked again.
+            raise errors.Unavailable("the user has gone meanwhile, try again later") from None
         return INBOX
 
     async def _append(self, user: ObjectId, path: str, arrival: Arrival) -> None:
