@@ -105,6 +105,33 @@ class Fetches(GrammarCase):
             self.assertEqual(self.items(line), (expected,))
             self.assertEqual(expected.response_name, line.upper().encode())
 
+    def test_sets(self) -> None:
+        """Numbers, which are read several at a time, among all else that a set may have."""
+        largest = 2**32 - 1
+        self.check_values(
+            {
+                f"FETCH {written} FLAGS": Fetch(SequenceSet(ranges), (Attribute.FLAGS,))
+                for written, ranges in {
+                    "1,2,3": ((1, 1), (2, 2), (3, 3)),
+                    "3,1,1": ((3, 3), (1, 1), (1, 1)),
+                    "1,2:4,5,6": ((1, 1), (2, 4), (5, 5), (6, 6)),
+                    "1,*,2,*:3": ((1, 1), (STAR, STAR), (2, 2), (STAR, 3)),
+                    "999999999,4294967295,1": ((999999999,) * 2, (largest, largest), (1, 1)),
+                    "1,012,2": ((1, 1), (12, 12), (2, 2)),
+                }.items()
+            }
+        )
+        self.check_refused(
+            {
+                "FETCH 1,2, FLAGS": "a message number",
+                "FETCH 1,,2 FLAGS": "a message number",
+                "FETCH 1,0,2 FLAGS": "a message number has to be from 1",
+                "FETCH 1,2,4294967296,3 FLAGS": "a message number has to be from 1 to 4294967295",
+                "FETCH 1,2,x FLAGS": "a message number",
+                "FETCH 1,$ FLAGS": "a message number",
+            }
+        )
+
     def test_refused(self) -> None:
         self.check_refused(
             {

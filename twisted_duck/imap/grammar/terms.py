@@ -28,6 +28,8 @@ _DATE_TIME = re.compile(
 )
 #: Moments that are remembered: of one command with as many messages as there may be.
 _REMEMBERED: Final = 128
+#: Message numbers, a comma behind each, that are certainly none too large.
+_NUMBERS: Final = re.compile(rb"(?:[1-9][0-9]{0,8},)+")
 _SYSTEM_FLAGS = {flag.lower(): flag for flag in SYSTEM_FLAGS}
 
 
@@ -131,6 +133,9 @@ def sequence_set(cursor: Cursor) -> SequenceSet:
         return SAVED
     ranges: list[tuple[int, int]] = []
     while True:
+        if (several := cursor.match(_NUMBERS)) is not None:
+            # A line may have ten thousands.
+            ranges.extend((number, number) for number in map(int, several[0][:-1].split(b",")))
         first = last = message_number(cursor)
         if cursor.take(b":"):
             last = message_number(cursor)
@@ -144,9 +149,10 @@ def uid_set(cursor: Cursor, *, ascending: bool = False) -> UIDSet:
     found = sequence_set(cursor)
     if found.has_star or found.saved:
         cursor.refuse("* and $ can't be in this set")
-    ends = [number for pair in found.ranges for number in dict.fromkeys(pair)]
-    if ascending and any(low >= high for low, high in pairwise(ends)):
-        cursor.refuse("this set has to ascend")
+    if ascending:
+        ends = [number for pair in found.ranges for number in dict.fromkeys(pair)]
+        if any(low >= high for low, high in pairwise(ends)):
+            cursor.refuse("this set has to ascend")
     return found.against(0)
 
 
