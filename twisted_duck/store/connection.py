@@ -12,6 +12,7 @@ Commands are plain documents; the first key is the command's name, the value the
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
 from typing import Any, TypeVar
 
 import attrs
@@ -20,6 +21,7 @@ from pymongo.errors import ConnectionFailure
 from twisted.internet.task import deferLater
 
 from twisted_duck import errors
+from twisted_duck.store import cursors
 from twisted_duck.store.driver import Document, Pool, Wire
 from twisted_duck.store.failures import FAILURES, IN_A_MOMENT, CommandFailed, pauses, translate
 from twisted_duck.store.transaction import Transaction, Transactions
@@ -225,12 +227,10 @@ class Mongo:
             concern["atClusterTime"] = at
         command = {"find": collection, "filter": filter, "readConcern": concern, **options}
         cursor = (await self.run(command))["cursor"]
-        found = cursor["firstBatch"]
-        moment = cursor["atClusterTime"]
-        while cursor["id"]:
-            cursor = (await self.run({"getMore": cursor["id"], "collection": collection}))["cursor"]
-            found.extend(cursor["nextBatch"])
-        return Snapshot(found, moment)
+        batches = cursors.batches(cursor, collection, self.run)
+        return Snapshot(
+            [each async for batch in batches for each in batch], cursor["atClusterTime"]
+        )
 
     async def batches(
         self, collection: str, filter: Document, *, time: float | None = None, **options: Any
@@ -239,16 +239,10 @@ class Mongo:
         command = {"find": collection, "filter": filter, **options}
         command.setdefault("readConcern", {"level": "majority"})
         more = {"batchSize": options["batchSize"]} if "batchSize" in options else {}
-        cursor = (await self.run(command, time=time))["cursor"]
-        batch = cursor["firstBatch"]
-        while True:
-            if batch:
-                yield batch
-            if not cursor["id"]:
-                return
-            following = {"getMore": cursor["id"], "collection": collection, **more}
-            cursor = (await self.run(following, time=time))["cursor"]
-            batch = cursor["nextBatch"]
+        run = partial(self.run, time=time)
+        cursor = (await run(command))["cursor"]
+        async for batch in cursors.batches(cursor, collection, run, **more):
+            yield batch
 
     async def aggregate(
         self,
@@ -260,13 +254,9 @@ class Mongo:
     ) -> list[Document]:
         command = {"aggregate": collection, "pipeline": pipeline, "cursor": {}, **options}
         command.setdefault("readConcern", {"level": "majority"})
-        cursor = (await self.run(command, time=time))["cursor"]
-        found: list[Document] = cursor["firstBatch"]
-        while cursor["id"]:
-            following = {"getMore": cursor["id"], "collection": collection}
-            cursor = (await self.run(following, time=time))["cursor"]
-            found.extend(cursor["nextBatch"])
-        return found
+        run = partial(self.run, time=time)
+        batches = cursors.batches((await run(command))["cursor"], collection, run)
+        return [each async for batch in batches for each in batch]
 
     async def transaction(self, work: Callable[[Transaction], Awaitable[T]]) -> T:
         """See L{Transactions.run}."""

@@ -34,6 +34,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from twisted_duck import errors
+from twisted_duck.store import cursors
 from twisted_duck.store.abandoned import Abandoned, session_id
 from twisted_duck.store.driver import Document, Wire
 from twisted_duck.store.failures import (
@@ -148,14 +149,8 @@ class Transaction:
         command = {"find": collection, "filter": filter, **options}
         command.setdefault("batchSize", 100_000)
         cursor = (await self.run(command))["cursor"]
-        batch = cursor["firstBatch"]
-        while True:
-            if batch:
-                yield batch
-            if not cursor["id"]:
-                return
-            cursor = (await self.run({"getMore": cursor["id"], "collection": collection}))["cursor"]
-            batch = cursor["nextBatch"]
+        async for batch in cursors.batches(cursor, collection, self.run):
+            yield batch
 
     async def find(self, collection: str, filter: Document, **options: Any) -> list[Document]:
         """All of them, where they are few."""
