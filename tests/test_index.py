@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from twisted_duck.index import MailboxIndex, common, gone_from, living, runs
+from twisted_duck.index import MailboxIndex, common, gone_from, living, runs, same_before
 from twisted_duck.values import (
     DELETED,
     FLAGGED,
@@ -295,6 +295,23 @@ class RunTests(SynchronousTestCase):
     def test_a_run_of_what_is_not_there(self) -> None:
         with self.assertRaises(ValueError):
             list(runs([1, 2, 4], [1, 2, 3]))
+
+    def test_what_ends_alike(self) -> None:
+        for gaps in (0, 1, 3, 30, 290, 350):
+            known = self.some(list(range(1, 400)), 50)
+            living = self.some(known, gaps)
+            gone = sorted(set(known) - set(living))
+            alike = len(known) - known.index(gone[-1]) - 1 if gone else len(known)
+            self.assertEqual(same_before(known, len(known), living, len(living)), alike)
+            # What stands behind is not looked at.
+            arrived = [*living, known[-1] + 1]
+            self.assertEqual(same_before(known, len(known), arrived, len(living)), alike)
+        self.assertEqual(same_before([1, 2], 2, [1, 2], 0), 0)
+
+    def test_long_ends_are_not_walked(self) -> None:
+        known = Counting(range(1, 1_000_001))
+        self.assertEqual(same_before(known, 1_000_000, range(2, 1_000_001), 999_999), 999_999)
+        self.assertLessEqual(known.count, 100)
 
     def test_what_is_in_both(self) -> None:
         for gaps in (0, 1, 3, 30, 290, 390):

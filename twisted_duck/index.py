@@ -20,7 +20,7 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_left, bisect_right
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from itertools import compress, repeat
 from operator import not_
 
@@ -485,15 +485,26 @@ def same(some: Sequence[int], at: int, others: Sequence[int], there: int) -> int
     Both ascend, and one of them has all of the other from there on: so where they differ once they go on differing.
     """
     most = min(len(some) - at, len(others) - there)
-    if most <= 0 or some[at] != others[there]:
+    return _agreeing(most, lambda n: some[at + n] == others[there + n])
+
+
+def same_before(some: Sequence[int], at: int, others: Sequence[int], there: int) -> int:
+    """How many of `some` before `at` are, one by one and backwards, those of `others` before `there`.
+
+    Both ascend, and one of them has all of the other up to there.
+    """
+    return _agreeing(min(at, there), lambda n: some[at - 1 - n] == others[there - 1 - n])
+
+
+def _agreeing(most: int, agree: Callable[[int], bool]) -> int:
+    """How many of 0, 1, ... `most` agree before the first that does not, behind which none does."""
+    if most <= 0 or not agree(0):
         return 0
     step = 1
-    while step < most and some[at + step] == others[there + step]:
+    while step < most and agree(step):
         step *= 2
     known = step // 2 + 1
-    return known + bisect_left(
-        range(known, min(step, most)), True, key=lambda n: some[at + n] != others[there + n]
-    )
+    return known + bisect_left(range(known, min(step, most)), True, key=lambda n: not agree(n))
 
 
 def runs(living: Sequence[int], uids: Sequence[int]) -> Iterator[tuple[int, int, int]]:

@@ -23,7 +23,7 @@ from typing import NamedTuple, TypeAlias
 
 import attrs
 
-from twisted_duck.index import MailboxIndex, gone_from, places
+from twisted_duck.index import MailboxIndex, same_before
 from twisted_duck.search import (
     All,
     And,
@@ -274,17 +274,11 @@ class View:
         return chain.from_iterable(news)
 
     def _expunge(self) -> Iterator[ExpungeNews]:
-        index = self._index
-        gone = index.expunged_since(self._expunges_at)
-        if gone is None:
-            gone = gone_from(self.uids[: self.count], index.uids)
-        known = self.uids[: self.count]
-        gone_at = places(known, sorted(gone))
-        last = self.last_uid
-        self.uids = index.uids
-        self.count = bisect_right(index.uids, last)
-        self._expunges_at = index.highest_modseq
-        return (ExpungeNews(at + 1, known[at]) for at in reversed(gone_at))
+        known, count, living = self.uids, self.count, self._index.uids
+        left = bisect_right(living, self.last_uid)
+        self.uids, self.count = living, left
+        self._expunges_at = self._index.highest_modseq
+        return _gone(known, count, living, left)
 
     def _changed(self) -> Sequence[int]:
         """The UIDs of messages whose flags have changed, ascending; of some that are new as well."""
@@ -323,6 +317,18 @@ class View:
         self.uids = self.uids[: self.count] + living[start:]
         self.count = len(self.uids)
         return True
+
+
+def _gone(known: array[int], count: int, living: array[int], left: int) -> Iterator[ExpungeNews]:
+    """News of those of the first `count` of `known` that are not the first `left` of `living`, which are all known; the last
+    one first.
+    """
+    while count > left:
+        if left and known[count - 1] == living[left - 1]:
+            length = same_before(known, count, living, left)
+            count, left = count - length, left - length
+        yield ExpungeNews(count, known[count - 1])
+        count -= 1
 
 
 def _numbered(known: array[int], count: int, uids: Iterable[int]) -> Iterator[tuple[int, int]]:
