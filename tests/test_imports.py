@@ -31,7 +31,7 @@ GROUND = {
     "matching",
 }
 LANGUAGE = {"wire", "collation", "mime", "sasl", "predicates", "held", "addresses"}
-SESSION = {"session", "clock", "inactivity", "outflow", "prompt", "reads", "spool"}
+SESSION = {"session", "clock", "busy_polling", "inactivity", "outflow", "prompt", "reads", "spool"}
 #: What the protocols share that speak to one client each.
 CONNECTION = {"authorization", "connection", "factory", "login"}
 

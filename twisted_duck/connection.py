@@ -49,6 +49,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from twisted_duck import errors, reads
+from twisted_duck.busy_polling import QUICK, BusyPolling
 from twisted_duck.inactivity import Inactivity
 from twisted_duck.limits import Limits
 from twisted_duck.outflow import ConnectionOver, Outflow
@@ -72,6 +73,9 @@ class Settings:
 
     clock: IReactorTime
     limits: Limits
+    busy_polling: BusyPolling = attrs.field(
+        init=False, default=attrs.Factory(lambda self: BusyPolling(self.clock), takes_self=True)
+    )
     #: What `transport.startTLS` takes, or None.
     tls: Any = None
     #: Told of each connection when it begins, and when it is over and has given everything back.
@@ -134,6 +138,8 @@ class Connection(Protocol):
     _guarded = False
     #: Whether the client has said anything.
     _heard = False
+    #: Whether it has gone on at once, the last time that it was waited for.
+    _quick = False
     _paused = False
     _lost = False
     _closing = False
@@ -233,6 +239,9 @@ class Connection(Protocol):
             if language is not None:
                 self.goodbye(f"this is {self.protocol_name}, not {language}")
                 return
+        if self._waiting is not None:
+            self._quick = self.timer.waited < QUICK
+            self.settings.busy_polling.end()
         if self.octets_count:
             self.timer.received()
         self._inbox.feed(data)
@@ -355,6 +364,8 @@ class Connection(Protocol):
         if self.last_state is not None:
             self.session.state = self.last_state
         self.timer.stop()
+        if self._quick:
+            self.settings.busy_polling.stop()
         # Now: a thousand that are sent away at once would have 64 KiB each until the reactor comes to their sockets.
         self._inbox.discard()
         self.out.end(lost=self._lost)
@@ -391,6 +402,8 @@ class Connection(Protocol):
             raise ConnectionOver
         self.timer.idle()
         self._read_on()
+        if self._quick:
+            self.settings.busy_polling.begin()
         self._waiting = Deferred()
         await self._waiting
         self.check_alive()

@@ -78,6 +78,12 @@ class Inactivity:
     def is_working(self) -> bool:
         return self._idle_since is None
 
+    @property
+    def waited(self) -> float:
+        """Seconds for which the client has been waited for, since it was last heard of; 0 while a command is worked on."""
+        idle_since = self._idle_since
+        return 0.0 if idle_since is None else self._clock.seconds() - idle_since
+
     def idle(self) -> None:
         """The command is done, or is one that waits for the client."""
         if self._idle_since is None:
