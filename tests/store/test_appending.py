@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, ClassVar
 
 from bson.objectid import ObjectId
 from twisted.internet import reactor
@@ -15,15 +15,17 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.store.base import StoreTestCase, simple, together
 from twisted_duck import errors
 from twisted_duck.limits import Limits
-from twisted_duck.store import account as module
-from twisted_duck.store import changes
-from twisted_duck.store.arrival import known
+from twisted_duck.store import changes, incoming
+from twisted_duck.store.arrival import THREAD_FROM, known
 from twisted_duck.store.changes import Done
-from twisted_duck.store.connection import Times
+from twisted_duck.store.coming import Coming
+from twisted_duck.store.connection import Mongo, Times
+from twisted_duck.store.driver import Document
+from twisted_duck.store.failures import CommandFailed
 from twisted_duck.store.opened import Registry
 from twisted_duck.store.remembered import Memory
 from twisted_duck.store.writers import Writer
-from twisted_duck.values import Change
+from twisted_duck.values import AppendMessage, Change
 
 
 class RoomTests(StoreTestCase):
@@ -33,13 +35,13 @@ class RoomTests(StoreTestCase):
     def count(self) -> list[int]:
         """The messages that are looked at from now on."""
         looked_at: list[int] = []
-        ready = module.ready
+        look_at = incoming._look_at
 
-        async def counted(*arguments: Any) -> Any:
-            looked_at.append(len(arguments[4]))
-            return await ready(*arguments)
+        async def counted(mongo: Mongo, messages: Sequence[AppendMessage], limits: Limits) -> Any:
+            looked_at.append(len(messages))
+            return await look_at(mongo, messages, limits)
 
-        self.patch(module, "ready", counted)
+        self.patch(incoming, "_look_at", counted)
         return looked_at
 
     async def test_others_are_looked_at_when_some_are_stored(self) -> None:
@@ -94,6 +96,90 @@ class RoomTests(StoreTestCase):
         self.assertEqual(await self.put(ada, "INBOX", simple()), [1])
 
 
+class OverlapTests(StoreTestCase):
+    """A short message that comes alone is looked at while the database makes room for it."""
+
+    async def setUp(self) -> None:
+        await super().setUp()
+        self.store = await self.make_store()
+        self.ada = await self.make_user(self.store)
+        #: Commands, and when messages are looked at.
+        self.events: list[str] = []
+        #: What fails, once each.
+        self.failing: dict[str, Exception] = {}
+        send, look_at = self.store.mongo.send, incoming._look_at
+
+        async def sent(command: Document, *where: Any, **how: Any) -> Document:
+            self.event(" ".join(map(str, next(iter(command.items())))))
+            return await send(command, *where, **how)
+
+        async def looked(*arguments: Any) -> Any:
+            self.event("look")
+            return await look_at(*arguments)
+
+        self.patch(self.store.mongo, "send", sent)
+        self.patch(incoming, "_look_at", looked)
+
+    def event(self, name: str) -> None:
+        if name.startswith("getMore"):
+            return
+        self.events.append(name)
+        error = self.failing.pop(name, None)
+        if error is not None:
+            raise error
+
+    TAKEN: ClassVar = ["findAndModify mailboxes", "findAndModify users"]
+    WRITTEN: ClassVar = ["insert bodies", "insert messages", "commitTransaction 1"]
+
+    async def test_one_that_is_short_and_alone(self) -> None:
+        self.assertEqual(await self.put(self.ada, "INBOX", simple()), [1])
+        self.assertEqual(self.events, [*self.TAKEN, "look", *self.WRITTEN])
+
+    async def test_one_that_is_long_is_looked_at_before(self) -> None:
+        long = simple() + b"x" * THREAD_FROM
+        self.assertEqual(await self.put(self.ada, "INBOX", long), [1])
+        self.assertEqual(self.events, ["look", *self.TAKEN, *self.WRITTEN])
+
+    async def test_those_that_come_while_others_are_stored_are_looked_at_before(self) -> None:
+        begun = together(*(self.put(self.ada, "INBOX", simple(n)) for n in range(3)))
+        self.assertEqual(await gatherResults(begun), [[1], [2], [3]])
+        self.assertEqual(self.events[:2], self.TAKEN)
+        self.assertEqual(self.events.count("look"), 3)
+        again = self.events.index(self.TAKEN[0], 2)
+        self.assertNotIn("look", self.events[again:])
+
+    async def test_one_that_the_mailbox_or_the_user_may_not_have(self) -> None:
+        with self.assertRaises(errors.TryCreate):
+            await self.put(self.ada, "missing", simple())
+        await self.store.users.set_quota("ada", 10)
+        with self.assertRaises(errors.OverQuota):
+            await self.put(self.ada, "INBOX", simple())
+        await self.store.users.set_quota("ada", len(simple()))
+        self.assertEqual(await self.put(self.ada, "INBOX", simple()), [1])
+        with self.assertRaises(errors.OverQuota):
+            await self.put(self.ada, "INBOX", simple())
+        await self.store.users.set_quota("ada", None)
+        self.assertEqual(await self.put(self.ada, "INBOX", simple()), [2])
+        self.assertEqual((await self.ada.quota()).used, 2 * len(simple()))
+
+    async def test_one_that_breaks_what_looks_at_it(self) -> None:
+        self.failing["look"] = RuntimeError("broken")
+        with self.assertRaisesRegex(RuntimeError, "broken"):
+            await self.put(self.ada, "INBOX", simple())
+        self.assertEqual(self.events, [*self.TAKEN, "look", "abortTransaction 1"])
+        self.assertEqual((await self.ada.quota()).used, 0)
+        self.assertEqual(await self.put(self.ada, "INBOX", simple()), [1])
+
+    async def test_it_is_looked_at_once_however_often_the_change_is_tried(self) -> None:
+        self.failing["insert bodies"] = CommandFailed(
+            "insert",
+            {"code": 112, "errmsg": "WriteConflict", "errorLabels": ["TransientTransactionError"]},
+        )
+        self.assertEqual(await self.put(self.ada, "INBOX", simple()), [1])
+        self.assertEqual(self.events.count("look"), 1)
+        self.assertEqual(self.events.count("insert bodies"), 2)
+
+
 class Turns(Clock):
     """A clock whose turns are a reactor's: what is called later during one has to wait for the next."""
 
@@ -120,18 +206,21 @@ class GatheringTests(SynchronousTestCase):
         self.done: list[Deferred[Any]] = []
         self.patch(changes, "append", self.append)
 
-    async def append(self, mongo: object, user: object, path: str, arrivals: Sequence[Any]) -> Done:
+    async def append(
+        self, mongo: object, user: object, path: str, coming: Sequence[Coming]
+    ) -> Done:
         first = 1 + sum(self.made)
-        self.made.append(len(arrivals))
+        count = sum(each.sums.messages for each in coming)
+        self.made.append(count)
         waiting: Deferred[None] = Deferred()
         self.under_way.append(waiting)
         await waiting
         mailbox = {"_id": path, "uidvalidity": 1}
-        return Done(mailbox, [Change(first + n, 1, frozenset()) for n in range(len(arrivals))])
+        return Done(mailbox, [Change(first + n, 1, frozenset()) for n in range(count)])
 
     def put(self, messages: int = 1) -> None:
-        some: Any = [SimpleNamespace(weight=1)] * messages
-        self.done.append(self.writer.append("INBOX", some))
+        some: Any = SimpleNamespace(flags=frozenset(), size=1, weight=1)
+        self.done.append(self.writer.append("INBOX", Coming.ready([some] * messages)))
 
     def commit(self) -> None:
         self.under_way.pop().callback(None)

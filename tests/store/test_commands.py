@@ -138,8 +138,8 @@ class CommandTests(StoreTestCase):
         self.assertEqual(
             [" + ".join(each) for waits, each in groupby(events, "answer".__eq__) if not waits],
             [
-                "find mailboxes + findAndModify mailboxes + update users + find messages",
-                "update mailboxes + update users + insert messages",
+                "find mailboxes + findAndModify mailboxes + findAndModify users + find messages",
+                "update mailboxes + findAndModify users + insert messages",
                 "commitTransaction 1",
             ],
         )

@@ -17,6 +17,7 @@ from twisted_duck.store import background, collector, copying
 from twisted_duck.store.blobs import CHUNK
 from twisted_duck.store.checker import Finding, check
 from twisted_duck.store.collector import Collected, Collector
+from twisted_duck.store.coming import Coming
 from twisted_duck.store.connection import Mongo
 from twisted_duck.values import DELETED, AppendMessage
 
@@ -116,7 +117,7 @@ class SharingTests(GarbageTestCase):
 
         async def append(path: str, arrivals: Any) -> Any:
             await self.mongo.run({"delete": "blobs", "deletes": [{"q": {}, "limit": 0}]})
-            return await original(path, arrivals)
+            return await original(path, coming)
 
         self.patch(work, "append", append)
         await self.put(self.ada, "INBOX", SHARED)
@@ -149,11 +150,12 @@ class SharingTests(GarbageTestCase):
         original = work.append
         lost: list[int] = []
 
-        async def append(path: str, arrivals: Any) -> Any:
-            if arrivals[0].sources and not lost:
+        async def append(path: str, coming: Coming) -> Any:
+            [arrival] = await coming.arrivals()
+            if arrival.sources and not lost:
                 lost.append(1)
                 await self.mongo.run({"delete": "blobs", "deletes": [{"q": {}, "limit": 0}]})
-            return await original(path, arrivals)
+            return await original(path, coming)
 
         self.patch(work, "append", append)
         messages = [simple(n) for n in range(20)]
@@ -170,7 +172,7 @@ class SharingTests(GarbageTestCase):
         work = self.store._writers.of(self.ada._user)
         original = work.append
 
-        async def append(path: str, arrivals: Any) -> Any:
+        async def append(path: str, coming: Coming) -> Any:
             old = {"$set": {"touched": (await self.store.collector._now()) - timedelta(hours=13)}}
             await self.mongo.run(
                 {"update": "blobs", "updates": [{"q": {}, "u": old, "multi": True}]}

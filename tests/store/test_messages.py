@@ -448,7 +448,7 @@ class EmptiedTests(MessagesTestCase):
             [
                 "findAndModify mailboxes",
                 "insert tombstones",
-                "update users",
+                "findAndModify users",
                 "commitTransaction",
             ],
         )

@@ -25,9 +25,10 @@ from twisted_duck.interfaces import (
 from twisted_duck.limits import Limits
 from twisted_duck.names import INBOX, check_name
 from twisted_duck.store import hierarchy
+from twisted_duck.store.arrival import THREAD_FROM
 from twisted_duck.store.connection import Mongo
 from twisted_duck.store.driver import Document
-from twisted_duck.store.incoming import needed, ready
+from twisted_duck.store.incoming import allowed, needed
 from twisted_duck.store.mailbox import StoreMailbox, retried
 from twisted_duck.store.opened import Opened, Registry
 from twisted_duck.store.schema import IMPORTS, MAILBOXES, SUBSCRIPTIONS, USERS
@@ -234,10 +235,13 @@ class StoreAccount:
         async with self._writer.room(size):
             # To look at a short message takes no waiting, so that it would overtake a long one that came before.
             async with self._in_order:
-                arrivals = await ready(
+                coming = await allowed(
                     self._mongo, self._registry, self._user, name, messages, self._limits
                 )
-                appended = self._writer.append(name, arrivals)
+                if not (self._writer.is_idle and coming.sums.bytes <= THREAD_FROM):
+                    await coming.arrivals()
+                # Else the database need not wait for that.
+                appended = self._writer.append(name, coming)
             done = await appended
         return AppendResult(done.uidvalidity, range(done.first, done.first + done.count))
 

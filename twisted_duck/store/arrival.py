@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from datetime import MAXYEAR, MINYEAR, UTC, datetime
 from typing import Any, cast
 
@@ -22,7 +22,7 @@ from twisted_duck.store.blobs import keep
 from twisted_duck.store.connection import Mongo
 from twisted_duck.store.driver import Document
 from twisted_duck.store.rope import Data, Rope, Source, dump, twist
-from twisted_duck.values import DELETED, SEEN, AppendMessage, Flags
+from twisted_duck.values import AppendMessage, Flags
 
 #: Bytes above which a message is looked at in a thread, so that the reactor is not held: 10 to 30 ms of work if it is all parts of
 #: some bytes, which take up to eight microseconds a byte, and half of one if it is not.
@@ -215,12 +215,3 @@ def _storable(text: str) -> str:
     except UnicodeEncodeError:
         return text.encode(errors="replace").decode()
     return text
-
-
-def counts(flag_sets: Iterable[Flags]) -> tuple[int, int]:
-    """How many of the messages with these flags are unseen, and how many deleted."""
-    unseen = deleted = 0
-    for flags in flag_sets:
-        unseen += SEEN not in flags
-        deleted += DELETED in flags
-    return unseen, deleted

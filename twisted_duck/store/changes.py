@@ -23,16 +23,19 @@ from typing import TypeVar
 
 import attrs
 from bson.objectid import ObjectId
+from twisted.internet.task import deferLater
 
 from twisted_duck import errors
 from twisted_duck.index import runs
 from twisted_duck.store import conversations, sweeps
-from twisted_duck.store.arrival import Arrival, counts
+from twisted_duck.store.arrival import Arrival
 from twisted_duck.store.blobs import confirm
+from twisted_duck.store.coming import Coming
 from twisted_duck.store.connection import Mongo
 from twisted_duck.store.conversations import Newcomer
 from twisted_duck.store.driver import Document
 from twisted_duck.store.schema import BODIES, IMPORTS, MAILBOXES, MESSAGES, TOMBSTONES, USERS
+from twisted_duck.store.sums import Sums
 from twisted_duck.store.transaction import Transaction
 from twisted_duck.values import (
     Change,
@@ -46,6 +49,8 @@ from twisted_duck.values import (
 )
 
 K = TypeVar("K")
+
+_NOTHING = Sums()
 
 #: Of a mailbox's document, what its index needs to know.
 LOG_FIELDS = dict.fromkeys(
@@ -164,30 +169,6 @@ def one_of(filters: Sequence[Document]) -> Document:
 # --- the parts of a change --------------------------------------------------------------------------------------------
 
 
-@attrs.frozen
-class Sums:
-    """What some messages add up to, as a mailbox's document counts."""
-
-    messages: int = 0
-    unseen: int = 0
-    deleted: int = 0
-    bytes: int = 0
-
-    def __add__(self, other: Sums) -> Sums:
-        return Sums(
-            self.messages + other.messages,
-            self.unseen + other.unseen,
-            self.deleted + other.deleted,
-            self.bytes + other.bytes,
-        )
-
-    def __neg__(self) -> Sums:
-        return Sums(-self.messages, -self.unseen, -self.deleted, -self.bytes)
-
-    def increments(self) -> Document:
-        return {name: value for name, value in attrs.asdict(self).items() if value}
-
-
 async def take(
     transaction: Transaction, filter: Document, sums: Sums, uids: int = 0
 ) -> Document | None:
@@ -234,15 +215,12 @@ async def charge(transaction: Transaction, user: ObjectId, size: int) -> None:
 
     It is a write in any case: the collector relies on the conflict.
     """
-    filter: Document = {"_id": user}
-    if size > 0:
-        room = {
-            "$lte": [{"$add": ["$used", size]}, {"$ifNull": ["$quota", {"$add": ["$used", size]}]}]
-        }
-        filter["$expr"] = room
-    if not await transaction.update(
-        USERS, [{"q": filter, "u": {"$inc": {"used": size, "epoch": 1}}}]
-    ):
+    charged = await transaction.change(
+        USERS, {"_id": user}, {"$inc": {"used": size, "epoch": 1}}, fields={"used": 1, "quota": 1}
+    )
+    # A condition for the database to look at would take it longer than to take this back.
+    quota = None if charged is None else charged.get("quota")
+    if charged is None or (size > 0 and quota is not None and charged["used"] > quota):
         raise errors.OverQuota("there is not enough room left")
 
 
@@ -277,19 +255,26 @@ async def remove_rows(
 # --- APPEND -----------------------------------------------------------------------------------------------------------
 
 
-async def append(mongo: Mongo, user: ObjectId, path: str, arrivals: Sequence[Arrival]) -> Done:
+async def append(mongo: Mongo, user: ObjectId, path: str, coming: Sequence[Coming]) -> Done:
     """Give the messages the next UIDs of the mailbox at `path`, in this order.
 
-    Fails with TryCreate, OverQuota, AlreadyExists (the key of an import); raises BlobsLost.
+    What nobody has looked at is looked at while the database makes room for it.  Fails with TryCreate, OverQuota, AlreadyExists
+    (the key of an import); raises BlobsLost.
     """
-    unseen, deleted = counts(arrival.flags for arrival in arrivals)
-    sums = Sums(len(arrivals), unseen, deleted, sum(arrival.size for arrival in arrivals))
+    sums = sum((each.sums for each in coming), _NOTHING)
+
+    async def placed(transaction: Transaction) -> tuple[list[Arrival], list[Document]]:
+        if not all(each.is_ready for each in coming):
+            # The commands that need no look are on their way before it begins.
+            await deferLater(mongo.reactor, 0)
+        arrivals = [arrival for each in coming for arrival in await each.arrivals()]
+        return arrivals, await threads_of(transaction, user, arrivals)
 
     async def work(transaction: Transaction) -> Done:
-        mailbox, _, threads = await transaction.at_once(
-            target_at(transaction, user, path, len(arrivals), sums),
+        mailbox, _, (arrivals, threads) = await transaction.at_once(
+            target_at(transaction, user, path, sums.messages, sums),
             charge(transaction, user, sums.bytes),
-            threads_of(transaction, user, arrivals),
+            placed(transaction),
         )
         return Done(mailbox, await write_arrivals(transaction, user, mailbox, arrivals, threads))
 
@@ -297,7 +282,7 @@ async def append(mongo: Mongo, user: ObjectId, path: str, arrivals: Sequence[Arr
 
 
 async def target_at(
-    transaction: Transaction, user: ObjectId, path: str, uids: int, sums: Sums = Sums()
+    transaction: Transaction, user: ObjectId, path: str, uids: int, sums: Sums = _NOTHING
 ) -> Document:
     """The mailbox at `path`, with so many UIDs more.  Fails with TryCreate."""
     there = {"user": user, "path": path}

@@ -14,12 +14,11 @@ from bson.objectid import ObjectId
 
 from twisted_duck import errors
 from twisted_duck.store import sweeps
-from twisted_duck.store.arrival import Arrival, counts
+from twisted_duck.store.arrival import Arrival
 from twisted_duck.store.changes import (
     Done,
     Moved,
     Place,
-    Sums,
     bury,
     charge,
     empty,
@@ -33,6 +32,7 @@ from twisted_duck.store.changes import (
 from twisted_duck.store.connection import Mongo
 from twisted_duck.store.driver import Document
 from twisted_duck.store.schema import MAILBOXES, MESSAGES
+from twisted_duck.store.sums import Sums
 from twisted_duck.store.transaction import Transaction
 from twisted_duck.values import Change, Sweep, UIDSet
 
@@ -191,8 +191,7 @@ async def replace(
     Fails with TryCreate, OverQuota (of what it takes more than the other), and ExpungeIssued where the other is not there;
     raises BlobsLost, and Moved where the mailbox is not what `place` says.
     """
-    unseen, deleted = counts([arrival.flags])
-    new = Sums(1, unseen, deleted, arrival.size)
+    new = Sums.of([(arrival.flags, arrival.size)])
     gone = UIDSet.of([uid])
 
     async def work(transaction: Transaction) -> tuple[Done | None, Done]:
@@ -230,8 +229,7 @@ def _which(place: Place, filter: Document) -> Document:
 
 
 def _sum(rows: Sequence[Document]) -> Sums:
-    unseen, deleted = counts(frozenset(row["flags"]) for row in rows)
-    return Sums(len(rows), unseen, deleted, sum(row["size"] for row in rows))
+    return Sums.of((frozenset(row["flags"]), row["size"]) for row in rows)
 
 
 async def _left(transaction: Transaction, place: Place, target: Document) -> Document:

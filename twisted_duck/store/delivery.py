@@ -13,6 +13,7 @@ from twisted_duck.names import INBOX
 from twisted_duck.spool import Spool
 from twisted_duck.store.addresses import Addresses
 from twisted_duck.store.arrival import Arrival, Reading, arrive_behind, check, read
+from twisted_duck.store.coming import Coming
 from twisted_duck.store.connection import Mongo
 from twisted_duck.store.driver import Document
 from twisted_duck.store.schema import MAILBOXES
@@ -80,7 +81,7 @@ class StoreDelivery:
         return INBOX
 
     async def _append(self, user: ObjectId, path: str, arrival: Arrival) -> None:
-        await self._writers.of(user).append(path, [arrival])
+        await self._writers.of(user).append(path, Coming.ready([arrival]))
 
     async def _junk(self, user: ObjectId) -> str | None:
         found = await self._mongo.find_one(

@@ -9,7 +9,7 @@ from operator import attrgetter
 import attrs
 
 from twisted_duck.index import MailboxIndex, living
-from twisted_duck.store.changes import Sums
+from twisted_duck.store.sums import Sums
 from twisted_duck.values import DELETED, SEEN, FlagChange, Flags, StoreResult
 
 

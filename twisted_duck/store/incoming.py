@@ -11,8 +11,10 @@ from twisted_duck import errors
 from twisted_duck.index import MailboxIndex
 from twisted_duck.limits import Limits
 from twisted_duck.store.arrival import THREAD_FROM, Arrival, check, known, prepare
+from twisted_duck.store.coming import Coming
 from twisted_duck.store.connection import Mongo
 from twisted_duck.store.opened import Registry
+from twisted_duck.store.sums import Sums
 from twisted_duck.values import AppendMessage, Flags
 
 
@@ -28,11 +30,23 @@ async def ready(
     name: str,
     messages: Sequence[AppendMessage],
     limits: Limits,
-) -> list[Arrival]:
+) -> Sequence[Arrival]:
     """Messages for the mailbox called `name`, with all done that can be before they are written.
 
     Fails with TryCreate, Cannot, TooBig, TooMany.
     """
+    return await (await allowed(mongo, registry, user, name, messages, limits)).arrivals()
+
+
+async def allowed(
+    mongo: Mongo,
+    registry: Registry,
+    user: ObjectId,
+    name: str,
+    messages: Sequence[AppendMessage],
+    limits: Limits,
+) -> Coming:
+    """Messages that the mailbox called `name` may take, which have yet to be looked at; fails as `ready`."""
     spools = [check(message, limits) for message in messages]
     flag_sets = [message.flags for message in messages]
     check_flags(flag_sets, limits)
@@ -42,10 +56,21 @@ async def ready(
             check_keywords(opened.index, flag_sets, limits)
         finally:
             registry.leave(opened)
+    sizes = [spool.size for spool in spools]
+    return Coming(
+        Sums.of(zip(flag_sets, sizes, strict=True)),
+        sum(map(known, sizes)),
+        lambda: _look_at(mongo, messages, limits),
+    )
+
+
+async def _look_at(
+    mongo: Mongo, messages: Sequence[AppendMessage], limits: Limits
+) -> list[Arrival]:
     arrivals = []
     read = 0
-    for message, spool in zip(messages, spools, strict=True):
-        if read and read + spool.size > THREAD_FROM:
+    for message in messages:
+        if read and read + check(message, limits).size > THREAD_FROM:
             # Each may be short, and all together would hold everybody up.
             await deferLater(mongo.reactor, 0)
             read = 0

@@ -24,9 +24,9 @@ from twisted_duck import errors
 from twisted_duck.light import light
 from twisted_duck.limits import Limits
 from twisted_duck.store import changes
-from twisted_duck.store.arrival import Arrival
 from twisted_duck.store.blobs import BlobsLost
 from twisted_duck.store.changes import Done
+from twisted_duck.store.coming import Coming
 from twisted_duck.store.connection import Mongo
 from twisted_duck.store.opened import Registry
 from twisted_duck.store.room import Room
@@ -54,12 +54,12 @@ class Appended:
 
 @attrs.define(eq=False)
 class _Append:
-    arrivals: Sequence[Arrival]
+    coming: Coming
     result: Deferred[Appended]
 
     @property
-    def weight(self) -> int:
-        return sum(arrival.weight for arrival in self.arrivals)
+    def messages(self) -> int:
+        return self.coming.sums.messages
 
 
 class Writer:
@@ -73,9 +73,14 @@ class Writer:
         self._room = Room(limits.appending)
         self._waiting: dict[str, deque[_Append]] = {}
 
-    def append(self, path: str, arrivals: Sequence[Arrival]) -> Deferred[Appended]:
+    @property
+    def is_idle(self) -> bool:
+        """Whether an append would be begun at once, and alone."""
+        return not (self._waiting or self._lock.locked)
+
+    def append(self, path: str, coming: Coming) -> Deferred[Appended]:
         """Fails with TryCreate, OverQuota, Unavailable, for this append alone."""
-        job = _Append(arrivals, Deferred())
+        job = _Append(coming, Deferred())
         queue = self._waiting.get(path)
         if queue is None:
             self._waiting[path] = deque([job])
@@ -114,7 +119,7 @@ class Writer:
         """
         clock = self._mongo.reactor
         end = clock.seconds() + _GATHERING
-        before, now = len(queue[0].arrivals), _messages(queue)
+        before, now = queue[0].messages, _messages(queue)
         while before < now < enough and clock.seconds() < end:
             await deferLater(clock, 0)
             before, now = now, _messages(queue)
@@ -169,7 +174,7 @@ class Writer:
 
     async def _blobs_again(self, path: str, job: _Append) -> None:
         try:
-            for arrival in job.arrivals:
+            for arrival in await job.coming.arrivals():
                 await arrival.keep_blobs(self._mongo)
         except Exception:  # noqa: BLE001 - it is passed on to whoever asked
             job.result.errback(Failure())
@@ -177,14 +182,13 @@ class Writer:
             await self._together(path, [job], again=True)
 
     async def _append(self, path: str, group: Sequence[_Append]) -> None:
-        arrivals = [arrival for job in group for arrival in job.arrivals]
-        done = await changes.append(self._mongo, self.user, path, arrivals)
+        coming = [job.coming for job in group]
+        done = await changes.append(self._mongo, self.user, path, coming)
         self.learn(done)
         first = done.changed[0].uid
         for job in group:
-            count = len(job.arrivals)
-            job.result.callback(Appended(done.mailbox["uidvalidity"], first, count))
-            first += count
+            job.result.callback(Appended(done.mailbox["uidvalidity"], first, job.messages))
+            first += job.messages
 
     def learn(self, done: Done) -> None:
         """Tell the sessions that have the mailbox open of a change that was made here."""
@@ -192,16 +196,16 @@ class Writer:
 
 
 def _messages(appends: Iterable[_Append]) -> int:
-    return sum(len(job.arrivals) for job in appends)
+    return sum(job.messages for job in appends)
 
 
 def _group(queue: deque[_Append], most: int) -> list[_Append]:
     """Those that are made next, of so many messages at the most: at least one of them."""
     group = [queue.popleft()]
-    count, weight = len(group[0].arrivals), group[0].weight
+    count, weight = group[0].messages, group[0].coming.weight
     while queue:
-        count += len(queue[0].arrivals)
-        weight += queue[0].weight
+        count += queue[0].messages
+        weight += queue[0].coming.weight
         if count > most or weight > _BYTES:
             break
         group.append(queue.popleft())
