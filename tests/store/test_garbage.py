@@ -115,7 +115,7 @@ class SharingTests(GarbageTestCase):
         work = self.store._writers.of(self.ada._user)
         original = work.append
 
-        async def append(path: str, arrivals: Any) -> Any:
+        async def append(path: str, coming: Coming) -> Any:
             await self.mongo.run({"delete": "blobs", "deletes": [{"q": {}, "limit": 0}]})
             return await original(path, coming)
 
@@ -177,7 +177,7 @@ class SharingTests(GarbageTestCase):
             await self.mongo.run(
                 {"update": "blobs", "updates": [{"q": {}, "u": old, "multi": True}]}
             )
-            return await original(path, arrivals)
+            return await original(path, coming)
 
         self.patch(work, "append", append)
         await self.put(self.ada, "INBOX", SHARED)
