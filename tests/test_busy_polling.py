@@ -132,18 +132,41 @@ class ClientTests(IMAPCase):
         self.assertIn(b"a2 OK", client.heard())
         self.assertTrue(self.polls)
 
-    def test_not_while_it_idles(self) -> None:
+    def test_news_are_no_answer(self) -> None:
         client = self.client()
         self.after(QUICK / 2, "a1 SELECT INBOX")
         self.after(QUICK / 2, "a2 IDLE")
         self.clock.advance(60)
         self.deliver("INBOX", b"\r\n")
         self.assertIn(b"EXISTS", client.heard())
-        self.after(0, "DONE")
         self.assertFalse(self.polls)
+        self.after(60, "DONE")
+        self.assertFalse(self.polls)
+
+    def test_not_between_the_pieces_of_a_message(self) -> None:
+        client = self.client()
+        self.after(QUICK / 2, "a1 APPEND INBOX {40}")
+        self.assertTrue(self.polls)
+        for _ in range(40):
+            self.clock.advance(QUICK / 2)
+            client.send(b"x")
+            self.assertFalse(self.polls)
+        self.clock.advance(QUICK / 2)
+        self.assertIn("a1 OK", client.say("")[-1])
+        self.assertTrue(self.polls)
 
     def test_a_client_that_is_gone(self) -> None:
         self.client()
         self.after(QUICK / 2, "a1 NOOP")
+        self.client().disconnect()
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_a_client_that_leaves_later_in_the_same_turn(self) -> None:
+        self.client()
+        self.after(QUICK / 2, "a1 NOOP")
+        self.assertTrue(self.polls)
+        # The turns of a reactor may take long.
+        self.clock.rightNow += 1
+        self.client().say("a2 LOGOUT")
         self.client().disconnect()
         self.assertEqual(self.clock.getDelayedCalls(), [])

@@ -165,7 +165,7 @@ class TranscriptCase(SynchronousTestCase):
         for client in self.clients.values():
             client.disconnect()
         # Whatever time-out is left belongs to nobody.
-        self.assertEqual([], [call for call in self.clock.getDelayedCalls() if call.getTime()])
+        self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def client(self, name: str = "") -> Client:
         """The session of that name; made when it is first asked for."""

@@ -2,8 +2,8 @@
 
 A process that sleeps in `epoll_wait` is woken by whoever sends to it: on a virtual machine that takes longer, on both sides,
 than all that is done for a short command.  So the reactor looks again a few times before it sleeps, as network drivers
-and hypervisors do (busy polling), but only behind an answer to a client that has gone on at once before.  Nobody waits for
-that: whatever else there is for the reactor to do is done in the same turns.
+and hypervisors do (busy polling), but only behind an answer to what came at once, too: not between the pieces of a message,
+nor behind news.  Nobody waits for that: whatever else there is for the reactor to do is done in the same turns.
 """
 
 from __future__ import annotations

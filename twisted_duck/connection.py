@@ -138,7 +138,7 @@ class Connection(Protocol):
     _guarded = False
     #: Whether the client has said anything.
     _heard = False
-    #: Whether it has gone on at once, the last time that it was waited for.
+    #: Whether what came last came at once, when it was waited for.
     _quick = False
     _paused = False
     _lost = False
@@ -364,8 +364,7 @@ class Connection(Protocol):
         if self.last_state is not None:
             self.session.state = self.last_state
         self.timer.stop()
-        if self._quick:
-            self.settings.busy_polling.stop()
+        self.settings.busy_polling.stop()
         # Now: a thousand that are sent away at once would have 64 KiB each until the reactor comes to their sockets.
         self._inbox.discard()
         self.out.end(lost=self._lost)
@@ -390,7 +389,7 @@ class Connection(Protocol):
     async def sleep(self) -> None:
         """Until something may have happened: look again.  What was said so far goes out before, and is taken."""
         self.check_alive()
-        self.out.send()
+        answered = self.out.send()
         self._breaths = 0
         if self.out.full:
             # Something may have arrived in the meantime.
@@ -402,8 +401,9 @@ class Connection(Protocol):
             raise ConnectionOver
         self.timer.idle()
         self._read_on()
-        if self._quick:
+        if self._quick and answered:
             self.settings.busy_polling.begin()
+        self._quick = False
         self._waiting = Deferred()
         await self._waiting
         self.check_alive()

@@ -91,14 +91,20 @@ class Outflow:
         self.written += len(data)
         return data
 
-    def send(self) -> None:
-        """Hand on what was collected, and have it sent now: for an answer's end, behind which there is nothing to come."""
+    def send(self) -> bool:
+        """Hand on what was collected, and have it sent now: for an answer's end, behind which there is nothing to come.
+
+        Whether anything was written since this was last done.
+        """
         if self._unsent:
             self.flush()
             self._unsent = False
             prompt.send(self._socket)
         elif data := self._collected():
             prompt.write(self._transport, data)
+        else:
+            return False
+        return True
 
     async def drain(self) -> None:
         """Come back when there is room.  Raises ConnectionOver if the connection ends before."""

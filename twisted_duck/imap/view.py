@@ -65,6 +65,8 @@ class FlagsNews:
     flags: Flags
 
 
+#: Messages that are gone by one by one before it is looked how many more of them are there: to look costs as much as some steps.
+_WALK = 8
 #: Messages whose flags are looked up together.
 _AT_ONCE = 500
 
@@ -323,12 +325,18 @@ def _gone(known: array[int], count: int, living: array[int], left: int) -> Itera
     """News of those of the first `count` of `known` that are not the first `left` of `living`, which are all known; the last
     one first.
     """
+    alike = 0
     while count > left:
-        if left and known[count - 1] == living[left - 1]:
+        uid = known[count - 1]
+        if not left or uid != living[left - 1]:
+            yield ExpungeNews(count, uid)
+            count, alike = count - 1, 0
+        elif alike < _WALK:
+            alike += 1
+            count, left = count - 1, left - 1
+        else:
             length = same_before(known, count, living, left)
             count, left = count - length, left - length
-        yield ExpungeNews(count, known[count - 1])
-        count -= 1
 
 
 def _numbered(known: array[int], count: int, uids: Iterable[int]) -> Iterator[tuple[int, int]]:
