@@ -42,7 +42,7 @@ def append(there: Database[Any], session: ClientSession, user: ObjectId, key: in
             return_document=ReturnDocument.AFTER,
             session=session,
         )
-        there[USERS].update_one({"_id": user}, {"$inc": {"used": _BODY}}, session=session)
+        there[USERS].find_one_and_update({"_id": user}, {"$inc": {"used": _BODY}}, session=session)
         list(there[BODIES].find({"user": user, "threads": {"$in": [key]}}, session=session))
         body = {"_id": ObjectId(), "user": user, "rope": bytes(_BODY), "threads": [key]}
         there[BODIES].insert_one(body, session=session)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import inf
+
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -47,6 +49,17 @@ class InactivityTests(SynchronousTestCase):
         self.assertEqual(self.ended, [])
         self.pass_(1)
         self.assertEqual(self.ended, ["idle for too long"])
+
+    def test_how_long_the_client_was_waited_for(self) -> None:
+        self.pass_(2)
+        self.assertEqual(self.timer.waited, 2)
+        self.timer.received()
+        self.assertEqual(self.timer.waited, 0)
+        self.timer.working()
+        self.assertEqual(self.timer.waited, inf)
+        self.pass_(1)
+        self.timer.idle()
+        self.assertEqual(self.timer.waited, 0)
 
     def test_what_arrives_is_a_sign_of_life(self) -> None:
         self.timer.logged_in()

@@ -12,8 +12,8 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 #: Seconds in which a client that has its answer has to go on, to be one that is waited for in this way.
 QUICK = 0.0002
-#: Turns of the reactor without a sleep, of some ten microseconds each: as long as that, about.
-_TURNS = 24
+#: Turns of the reactor without a sleep, of four to eight microseconds each where there is nothing to do: as long as that, about.
+_TURNS = 32
 
 
 class BusyPolling:
@@ -37,7 +37,7 @@ class BusyPolling:
         self._left = 0
 
     def stop(self) -> None:
-        """It is gone."""
+        """A connection is over, and leaves nothing behind.  Others begin anew with their next answers."""
         self._left = 0
         if self._call is not None:
             self._call.cancel()

@@ -138,7 +138,7 @@ class Connection(Protocol):
     _guarded = False
     #: Whether the client has said anything.
     _heard = False
-    #: Whether what came last came at once, when it was waited for.
+    #: Whether what came last was waited for, and came at once.
     _quick = False
     _paused = False
     _lost = False
@@ -239,9 +239,8 @@ class Connection(Protocol):
             if language is not None:
                 self.goodbye(f"this is {self.protocol_name}, not {language}")
                 return
-        if self._waiting is not None:
-            self._quick = self.timer.waited < QUICK
-            self.settings.busy_polling.end()
+        self._quick = self.timer.waited < QUICK
+        self.settings.busy_polling.end()
         if self.octets_count:
             self.timer.received()
         self._inbox.feed(data)

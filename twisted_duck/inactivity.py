@@ -12,6 +12,7 @@ Three things can be waited for, and each has its own patience:
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import inf
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
@@ -80,9 +81,9 @@ class Inactivity:
 
     @property
     def waited(self) -> float:
-        """Seconds for which the client has been waited for, since it was last heard of; 0 while a command is worked on."""
+        """Seconds since `idle` or `received`, whichever was last; infinite while a command is worked on."""
         idle_since = self._idle_since
-        return 0.0 if idle_since is None else self._clock.seconds() - idle_since
+        return inf if idle_since is None else self._clock.seconds() - idle_since
 
     def idle(self) -> None:
         """The command is done, or is one that waits for the client."""

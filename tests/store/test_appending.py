@@ -13,7 +13,7 @@ from twisted.internet.task import Clock, deferLater
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.store.base import StoreTestCase, simple, together
-from twisted_duck import errors
+from twisted_duck import errors, prompt
 from twisted_duck.limits import Limits
 from twisted_duck.store import changes, incoming
 from twisted_duck.store.arrival import THREAD_FROM, known
@@ -24,8 +24,9 @@ from twisted_duck.store.driver import Document
 from twisted_duck.store.failures import CommandFailed
 from twisted_duck.store.opened import Registry
 from twisted_duck.store.remembered import Memory
+from twisted_duck.store.rope import BLOB_FROM
 from twisted_duck.store.writers import Writer
-from twisted_duck.values import AppendMessage, Change
+from twisted_duck.values import DELETED, AppendMessage, Change, FlagChange, UIDSet
 
 
 class RoomTests(StoreTestCase):
@@ -37,9 +38,9 @@ class RoomTests(StoreTestCase):
         looked_at: list[int] = []
         look_at = incoming._look_at
 
-        async def counted(mongo: Mongo, messages: Sequence[AppendMessage], limits: Limits) -> Any:
+        async def counted(mongo: Mongo, messages: Sequence[AppendMessage], *more: Any) -> Any:
             looked_at.append(len(messages))
-            return await look_at(mongo, messages, limits)
+            return await look_at(mongo, messages, *more)
 
         self.patch(incoming, "_look_at", counted)
         return looked_at
@@ -103,11 +104,11 @@ class OverlapTests(StoreTestCase):
         await super().setUp()
         self.store = await self.make_store()
         self.ada = await self.make_user(self.store)
-        #: Commands, and when messages are looked at.
+        #: Commands, when the first of them have gone out, and when messages are looked at.
         self.events: list[str] = []
         #: What fails, once each.
         self.failing: dict[str, Exception] = {}
-        send, look_at = self.store.mongo.send, incoming._look_at
+        send, look_at, write = self.store.mongo.send, incoming._look_at, prompt.write
 
         async def sent(command: Document, *where: Any, **how: Any) -> Document:
             self.event(" ".join(map(str, next(iter(command.items())))))
@@ -117,6 +118,12 @@ class OverlapTests(StoreTestCase):
             self.event("look")
             return await look_at(*arguments)
 
+        def written(transport: Any, data: bytes) -> None:
+            if b"findAndModify" in data:
+                self.event("written")
+            write(transport, data)
+
+        self.patch(prompt, "write", written)
         self.patch(self.store.mongo, "send", sent)
         self.patch(incoming, "_look_at", looked)
 
@@ -128,12 +135,30 @@ class OverlapTests(StoreTestCase):
         if error is not None:
             raise error
 
-    TAKEN: ClassVar = ["findAndModify mailboxes", "findAndModify users"]
+    TAKEN: ClassVar = ["findAndModify mailboxes", "findAndModify users", "written"]
     WRITTEN: ClassVar = ["insert bodies", "insert messages", "commitTransaction 1"]
 
     async def test_one_that_is_short_and_alone(self) -> None:
         self.assertEqual(await self.put(self.ada, "INBOX", simple()), [1])
         self.assertEqual(self.events, [*self.TAKEN, "look", *self.WRITTEN])
+
+    async def test_whom_it_answers_is_asked_behind_that(self) -> None:
+        await self.put(self.ada, "INBOX", b"Message-ID: <a@b>\r\nSubject: x\r\n\r\n")
+        # Whoever is answered goes on before the writer does.
+        await self.pause(0)
+        self.events.clear()
+        answer = b"Message-ID: <c@d>\r\nIn-Reply-To: <a@b>\r\nSubject: Re: x\r\n\r\n"
+        await self.put(self.ada, "INBOX", answer)
+        self.assertEqual(self.events, [*self.TAKEN, "look", "find bodies", *self.WRITTEN])
+        threads = {row.get("thread", row["body"]) for row in await self.messages()}
+        self.assertEqual(len(threads), 1)
+
+    async def messages(self) -> list[Document]:
+        return await self.store.mongo.find("messages", {"user": self.ada._user})
+
+    def test_what_is_looked_at_meanwhile_has_no_blobs(self) -> None:
+        # These would be written while the mailbox is locked.
+        self.assertLess(THREAD_FROM, BLOB_FROM)
 
     async def test_one_that_is_long_is_looked_at_before(self) -> None:
         long = simple() + b"x" * THREAD_FROM
@@ -143,9 +168,9 @@ class OverlapTests(StoreTestCase):
     async def test_those_that_come_while_others_are_stored_are_looked_at_before(self) -> None:
         begun = together(*(self.put(self.ada, "INBOX", simple(n)) for n in range(3)))
         self.assertEqual(await gatherResults(begun), [[1], [2], [3]])
-        self.assertEqual(self.events[:2], self.TAKEN)
+        self.assertEqual(self.events[:3], self.TAKEN)
         self.assertEqual(self.events.count("look"), 3)
-        again = self.events.index(self.TAKEN[0], 2)
+        again = self.events.index(self.TAKEN[0], 3)
         self.assertNotIn("look", self.events[again:])
 
     async def test_one_that_the_mailbox_or_the_user_may_not_have(self) -> None:
@@ -161,6 +186,20 @@ class OverlapTests(StoreTestCase):
         await self.store.users.set_quota("ada", None)
         self.assertEqual(await self.put(self.ada, "INBOX", simple()), [2])
         self.assertEqual((await self.ada.quota()).used, 2 * len(simple()))
+
+    async def test_what_is_given_back_needs_no_room(self) -> None:
+        await self.put(self.ada, "INBOX", *map(simple, range(6)))
+        await self.store.users.set_quota("ada", 1)
+        mailbox = await self.ada.select("INBOX", False)
+        await mailbox.move([1], "Archive")
+        await mailbox.store([2], FlagChange("add", frozenset({DELETED})))
+        self.assertEqual(await mailbox.expunge(), UIDSet.of([2]))
+        self.assertEqual(
+            (await self.ada.quota()).used, sum(len(simple(n)) for n in (0, 2, 3, 4, 5))
+        )
+        await self.store.users.set_quota("ada", 0)
+        with self.assertRaises(errors.OverQuota):
+            await self.put(self.ada, "INBOX", simple())
 
     async def test_one_that_breaks_what_looks_at_it(self) -> None:
         self.failing["look"] = RuntimeError("broken")
@@ -243,12 +282,14 @@ class GatheringTests(SynchronousTestCase):
             self.put()
             self.clock.turn()
             self.assertEqual(self.made, [1])
+            self.assertFalse(self.writer.is_idle)
         self.clock.turn()
         self.assertEqual(self.made, [1, 7])
         self.commit()
         self.assertEqual(
             [self.successResultOf(each).first for each in self.done], list(range(1, 9))
         )
+        self.assertTrue(self.writer.is_idle)
 
     def test_enough_are_enough(self) -> None:
         for _ in range(3):

@@ -65,7 +65,8 @@ class FlagsNews:
     flags: Flags
 
 
-#: Messages that are gone by one by one before it is looked how many more of them are there: to look costs as much as some steps.
+#: Messages still there that are passed by one by one, before it is looked how many more of them there are: that costs as much
+#: as some steps.
 _WALK = 8
 #: Messages whose flags are looked up together.
 _AT_ONCE = 500

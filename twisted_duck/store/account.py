@@ -240,7 +240,7 @@ class StoreAccount:
                 )
                 if not (self._writer.is_idle and coming.sums.bytes <= THREAD_FROM):
                     await coming.arrivals()
-                # Else the database need not wait for that.
+                # Else the database need not wait for that: what is so short is looked at without waiting, for it has no blobs.
                 appended = self._writer.append(name, coming)
             done = await appended
         return AppendResult(done.uidvalidity, range(done.first, done.first + done.count))

@@ -59,25 +59,24 @@ async def allowed(
     sizes = [spool.size for spool in spools]
     return Coming(
         Sums.of(zip(flag_sets, sizes, strict=True)),
-        sum(map(known, sizes)),
-        lambda: _look_at(mongo, messages, limits),
+        lambda: _look_at(mongo, messages, sizes, limits),
     )
 
 
 async def _look_at(
-    mongo: Mongo, messages: Sequence[AppendMessage], limits: Limits
+    mongo: Mongo, messages: Sequence[AppendMessage], sizes: Sequence[int], limits: Limits
 ) -> list[Arrival]:
     arrivals = []
     read = 0
-    for message in messages:
-        if read and read + check(message, limits).size > THREAD_FROM:
+    for message, size in zip(messages, sizes, strict=True):
+        if read and read + size > THREAD_FROM:
             # Each may be short, and all together would hold everybody up.
             await deferLater(mongo.reactor, 0)
             read = 0
         arrival = await prepare(message, limits, mongo.reactor)
         await arrival.keep_blobs(mongo)
         arrivals.append(arrival)
-        read += arrival.size
+        read += size
     return arrivals
 
 

@@ -111,7 +111,7 @@ class Transaction:
 
     async def at_once(self, *works: Coroutine[Any, Any, Any]) -> list[Any]:
         """Do several things whose first commands need nothing of each other's answers: these are sent in one piece, and answered
-        in their order.
+        in their order.  A work that waits for something else before its first command comes behind them, over the same connection.
 
         What each returned.  Where some fail, it is as the first that did, when all have ended: what the server says to the
         commands behind one that failed is only that there is no such transaction.
@@ -269,7 +269,8 @@ class Transactions:
     async def run(self, work: Callable[[Transaction], Awaitable[T]]) -> T:
         """Run `work`, all of whose commands take effect together or not at all; what it returned.
 
-        `work` is run again where the server gave the transaction up, so it must not change anything but the database.
+        `work` is run again where the server gave the transaction up, so what it changes beside the database must be what
+        may be changed again.
         """
         if self._closing is not None:
             raise errors.Unavailable("the store is closed")
