@@ -164,7 +164,8 @@ class TranscriptCase(SynchronousTestCase):
     def tearDown(self) -> None:
         for client in self.clients.values():
             client.disconnect()
-        # Whatever time-out is left belongs to nobody.
+        # Who was at work gives back what it has in its next turn; whatever call is left then belongs to nobody.
+        self.clock.advance(0)
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def client(self, name: str = "") -> Client:
