@@ -504,6 +504,9 @@ def _agreeing(most: int, agree: Callable[[int], bool]) -> int:
     while step < most and agree(step):
         step *= 2
     known = step // 2 + 1
+    if step <= 2:
+        # There is nothing between, as mostly where the runs are short.
+        return known
     return known + bisect_left(range(known, min(step, most)), True, key=lambda n: not agree(n))
 
 
