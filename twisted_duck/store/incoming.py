@@ -23,21 +23,6 @@ def needed(messages: Sequence[AppendMessage], limits: Limits) -> int:
     return sum(known(check(message, limits).size) for message in messages)
 
 
-async def ready(
-    mongo: Mongo,
-    registry: Registry,
-    user: ObjectId,
-    name: str,
-    messages: Sequence[AppendMessage],
-    limits: Limits,
-) -> Sequence[Arrival]:
-    """Messages for the mailbox called `name`, with all done that can be before they are written.
-
-    Fails with TryCreate, Cannot, TooBig, TooMany.
-    """
-    return await (await allowed(mongo, registry, user, name, messages, limits)).arrivals()
-
-
 async def allowed(
     mongo: Mongo,
     registry: Registry,
@@ -46,7 +31,10 @@ async def allowed(
     messages: Sequence[AppendMessage],
     limits: Limits,
 ) -> Coming:
-    """Messages that the mailbox called `name` may take, which have yet to be looked at; fails as `ready`."""
+    """Messages that the mailbox called `name` may take, which have yet to be looked at.
+
+    Fails with TryCreate, Cannot, TooBig, TooMany.
+    """
     spools = [check(message, limits) for message in messages]
     flag_sets = [message.flags for message in messages]
     check_flags(flag_sets, limits)

@@ -28,7 +28,7 @@ from twisted_duck.store.changes import Done, Moved
 from twisted_duck.store.connection import Mongo
 from twisted_duck.store.fetch import fetch
 from twisted_duck.store.flagging import Plan, joined
-from twisted_duck.store.incoming import check_flags, check_keywords, needed, ready
+from twisted_duck.store.incoming import allowed, check_flags, check_keywords, needed
 from twisted_duck.store.opened import Opened, Registry
 from twisted_duck.store.recall import Recall
 from twisted_duck.store.schema import MAILBOXES, SWEEPS
@@ -328,9 +328,10 @@ class StoreMailbox:
             return await self._replace(uid, destination, message)
 
     async def _replace(self, uid: int, destination: str, message: AppendMessage) -> AppendResult:
-        [arrival] = await ready(
+        coming = await allowed(
             self._mongo, self._registry, self._writer.user, destination, [message], self._limits
         )
+        [arrival] = await coming.arrivals()
 
         async def attempt() -> AppendResult:
             source, target = await copying.replace(
