@@ -120,18 +120,23 @@ def rows(mailboxes: list[Growing], times: int, pids: Pids) -> list[tuple[str, ..
                 took, used_up = way[name]()
                 seconds.append(took)
                 cpu.append(used_up)
-        time_ratio, shown = _medians(taken)
-        cpu_ratio, shown_cpu = _medians(used) if pids else (time_ratio, [])
-        flat = "yes" if min(time_ratio, cpu_ratio) <= FLAT else "NO"
-        found.append((name, *shown, *shown_cpu, flat))
+        found.append(row(name, taken, used if pids else None))
     return found
 
 
+def row(name: str, taken: list[list[float]], used: list[list[float]] | None) -> tuple[str, ...]:
+    """Of the seconds that each size took, and of those of the processors where they are known."""
+    time_ratio, shown = _medians(taken)
+    cpu_ratio, shown_cpu = _medians(used) if used else (time_ratio, [])
+    flat = "yes" if min(time_ratio, cpu_ratio) <= FLAT else "NO"
+    return name, *shown, *shown_cpu, flat
+
+
 def _medians(taken: list[list[float]]) -> tuple[float, list[str]]:
-    """How many times more the last has than the first, and how all that is shown."""
+    """How many times more the last has than the first, to two digits as it is shown and judged, and how all that is shown."""
     medians = [statistics.median(each) for each in taken]
-    ratio = medians[-1] / medians[0]
-    return ratio, [*(f"{1000 * each:.3f}" for each in medians), f"{ratio:.2f}"]
+    ratio = f"{medians[-1] / medians[0]:.2f}"
+    return float(ratio), [*(f"{1000 * each:.3f}" for each in medians), ratio]
 
 
 def measured(

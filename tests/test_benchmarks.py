@@ -9,7 +9,7 @@ import sys
 from twisted.internet.utils import getProcessOutputAndValue
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
-from benchmarks import blocks
+from benchmarks import blocks, growth
 from benchmarks.chart import parts
 from benchmarks.compare import TARGETS, rows
 from benchmarks.logins import Ratio
@@ -170,6 +170,24 @@ class ComparisonTests(SynchronousTestCase):
             # A subject in base64 has no word of itself in it.
             plain = [each for each in mail if each.number % 10]
             self.assertEqual([word in each.data for each in plain], [has(each) for each in plain])
+
+
+class GrowthTests(SynchronousTestCase):
+    def test_is_judged_as_it_is_shown(self) -> None:
+        """A ratio of 1.504 is shown as 1.50, and that is flat."""
+        few = [0.001, 0.002, 0.009]
+        for many, *shown in ((0.003008, "3.008", "1.50", "yes"), (0.003012, "3.012", "1.51", "NO")):
+            row = growth.row("NOOP", [few, [many]], None)
+            self.assertEqual(row, ("NOOP", "2.000", *shown))
+
+    def test_either_time_or_work_may_be_flat(self) -> None:
+        once, twice = [0.001], [0.002]
+        for taken, used, flat in (
+            ([once, twice], [once, once], "yes"),
+            ([once, once], [once, twice], "yes"),
+            ([once, twice], [once, twice], "NO"),
+        ):
+            self.assertEqual(growth.row("NOOP", taken, used)[-1], flat)
 
 
 class RatioTests(SynchronousTestCase):
