@@ -7,10 +7,12 @@ import os
 import platform
 import statistics
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import partial
+from itertools import zip_longest
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from benchmarks import processes
 from benchmarks.client import check, table
@@ -24,6 +26,8 @@ _MACHINE = {
     "python": platform.python_version(),
 }
 
+_OVER: Final = object()
+
 PER_SECOND, KIB = "/s", "KiB"
 
 
@@ -32,7 +36,7 @@ class Work:
     """One step on one server, ready to be done.
 
     @ivar items: what is counted: messages, round trips, sessions
-    @ivar do: what is measured; what it returns is checked
+    @ivar do: what is measured; what it returns is checked. Where it is a generator, others have their turn whenever it yields
     @ivar right: whether the server did what it was asked for
     @ivar before: what has to be done each time, unmeasured
     @ivar after: what has to be put away in the end, unmeasured
@@ -103,21 +107,32 @@ class Measurement:
             times >= self._work.most or sum(self._times) >= self._least
         )
 
-    def once(self) -> None:
+    def turns(self) -> Iterator[None]:
+        """It once, which may be several turns."""
         self._work.before()
         processes.forget_peak(self._pids)
-        cpu, own = processes.cpu(self._pids), processes.own_cpu()
-        began = time.perf_counter()
-        answer = self._work.do()
-        self._times.append(time.perf_counter() - began)
-        self._client_cpu += processes.own_cpu() - own
-        for name, seconds in processes.cpu(self._pids).items():
-            self._cpu[name] += seconds - cpu[name]
+        self._times.append(0.0)
+        answer = self._spend(self._work.do)
+        if isinstance(answer, Generator):
+            while self._spend(partial(next, answer, _OVER)) is not _OVER:
+                yield
+            answer = None
         for name, mib in processes.peak(self._pids).items():
             self._peak[name] = max(self._peak[name], mib)
         check(self._work.right(answer), self._title)
         if self._work.tells:
             self._told.append(answer)
+
+    def _spend(self, do: Callable[[], Any]) -> Any:
+        """What it returns; the time that it takes is added to that of this time."""
+        cpu, own = processes.cpu(self._pids), processes.own_cpu()
+        began = time.perf_counter()
+        answer = do()
+        self._times[-1] += time.perf_counter() - began
+        self._client_cpu += processes.own_cpu() - own
+        for name, seconds in processes.cpu(self._pids).items():
+            self._cpu[name] += seconds - cpu[name]
+        return answer
 
     def result(self) -> Result:
         self._work.after()
@@ -139,8 +154,8 @@ class Measurement:
 def alternate(measurements: Sequence[Measurement]) -> list[Result]:
     """In turns, so that what else the machine does meets all of them."""
     while waiting := [each for each in measurements if not each.done]:
-        for each in waiting:
-            each.once()
+        for _ in zip_longest(*[each.turns() for each in waiting]):
+            pass
     return [each.result() for each in measurements]
 
 

@@ -38,6 +38,8 @@ _SCRATCH = MAILBOX + b"-scratch"
 _FETCHED = re.compile(rb"(?m)^\* \d+ FETCH \(")
 #: Messages of one MULTIAPPEND: no server has to take any number.
 _TOGETHER = 50
+#: And one by one, in a turn: some seconds of one server behind some of another meet another hour of a busy host, and another disk.
+_IN_A_TURN = 100
 #: Connections that are opened and closed before idle ones are counted, so that what comes once has come.
 _WARM = 10
 #: Seconds that a server has to settle.
@@ -81,7 +83,12 @@ def _login(at: Subject) -> Work:
 
 @step("append", "APPEND one by one")
 def _append(at: Subject) -> Work:
-    return _arrival(at, lambda: at.append(_SCRATCH, at.mail))
+    def do() -> Iterator[None]:
+        for start in range(0, len(at.mail), _IN_A_TURN):
+            at.append(_SCRATCH, at.mail[start : start + _IN_A_TURN])
+            yield
+
+    return _arrival(at, do)
 
 
 @step("append-pipelined", "APPEND pipelined")
@@ -102,7 +109,7 @@ def _multiappend(at: Subject) -> Work | None:
     return _arrival(at, do)
 
 
-def _arrival(at: Subject, do: Callable[[], None]) -> Work:
+def _arrival(at: Subject, do: Callable[[], object]) -> Work:
     return Work(
         len(at.mail),
         do,

@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 import re
 import sys
+from collections.abc import Iterator
+from functools import partial
 
+from twisted.internet.task import Clock
 from twisted.internet.utils import getProcessOutputAndValue
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
-from benchmarks import blocks, growth
+from benchmarks import blocks, growth, measuring
 from benchmarks.chart import parts
 from benchmarks.compare import TARGETS, rows
 from benchmarks.logins import Ratio
@@ -154,9 +157,37 @@ class ComparisonTests(SynchronousTestCase):
         alternate([Measurement("noop", "", work, {}, 3, 0) for work in works])
         self.assertEqual("".join(order), "ababab")
 
+    def test_servers_take_turns_within_what_takes_long(self) -> None:
+        order: list[str] = []
+
+        def do(name: str, turns: int) -> Iterator[None]:
+            for number in range(turns):
+                order.append(f"{name}{number}")
+                yield
+
+        works = [Work(1, partial(do, name, turns)) for name, turns in (("a", 2), ("b", 3))]
+        results = alternate([Measurement("append", "", work, {}, 2, 0) for work in works])
+        self.assertEqual(order, 2 * ["a0", "b0", "a1", "b1", "b2"])
+        self.assertEqual([len(each.times) for each in results], [2, 2])
+
+    def test_turns_of_others_do_not_count(self) -> None:
+        clock = Clock()
+        self.patch(measuring.time, "perf_counter", clock.seconds)
+
+        def do(seconds: float) -> Iterator[None]:
+            for _ in range(3):
+                clock.advance(seconds)
+                yield
+
+        works = [Work(6, partial(do, seconds)) for seconds in (1, 4)]
+        results = alternate([Measurement("append", "", work, {}, 2, 0) for work in works])
+        self.assertEqual(
+            [(each.times, each.value) for each in results], [([3, 3], 2), ([12, 12], 0.5)]
+        )
+
     def test_a_wrong_answer_ends_it(self) -> None:
         work = Work(1, lambda: 1, right=lambda answer: answer == 2)
-        self.assertRaises(SystemExit, Measurement("noop", "", work, {}, 1, 0).once)
+        self.assertRaises(SystemExit, list, Measurement("noop", "", work, {}, 1, 0).turns())
 
     def test_messages_are_of_the_size_and_are_found(self) -> None:
         mail = mailbox(200, 3800)
