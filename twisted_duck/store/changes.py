@@ -23,7 +23,6 @@ from typing import TypeVar
 
 import attrs
 from bson.objectid import ObjectId
-from twisted.internet.task import deferLater
 
 from twisted_duck import errors
 from twisted_duck.index import runs
@@ -266,7 +265,7 @@ async def append(mongo: Mongo, user: ObjectId, path: str, coming: Sequence[Comin
     async def placed(transaction: Transaction) -> tuple[list[Arrival], list[Document]]:
         if not all(each.is_ready for each in coming):
             # The commands that need no look are on their way before it begins.
-            await deferLater(mongo.reactor, 0)
+            transaction.hand_on()
         arrivals = [arrival for each in coming for arrival in await each.arrivals()]
         return arrivals, await threads_of(transaction, user, arrivals)
 
@@ -325,11 +324,13 @@ async def write_arrivals(
         for arrival in arrivals
         if arrival.key is not None
     ]
-    await transaction.at_once(
-        transaction.insert(IMPORTS, keys),
+    inserts = [
         transaction.insert(BODIES, bodies, lambda body: weights[body["_id"]]),
         transaction.insert(MESSAGES, rows, _weigh),
-    )
+    ]
+    if keys:
+        inserts.insert(0, transaction.insert(IMPORTS, keys))
+    await transaction.at_once(*inserts)
     return [Change(uid, modseq, arrival.flags) for uid, arrival in enumerate(arrivals, first)]
 
 

@@ -202,12 +202,12 @@ class Mongo:
                     raise translate(error) from None
             await deferLater(self.reactor, pause)
 
-    async def find(self, collection: str, filter: Document, **options: Any) -> list[Document]:
+    async def find(
+        self, collection: str, filter: Document, *, time: float | None = None, **options: Any
+    ) -> list[Document]:
         """All documents of a find: for answers that are known to be small."""
-        found: list[Document] = []
-        async for batch in self.batches(collection, filter, **options):
-            found.extend(batch)
-        return found
+        cursor, run, more = await self._find(collection, filter, time, options)
+        return await cursors.documents(cursor, collection, run, **more)
 
     async def find_one(self, collection: str, filter: Document, **options: Any) -> Document | None:
         command = {"find": collection, "filter": filter, "limit": 1, "singleBatch": True, **options}
@@ -227,22 +227,26 @@ class Mongo:
             concern["atClusterTime"] = at
         command = {"find": collection, "filter": filter, "readConcern": concern, **options}
         cursor = (await self.run(command))["cursor"]
-        batches = cursors.batches(cursor, collection, self.run)
-        return Snapshot(
-            [each async for batch in batches for each in batch], cursor["atClusterTime"]
-        )
+        found = await cursors.documents(cursor, collection, self.run)
+        return Snapshot(found, cursor["atClusterTime"])
 
     async def batches(
         self, collection: str, filter: Document, *, time: float | None = None, **options: Any
     ) -> AsyncIterator[list[Document]]:
         """Documents as they come, in batches of at most `batchSize`."""
+        cursor, run, more = await self._find(collection, filter, time, options)
+        async for batch in cursors.batches(cursor, collection, run, **more):
+            yield batch
+
+    async def _find(
+        self, collection: str, filter: Document, time: float | None, options: Document
+    ) -> tuple[Document, Callable[[Document], Awaitable[Document]], Document]:
+        """The cursor, what sends getMore, and what each of these asks for besides."""
         command = {"find": collection, "filter": filter, **options}
         command.setdefault("readConcern", {"level": "majority"})
         more = {"batchSize": options["batchSize"]} if "batchSize" in options else {}
         run = partial(self.run, time=time)
-        cursor = (await run(command))["cursor"]
-        async for batch in cursors.batches(cursor, collection, run, **more):
-            yield batch
+        return (await run(command))["cursor"], run, more
 
     async def aggregate(
         self,
@@ -255,8 +259,7 @@ class Mongo:
         command = {"aggregate": collection, "pipeline": pipeline, "cursor": {}, **options}
         command.setdefault("readConcern", {"level": "majority"})
         run = partial(self.run, time=time)
-        batches = cursors.batches((await run(command))["cursor"], collection, run)
-        return [each async for batch in batches for each in batch]
+        return await cursors.documents((await run(command))["cursor"], collection, run)
 
     async def transaction(self, work: Callable[[Transaction], Awaitable[T]]) -> T:
         """See L{Transactions.run}."""

@@ -8,6 +8,21 @@ from typing import Any
 from twisted_duck.store.driver import Document
 
 
+async def documents(
+    cursor: Document, collection: str, run: Callable[[Document], Awaitable[Document]], **more: Any
+) -> list[Document]:
+    """All of them, as a rule in the first answer.
+
+    @param cursor, collection, run, more: as for `batches`
+    """
+    found: list[Document] = cursor["firstBatch"]
+    if cursor["id"]:
+        rest = {**cursor, "firstBatch": []}
+        async for batch in batches(rest, collection, run, **more):
+            found.extend(batch)
+    return found
+
+
 async def batches(
     cursor: Document, collection: str, run: Callable[[Document], Awaitable[Document]], **more: Any
 ) -> AsyncIterator[list[Document]]:

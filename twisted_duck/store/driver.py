@@ -132,12 +132,18 @@ class Wire(MongoProtocol):  # type: ignore[misc]
             # It is part of a larger piece.
             yield
             return
-        held = self._held = []
+        self._held = []
         try:
             yield
         finally:
+            self.hand_on()
             self._held = None
-            if held and not self.is_lost:
+
+    def hand_on(self) -> None:
+        """Send what `together` has held back so far: whoever is next in there has something else to do first."""
+        if self._held:
+            held, self._held = self._held, []
+            if not self.is_lost:
                 prompt.write(self.transport, b"".join(held))
 
     def _send(self, request: BaseMessage) -> int:

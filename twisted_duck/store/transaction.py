@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import attrs
 from bson.int64 import Int64
 from pymongo.errors import ConnectionFailure
-from twisted.internet.defer import CancelledError, Deferred, DeferredList
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.defer import TimeoutError as OutOfTime
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
@@ -126,18 +126,25 @@ class Transaction:
             raise
         with self._wire.together():
             done = [Deferred.fromCoroutine(self._beside_others(work)) for work in works]
-        results = await DeferredList(done, consumeErrors=True)
+        # None of them fails; and when the last one is over, so are the others, as a rule.
+        results = [await each for each in reversed(done)]
         if self._failed is not None:
             raise self._failed
-        return [result for _, result in results]
+        return results[::-1]
 
-    async def _beside_others(self, work: Coroutine[Any, Any, T]) -> T:
+    def hand_on(self) -> None:
+        """In a work of `at_once`: send the commands of those before it now, since this one takes its time before it has any."""
+        if self._wire is not None:
+            self._wire.hand_on()
+
+    async def _beside_others(self, work: Coroutine[Any, Any, T]) -> T | None:
+        """What it returned, if it did."""
         try:
             return await work
-        except BaseException as error:
+        except Exception as error:  # noqa: BLE001 - whoever does several things at once is told
             if self._failed is None:
                 self._failed = error
-            raise
+            return None
 
     async def batches(
         self, collection: str, filter: Document, **options: Any
@@ -146,18 +153,20 @@ class Transaction:
 
         What came in one reply can be written with one command.
         """
-        command = {"find": collection, "filter": filter, **options}
-        command.setdefault("batchSize", 100_000)
-        cursor = (await self.run(command))["cursor"]
+        cursor = await self._find(collection, filter, options)
         async for batch in cursors.batches(cursor, collection, self.run):
             yield batch
 
     async def find(self, collection: str, filter: Document, **options: Any) -> list[Document]:
         """All of them, where they are few."""
-        found: list[Document] = []
-        async for batch in self.batches(collection, filter, **options):
-            found.extend(batch)
-        return found
+        cursor = await self._find(collection, filter, options)
+        return await cursors.documents(cursor, collection, self.run)
+
+    async def _find(self, collection: str, filter: Document, options: Document) -> Document:
+        command = {"find": collection, "filter": filter, **options}
+        command.setdefault("batchSize", 100_000)
+        cursor: Document = (await self.run(command))["cursor"]
+        return cursor
 
     async def find_one(self, collection: str, filter: Document, **options: Any) -> Document | None:
         found = await self.find(collection, filter, limit=1, singleBatch=True, **options)

@@ -141,8 +141,11 @@ class Writer:
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
         """Around each change of the user's mail.  Fails with Unavailable if the turn does not come."""
+        mine = self._lock.acquire()
+        if not mine.called:
+            mine.addTimeout(self._mongo.times.turn, self._mongo.reactor)
         try:
-            await self._lock.acquire().addTimeout(self._mongo.times.turn, self._mongo.reactor)
+            await mine
         except OutOfTime:
             raise errors.Unavailable("the database is too slow, try again later") from None
         try:
