@@ -82,7 +82,7 @@ class Sizes:
     retrieved: int = _of(200, "messages of the maildrop")
     idle: int = _of(500, "connections that idle")
     repeats: int = _of(3, "times that a step is done, at the least")
-    least: float = _of(0.5, "seconds that a step is measured for, at the least")
+    least: float = _of(2.0, "seconds that a step is measured for, at the least")
 
     @classmethod
     def describe(cls, parser: argparse.ArgumentParser) -> None:
