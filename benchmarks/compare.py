@@ -2,8 +2,8 @@
 
     python -m benchmarks.compare [--steps NAME,...] [--quick] [--mongo URI] [--json DIRECTORY]
 
-Starts both on the loopback (see `peers`) and does each step on one and the other in turns, so that what else the machine
-does meets both.  What counts is the ratio: figures of another machine, or another hour, are another measure.
+Starts both on the loopback (see `peers`) and does each step on one and the other in turns, what takes seconds a part at a time,
+so that what else the machine does meets both.  What counts is the ratio: figures of another machine, or another hour, are another measure.
 """
 
 from __future__ import annotations

@@ -36,7 +36,8 @@ class Work:
     """One step on one server, ready to be done.
 
     @ivar items: what is counted: messages, round trips, sessions
-    @ivar do: what is measured; what it returns is checked. Where it is a generator, others have their turn whenever it yields
+    @ivar do: what is measured; what it returns is checked. Where it is a generator, others have their turn whenever it yields, and
+        it has nothing to return
     @ivar right: whether the server did what it was asked for
     @ivar before: what has to be done each time, unmeasured
     @ivar after: what has to be put away in the end, unmeasured

@@ -83,9 +83,9 @@ def _login(at: Subject) -> Work:
 
 @step("append", "APPEND one by one")
 def _append(at: Subject) -> Work:
-    def do() -> Iterator[None]:
+    def do(name: bytes) -> Iterator[None]:
         for start in range(0, len(at.mail), _IN_A_TURN):
-            at.append(_SCRATCH, at.mail[start : start + _IN_A_TURN])
+            at.append(name, at.mail[start : start + _IN_A_TURN])
             yield
 
     return _arrival(at, do)
@@ -93,7 +93,7 @@ def _append(at: Subject) -> Work:
 
 @step("append-pipelined", "APPEND pipelined")
 def _append_pipelined(at: Subject) -> Work | None:
-    return _arrival(at, lambda: at.fill(_SCRATCH, at.mail)) if at.takes_literals else None
+    return _arrival(at, lambda name: at.fill(name, at.mail)) if at.takes_literals else None
 
 
 @step("multiappend", f"MULTIAPPEND, {_TOGETHER} at once")
@@ -101,21 +101,32 @@ def _multiappend(at: Subject) -> Work | None:
     if not at.takes_literals or b"MULTIAPPEND" not in at.capabilities:
         return None
 
-    def do() -> None:
+    def do(name: bytes) -> None:
         for start in range(0, len(at.mail), _TOGETHER):
             some = at.mail[start : start + _TOGETHER]
-            at.client.run(b"APPEND %b %b" % (_SCRATCH, b" ".join(each.literal for each in some)))
+            at.client.run(b"APPEND %b %b" % (name, b" ".join(each.literal for each in some)))
 
     return _arrival(at, do)
 
 
-def _arrival(at: Subject, do: Callable[[], object]) -> Work:
+def _arrival(at: Subject, do: Callable[[bytes], object]) -> Work:
+    """Into another mailbox each time: what a server does behind a DELETE is not part of it, nor of what another does in its turn."""
+    names: list[bytes] = []
+
+    def before() -> None:
+        names.append(b"%b-%d" % (_SCRATCH, len(names)))
+        at.create(names[-1])
+
+    def after() -> None:
+        for name in names:
+            at.remove(name)
+
     return Work(
         len(at.mail),
-        do,
-        right=lambda _: at.count(_SCRATCH) == len(at.mail),
-        before=lambda: at.create(_SCRATCH),
-        after=lambda: at.remove(_SCRATCH),
+        lambda: do(names[-1]),
+        right=lambda _: at.count(names[-1]) == len(at.mail),
+        before=before,
+        after=after,
     )
 
 

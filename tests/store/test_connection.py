@@ -9,6 +9,7 @@ from math import inf
 from socket import socket
 from types import SimpleNamespace
 from typing import Any, cast
+from unittest.mock import Mock
 from urllib.parse import quote
 
 import bson
@@ -162,6 +163,46 @@ class WireTests(SynchronousTestCase):
         size = len(sent) // 3
         pings = [bson.decode(sent[at + 21 : at + size])["ping"] for at in range(0, 3 * size, size)]
         self.assertEqual(pings, [1, 2, 3])
+
+    def pings(self, wire: Wire) -> list[int]:
+        """What was sent since it was last asked."""
+        sent = wire.transport.value()
+        wire.transport.clear()
+        found = []
+        while sent:
+            size = int.from_bytes(sent[:4], "little")
+            found.append(bson.decode(sent[21:size])["ping"])
+            sent = sent[size:]
+        return found
+
+    def test_what_waits_for_others_of_its_piece_may_be_handed_on_before(self) -> None:
+        wire = self.wire()
+        with wire.together():
+            wire.hand_on()
+            wire.ask({"ping": 1}, inf)
+            with wire.together():
+                wire.ask({"ping": 2}, inf)
+                self.assertEqual(self.pings(wire), [])
+                wire.hand_on()
+                self.assertEqual(self.pings(wire), [1, 2])
+                wire.ask({"ping": 3}, inf)
+            self.assertEqual(self.pings(wire), [])
+        self.assertEqual(self.pings(wire), [3])
+        wire.hand_on()
+        wire.ask({"ping": 4}, inf)
+        self.assertEqual(self.pings(wire), [4])
+
+    def test_a_piece_that_can_not_be_sent_does_not_keep_the_next_ones(self) -> None:
+        wire = self.wire()
+        write = wire.transport.write
+        wire.transport.write = Mock(side_effect=MemoryError)
+        with self.assertRaises(MemoryError), wire.together():
+            wire.ask({"ping": 1}, inf)
+        wire.transport.write = write
+        with wire.together():
+            wire.ask({"ping": 2}, inf)
+        wire.ask({"ping": 3}, inf)
+        self.assertEqual(self.pings(wire), [2, 3])
 
     def test_nothing_is_sent_over_a_connection_that_is_lost(self) -> None:
         wire = self.wire()
@@ -395,6 +436,26 @@ class TransactionTests(StoreTestCase):
 
         self.assertEqual(await self.mongo.transaction(work), [0, 1, 2, 3, 4])
         self.assertEqual(events[:10], ["sent"] * 5 + ["answered"] * 5)
+
+    async def test_who_cancels_one_of_several_cancels_all(self) -> None:
+        started: list[Deferred[None]] = []
+        ended: list[int] = []
+
+        async def never(number: int) -> None:
+            started.append(Deferred())
+            try:
+                await started[-1]
+            finally:
+                ended.append(number)
+
+        async def work(transaction: Transaction) -> None:
+            await transaction.at_once(*map(never, range(3)))
+
+        changing = Deferred.fromCoroutine(self.mongo.transaction(work))
+        await self.until(lambda: len(started) == 3)
+        changing.cancel()
+        await self.assertFailure(changing, CancelledError)
+        self.assertEqual(sorted(ended), [0, 1, 2])
 
     async def test_of_several_that_fail_at_once_the_first_is_told(self) -> None:
         async def fail(transaction: Transaction, error: Exception) -> None:

@@ -127,7 +127,7 @@ class Wire(MongoProtocol):  # type: ignore[misc]
 
     @contextmanager
     def together(self) -> Iterator[None]:
-        """What is sent in here goes out in one piece: to wake the server takes longer than most commands do."""
+        """What is sent in here goes out in one piece, but for `hand_on`: to wake the server takes longer than most commands do."""
         if self._held is not None:
             # It is part of a larger piece.
             yield
@@ -136,11 +136,15 @@ class Wire(MongoProtocol):  # type: ignore[misc]
         try:
             yield
         finally:
-            self.hand_on()
-            self._held = None
+            try:
+                self.hand_on()
+            finally:
+                self._held = None
 
     def hand_on(self) -> None:
-        """Send what `together` has held back so far: whoever is next in there has something else to do first."""
+        """Send what `together` has held back so far: whoever is next in there has something else to do first.  TLS sends it
+        with the next turn of the reactor.
+        """
         if self._held:
             held, self._held = self._held, []
             if not self.is_lost:

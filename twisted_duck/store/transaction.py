@@ -90,7 +90,7 @@ class Transaction:
         self.began = False
         self._wire: Wire | None = None
         #: What failed first of that which was done at once.
-        self._failed: BaseException | None = None
+        self._failed: Exception | None = None
 
     async def run(self, command: Document) -> Document:
         """One command, in the transaction.  Its failures are for `Transactions.run`: don't catch them."""
@@ -111,10 +111,11 @@ class Transaction:
 
     async def at_once(self, *works: Coroutine[Any, Any, Any]) -> list[Any]:
         """Do several things whose first commands need nothing of each other's answers: these are sent in one piece, and answered
-        in their order.  A work that waits for something else before its first command comes behind them, over the same connection.
+        in their order.  A work that waits for something else before its first command comes behind them, over the same connection;
+        one that has something else to do before it calls `hand_on`.
 
         What each returned.  Where some fail, it is as the first that did, when all have ended: what the server says to the
-        commands behind one that failed is only that there is no such transaction.
+        commands behind one that failed is only that there is no such transaction.  Who cancels one of them cancels all.
         """
         try:
             if self._wire is None:
@@ -126,14 +127,19 @@ class Transaction:
             raise
         with self._wire.together():
             done = [Deferred.fromCoroutine(self._beside_others(work)) for work in works]
-        # None of them fails; and when the last one is over, so are the others, as a rule.
-        results = [await each for each in reversed(done)]
+        results = []
+        # When the last one is over, so are the others, as a rule.
+        for each in reversed(done):
+            results.append(await each)
+            if isinstance(self._failed, CancelledError):
+                for other in done:
+                    other.cancel()
         if self._failed is not None:
             raise self._failed
         return results[::-1]
 
     def hand_on(self) -> None:
-        """In a work of `at_once`: send the commands of those before it now, since this one takes its time before it has any."""
+        """In a work of `at_once`: have the commands of those before it sent now, since this one takes its time before it has any."""
         if self._wire is not None:
             self._wire.hand_on()
 
