@@ -141,7 +141,8 @@ class Limits:
     #: Ranges of UIDs of one sweep, and sweeps of one mailbox: everybody who reads its messages' flags looks at all of them.
     sweep_ranges: int = 16
     sweeps: int = 16
-    #: Seconds from a sweep until it is folded into the messages, together with those that came meanwhile; what is
+    #: Seconds from a sweep until it is folded into the messages, together with those that came meanwhile (sooner if there are half
+    #: as many as a mailbox may have: behind those a STORE would write all its messages before it is answered); what is
     #: expunged by then need not be.
     sweep_rest: int = 10
     #: Bytes of the indexes of mailboxes that nobody has open: four million messages.

@@ -133,6 +133,8 @@ class SweepTests(SweepTestCase):
 
     async def test_more_than_there_is_room_for_are_written(self) -> None:
         mailbox = await self.filled()
+        # Nobody folds them.
+        await self.store.folder.close()
         for number in range(SWEEPING.sweeps):
             await mailbox.store(list(range(1, 11)), add(f"k{number}"))
         self.assertEqual(len((await self.document())["sweeps"]), SWEEPING.sweeps)
@@ -195,6 +197,7 @@ class SweepTests(SweepTestCase):
 
     async def test_the_database_counts_with_as_many_as_there_may_be(self) -> None:
         mailbox = await self.filled(64)
+        await self.store.folder.close()
         await self.put(self.account, "Archive", simple(0))
         for number in range(SWEEPING.sweeps):
             # Pairs: 16 ranges.
@@ -529,6 +532,27 @@ class FoldingTests(SweepTestCase):
         else:
             self.fail("nobody has folded")
         self.assertEqual(state((await self.elsewhere()).index), state(mailbox.index))
+
+    async def test_many_sweeps_are_not_left_for_so_long(self) -> None:
+        await self.filled()
+        store = await self.make_store(limits=Limits(sweep_from=1, sweep_rest=3600, sweeps=6))
+        mailbox = await (await store.account("ada")).select("INBOX", False)
+        uids = list(range(1, 11))
+        for number in range(9):
+            change = add(SEEN) if number % 2 == 0 else FlagChange("remove", frozenset({SEEN}))
+            await mailbox.store(uids, change)
+            sweeps = len((await self.document())["sweeps"])
+            if number % 3 < 2:
+                self.assertEqual(sweeps, number % 3 + 1)
+                continue
+            for _ in range(200):
+                if not (await self.document())["sweeps"]:
+                    break
+                await self.pause(0.05)
+            else:
+                self.fail("nobody has folded")
+        self.assertEqual(state((await self.elsewhere()).index), state(mailbox.index))
+        self.assertEqual(await self.findings(), [])
 
     async def test_a_process_folds_one_piece_at_a_time(self) -> None:
         store = await self.make_store(limits=Limits(sweep_from=1, sweep_rest=0))

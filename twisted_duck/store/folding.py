@@ -19,9 +19,9 @@ from array import array
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 
+import attrs
 from bson.objectid import ObjectId
-from twisted.internet.defer import DeferredLock
-from twisted.internet.task import deferLater
+from twisted.internet.defer import Deferred, DeferredLock
 
 from twisted_duck.store.background import Background, rest
 from twisted_duck.store.changes import Moved, uid_filters
@@ -39,11 +39,20 @@ _ROW = {"_id": 0, "uid": 1, "modseq": 1, "flags": 1}
 Turn = Callable[[], AbstractAsyncContextManager[None]]
 
 
+@attrs.define
+class _Waiting:
+    """Sweeps of a mailbox that are to be folded together."""
+
+    due: Deferred[None]
+    sweeps: int = 1
+
+
 class Folder:
     """Folds what this process has swept, some time later.
 
     @param turn: what a change of a user's mail is made within
     @param rest: seconds from a sweep until it is folded; with it go those that come meanwhile
+    @param most: sweeps of a mailbox that are not left for so long
     """
 
     def __init__(
@@ -51,19 +60,25 @@ class Folder:
         mongo: Mongo,
         turn: Callable[[ObjectId], AbstractAsyncContextManager[None]],
         rest: float,
+        most: int,
     ) -> None:
         self._mongo = mongo
         self._turn = turn
         self._rest = rest
+        self._most = most
         self._background = Background("folding")
-        self._due: set[ObjectId] = set()
+        self._waiting: dict[ObjectId, _Waiting] = {}
         self._one = DeferredLock()
 
     def soon(self, user: ObjectId, mailbox: ObjectId) -> None:
         """The mailbox has a new sweep.  If it can't be folded then, the collector does it."""
-        if mailbox not in self._due:
-            self._due.add(mailbox)
+        waiting = self._waiting.get(mailbox)
+        if waiting is None:
             self._background.spawn(self._later(user, mailbox))
+            return
+        waiting.sweeps += 1
+        if waiting.sweeps == self._most:
+            waiting.due.callback(None)
 
     def open(self) -> None:
         self._background.open()
@@ -72,10 +87,15 @@ class Folder:
         self._background.close()
 
     async def _later(self, user: ObjectId, mailbox: ObjectId) -> None:
+        due: Deferred[None] = Deferred()
+        self._waiting[mailbox] = _Waiting(due)
+        alarm = self._mongo.reactor.callLater(self._rest, due.callback, None)
         try:
-            await deferLater(self._mongo.reactor, self._rest)
+            await due
         finally:
-            self._due.discard(mailbox)
+            del self._waiting[mailbox]
+            if alarm.active():
+                alarm.cancel()
         await fold(self._mongo, user, mailbox, lambda: self._alone(user))
 
     @asynccontextmanager

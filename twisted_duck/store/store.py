@@ -66,7 +66,11 @@ class MailStore:
         expunges = timedelta(days=self.limits.tombstone_days)
         self.collector = Collector(self._mongo, memory=expunges)
         self.folder = Folder(
-            self._mongo, lambda user: self._writers.of(user).turn(), self.limits.sweep_rest
+            self._mongo,
+            lambda user: self._writers.of(user).turn(),
+            self.limits.sweep_rest,
+            # While these are folded, as many may come.
+            max(2, self.limits.sweeps // 2),
         )
         self.migrator = Migrator(self._mongo)
         self.addresses = Addresses(self._mongo, self.limits)
