@@ -39,7 +39,7 @@ _FETCHED = re.compile(rb"(?m)^\* \d+ FETCH \(")
 #: Messages of one MULTIAPPEND: no server has to take any number.
 _TOGETHER = 50
 #: And one by one, in a turn: some seconds of one server behind some of another meet another hour of a busy host, and another disk.
-_IN_A_TURN = 100
+IN_A_TURN = 100
 #: Connections that are opened and closed before idle ones are counted, so that what comes once has come.
 _WARM = 10
 #: Seconds that a server has to settle.
@@ -84,8 +84,8 @@ def _login(at: Subject) -> Work:
 @step("append", "APPEND one by one")
 def _append(at: Subject) -> Work:
     def do(name: bytes) -> Iterator[None]:
-        for start in range(0, len(at.mail), _IN_A_TURN):
-            at.append(name, at.mail[start : start + _IN_A_TURN])
+        for start in range(0, len(at.mail), IN_A_TURN):
+            at.append(name, at.mail[start : start + IN_A_TURN])
             yield
 
     return _arrival(at, do)

@@ -12,7 +12,7 @@ from twisted.internet.task import Clock
 from twisted.internet.utils import getProcessOutputAndValue
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
-from benchmarks import blocks, growth, measuring
+from benchmarks import blocks, floor, growth, measuring
 from benchmarks.chart import parts
 from benchmarks.compare import TARGETS, rows
 from benchmarks.logins import Ratio
@@ -21,6 +21,7 @@ from benchmarks.measuring import Measurement, Report, Result, Work, alternate
 from benchmarks.steps import STEPS
 from tests import mongo
 from tests.clients.server import PASSWORD, USER, ServerTestCase
+from twisted_duck.store.schema import BODIES, MAILBOXES, MESSAGES, USERS
 
 #: MiB.  What is allowed for is the message once, as the file that it is received into, and what else there is to do.
 SIZE, MOST = 50, 75
@@ -230,6 +231,41 @@ class RatioTests(SynchronousTestCase):
     def test_of_few_nothing_is_certain(self) -> None:
         found = Ratio.of([3.0, 1.0, 2.0])
         self.assertEqual((found.low, found.median, found.high), (1, 2, 3))
+
+
+class FloorTests(SynchronousTestCase):
+    def test_the_commands_store_what_an_append_does(self) -> None:
+        with floor.mongod() as mongo:
+            alone = floor.Appends(mongo)
+            for _ in range(3):
+                alone.transaction()
+            alone.document()
+            found = {
+                name: mongo.run({"find": name, "filter": {}})[0]["cursor"]["firstBatch"]
+                for name in (USERS, MAILBOXES, MESSAGES, BODIES)
+            }
+        [user], [box] = found[USERS], found[MAILBOXES]
+        self.assertEqual((user["epoch"], box["uidnext"], box["modseq"]), (3, 4, 4))
+        self.assertEqual(
+            [(row["uid"], row["modseq"]) for row in found[MESSAGES]], [(2, 2), (3, 3), (4, 4)]
+        )
+        self.assertEqual(len(found[BODIES]), 4)
+        self.assertLessEqual(
+            {row["body"] for row in found[MESSAGES]}, {body["_id"] for body in found[BODIES]}
+        )
+
+    def test_what_fails_ends_it(self) -> None:
+        with floor.mongod() as mongo:
+            self.assertRaises(SystemExit, mongo.run, {"rubbish": 1})
+
+    def test_all_are_compared_with_the_first(self) -> None:
+        results = [
+            Result("append", name, 10, [seconds], 10 / seconds, measuring.PER_SECOND)
+            for name, seconds in (("a", 1), ("b", 4))
+        ]
+        _, first, second = floor.rows(results)
+        self.assertEqual(first, ("a", "10", "100.00", "1.000"))
+        self.assertEqual(second, ("b", "2", "400.00", "0.250"))
 
 
 class LargeTests(TestCase):
