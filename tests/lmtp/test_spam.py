@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any, ClassVar
+
 from twisted.trial.unittest import SynchronousTestCase
 
+from tests.lmtp.transcript import LMTPCase
 from twisted_duck.limits import Limits
 from twisted_duck.lmtp.spam import SpamMark
 
@@ -45,3 +48,34 @@ class SpamMarkTests(SynchronousTestCase):
             self.assertEqual(
                 mark.is_on(b"A: " + b"a" * size + b"\r\nX-Spam: Yes\r\n\r\n", limits), marked
             )
+
+
+class SpamTests(LMTPCase):
+    options: ClassVar[dict[str, Any]] = {"spamHeader": "X-Spam-Flag: YES"}
+
+    def deliver_(self, message: bytes) -> None:
+        client = self.begin()
+        client.send(b"BDAT %d LAST\r\n%b" % (len(message), message))
+        self.assertEqual(client.heard()[:9], b"250 2.0.0")
+
+    def test_spam_goes_to_junk(self) -> None:
+        spam = b"Subject: buy\r\nX-SPAM-flag:  yes\r\n\r\nnow\r\n"
+        self.deliver_(spam)
+        self.assertEqual((self.mail(), self.mail(mailbox="Junk")), ([], [self.trace() + spam]))
+
+    def test_what_only_looks_like_it(self) -> None:
+        messages = [
+            b"X-Spam-Flag: NO\r\n\r\n",
+            b"X-Spam-Flag: YESTERDAY\r\n\r\n",
+            b"X-Spam-Flags: YES\r\n\r\n",
+            b"Subject: X-Spam-Flag: YES\r\n\r\nX-Spam-Flag: YES\r\n",
+            b"\r\nX-Spam-Flag: YES\r\n",
+        ]
+        for message in messages:
+            self.deliver_(message)
+        self.assertEqual((len(self.mail()), self.mail(mailbox="Junk")), (len(messages), []))
+
+    def test_without_a_mark(self) -> None:
+        self.factory = type(self.factory)(self.store.delivery(), clock=self.clock, hostname="x")
+        self.deliver_(b"X-Spam-Flag: YES\r\n\r\n")
+        self.assertEqual(len(self.mail()), 1)

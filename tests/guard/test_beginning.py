@@ -1,0 +1,146 @@
+"""Before there is a protocol: the handshake, and what the client sends early."""
+
+from __future__ import annotations
+
+from twisted.internet.error import ConnectionLost
+from twisted.internet.protocol import Factory
+from twisted.logger import capturedLogs
+from twisted.protocols.tls import TLSMemoryBIOFactory
+
+from tests.guard.support import Echo, GuardCase, TLSClient, server_tls
+
+
+class EarlyTests(GuardCase):
+    def test_what_is_read_early_is_bounded(self) -> None:
+        waiting = self.wait()
+        socket = self.connect(self.guard())
+        for _ in range(100):
+            socket.send(b"x" * 1022 + b"\r\n")
+        # 4 KiB, and the read that went beyond them.
+        self.assertEqual(len(socket.waiting), 100 - 5)
+        self.assertTrue(socket.paused)
+        waiting.callback(None)
+        self.clock.advance(0)
+        self.assertEqual(socket.waiting, [])
+        self.assertEqual(len(socket.heard()), 7 + 100 * 1024)
+
+    def test_who_paused_the_transport_gets_nothing_before_he_resumes(self) -> None:
+        class Slow(Echo):
+            def connectionMade(self) -> None:
+                self.transport.pauseProducing()
+
+        waiting = self.wait()
+        socket = self.connect(self.guard(Slow))
+        socket.send(b"one\r\n")
+        waiting.callback(None)
+        self.clock.advance(0)
+        self.assertEqual((socket.heard(), socket.paused), (b"", True))
+        socket.send(b"two\r\n")
+        Echo.made[0].transport.resumeProducing()
+        self.assertEqual(socket.heard(), b"")
+        self.clock.advance(0)
+        self.assertEqual((socket.heard(), socket.paused), (b"one\r\ntwo\r\n", False))
+
+    def test_who_pauses_again_waits_on(self) -> None:
+        class Undecided(Echo):
+            def connectionMade(self) -> None:
+                self.transport.pauseProducing()
+                self.transport.resumeProducing()
+                self.transport.pauseProducing()
+
+        waiting = self.wait()
+        socket = self.connect(self.guard(Undecided))
+        socket.send(b"one\r\n")
+        waiting.callback(None)
+        self.clock.advance(0)
+        self.assertEqual(socket.heard(), b"")
+        socket.reset()
+        self.assertEqual(Echo.made[0].reasons[0].type, ConnectionLost)
+
+    def test_who_pauses_over_what_was_held_has_the_last_word(self) -> None:
+        class Full(Echo):
+            def lineReceived(self, line: bytes) -> None:
+                super().lineReceived(line)
+                self.transport.pauseProducing()
+
+        waiting = self.wait()
+        socket = self.connect(self.guard(Full))
+        socket.send(b"one\r\n")
+        socket.send(b"x" * 9000 + b"\r\n")
+        socket.send(b"two\r\n")
+        waiting.callback(None)
+        self.clock.advance(0)
+        self.assertTrue(socket.paused)
+        self.assertEqual(socket.waiting, [b"two\r\n"])
+
+    def test_who_ends_the_connection_at_once_gets_nothing(self) -> None:
+        class Short(Echo):
+            def connectionMade(self) -> None:
+                self.transport.loseConnection()
+
+        waiting = self.wait()
+        socket = self.connect(self.guard(Short))
+        socket.send(b"one\r\n")
+        waiting.callback(None)
+        self.clock.advance(0)
+        self.assertEqual((socket.heard(), socket.lost), (b"", 1))
+
+
+class HandshakeTests(GuardCase):
+    def test_the_hook_is_asked_after_it_and_sees_it(self) -> None:
+        socket = self.connect(self.in_tls(self.guard()))
+        self.assertEqual(self.hooks.connected, [])
+        client = TLSClient(socket, b"imap.example")
+        client.shake_hands()
+        [session] = self.hooks.connected
+        self.assertTrue(session.secure)
+        assert session.tls is not None
+        self.assertEqual(session.tls.version, "TLSv1.3")
+        self.assertTrue(session.tls.cipher.startswith("TLS_"), session.tls.cipher)
+        self.assertEqual(session.tls.serverName, "imap.example")
+        self.assertIsNone(session.tls.clientCertificate)
+        self.assertEqual(session.remoteAddress, "192.0.2.1")
+        client.send(b"one\r\n")
+        self.assertEqual(client.heard(), b"hello\r\none\r\n")
+        self.assertEqual((session.bytesIn, session.bytesOut), (5, 12))
+        client.say_goodbye()
+        self.clock.advance(0)
+        self.assertEqual(self.hooks.closed, [session])
+        self.assertEqual(session.closeReason, "the client closed it")
+
+    def test_a_certificate_of_the_client(self) -> None:
+        socket = self.connect(self.in_tls(self.guard(), wants_certificate=True))
+        TLSClient(socket, shows=True).shake_hands()
+        tls = self.hooks.connected[0].tls
+        assert tls is not None
+        self.assertIsNone(tls.serverName)
+        subject = tls.clientCertificate.getSubject()
+        self.assertEqual(subject.commonName, b"duck.example")
+
+    def test_a_failed_one_never_reaches_the_hooks(self) -> None:
+        socket = self.connect(self.in_tls(self.guard()))
+        with capturedLogs() as events:
+            socket.send(b"a1 LOGIN alice wonderland\r\n")
+            self.clock.advance(0)
+        self.assertEqual((socket.lost, self.hooks.connected, self.hooks.closed), (1, [], []))
+        self.assertIn("no TLS", events[0]["log_format"])
+
+    def test_one_that_is_overdue(self) -> None:
+        socket = self.connect(self.in_tls(self.guard()))
+        socket.send(TLSClient(socket).hello()[:100])
+        self.clock.advance(self.limits.tls_handshake - 1)
+        self.assertFalse(socket.disconnecting)
+        self.clock.advance(1)
+        self.clock.advance(0)
+        self.assertEqual((socket.lost, self.hooks.connected, self.hooks.closed), (1, [], []))
+
+    def test_one_that_is_reset(self) -> None:
+        socket = self.connect(self.in_tls(self.guard()))
+        socket.send(TLSClient(socket).hello())
+        socket.reset()
+        self.assertEqual((self.hooks.connected, self.hooks.closed), ([], []))
+
+    def test_TLS_behind_the_guard_is_a_mistake(self) -> None:
+        behind = TLSMemoryBIOFactory(server_tls(), False, Factory.forProtocol(Echo))
+        with self.assertRaises(ValueError):
+            self.guard(behind)
