@@ -14,6 +14,7 @@ from tests.store.test_rope import attachment, cut_base64
 from twisted_duck import errors
 from twisted_duck.spool import Spool
 from twisted_duck.store import background, collector, copying
+from twisted_duck.store import users as store_users
 from twisted_duck.store.blobs import CHUNK
 from twisted_duck.store.checker import Finding, check
 from twisted_duck.store.collector import Collected, Collector
@@ -262,7 +263,7 @@ class CollectorTests(GarbageTestCase):
         # More than there are in the first batch of a cursor, which the server forgets after ten minutes.
         users = [{"_id": ObjectId(), "name": f"user {number}"} for number in range(120)]
         await self.mongo.run({"insert": "users", "documents": users})
-        self.patch(collector, "_AT_ONCE", 50)
+        self.patch(store_users, "_AT_ONCE", 50)
         seen: list[ObjectId] = []
 
         async def visit(_self: Collector, user: ObjectId) -> int:

@@ -9,6 +9,7 @@ from tests.store.base import StoreTestCase, simple
 from tests.store.recorder import Recorder
 from twisted_duck import errors
 from twisted_duck.store import migrations
+from twisted_duck.store import users as store_users
 from twisted_duck.store.migrations import Migration, Migrator, Overtaken
 from twisted_duck.store.schema import VERSION
 
@@ -90,6 +91,15 @@ class MigrationTests(StoreTestCase):
         await Migrator(self.store.mongo).run()
         self.assertEqual(len(seen), 2)
         self.assertEqual((await self.version(), await self.done()), (2, 6))
+
+    async def test_it_gets_to_all_users_however_long_one_takes(self) -> None:
+        # The server forgets a cursor after ten minutes.
+        self.patch(store_users, "_AT_ONCE", 2)
+        self.recorder.clear()
+        await self.store.migrator.run()
+        self.assertEqual((await self.version(), await self.done()), (2, 6))
+        asked = [each for each in self.recorder.names if each.endswith(" users")]
+        self.assertEqual(asked, ["find users"] * 3)
 
     async def _stopped_after(self, users: int) -> Migrator:
         """A process that did so many users, and then no more."""

@@ -46,6 +46,7 @@ from twisted_duck.store.schema import (
     USERS,
 )
 from twisted_duck.store.transaction import MAJORITY, Transaction
+from twisted_duck.store.users import every_user
 
 log = Logger()
 
@@ -143,7 +144,7 @@ class Collector:
         for user in await self._users_gone():
             await erase(self._mongo, user)
             collected.users += 1
-        async for user in self._users():
+        async for user in every_user(self._mongo):
             await self._sweeps(user)
             collected.messages += await self._messages(user)
             await self._of_mailboxes(user)
@@ -151,18 +152,6 @@ class Collector:
             collected.bodies += await self._bodies(user, started)
         collected.blobs = await self._blobs(started)
         return collected
-
-    async def _users(self) -> AsyncIterator[ObjectId]:
-        """All of them.  What is done for some may take hours, and the server forgets a cursor after ten minutes: then nobody
-        would get to those behind them.
-        """
-        above: Document = {}
-        while found := await self._mongo.find(
-            USERS, above, projection={"_id": 1}, sort={"_id": 1}, limit=_AT_ONCE, time=_TIME
-        ):
-            for document in found:
-                yield document["_id"]
-            above = {"_id": {"$gt": found[-1]["_id"]}}
 
     async def _now(self) -> datetime:
         """The server's time."""

@@ -24,8 +24,9 @@ from twisted_duck import errors
 from twisted_duck.store import fields
 from twisted_duck.store.connection import Mongo
 from twisted_duck.store.driver import Document
-from twisted_duck.store.schema import BODIES, MESSAGES, SCHEMA, USERS, VERSION
+from twisted_duck.store.schema import BODIES, MESSAGES, SCHEMA, VERSION
 from twisted_duck.store.transaction import MAJORITY
+from twisted_duck.store.users import every_user
 
 log = Logger()
 
@@ -137,14 +138,10 @@ class Migrator:
             "migrating the database to schema {to}: {what}", to=migration.to, what=migration.what
         )
         changed = 0
-        behind: Document = {} if done is None else {"_id": {"$gt": done}}
         if migration.user is not None:
-            async for users in self._mongo.batches(
-                USERS, behind, projection={"_id": 1}, sort={"_id": 1}, batchSize=_AT_ONCE
-            ):
-                for user in users:
-                    changed += await migration.user(self._mongo, user["_id"], beat)
-                    await self._claim(migration, done=user["_id"])
+            async for user in every_user(self._mongo, above=done):
+                changed += await migration.user(self._mongo, user, beat)
+                await self._claim(migration, done=user)
         await self._mongo.run(
             {
                 "update": SCHEMA,
