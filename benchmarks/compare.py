@@ -46,8 +46,9 @@ class Target:
         return f"{self.least:g}" + (f" of {STEPS[self.of].title}" if self.of else "")
 
     def reached(self, ours: float, theirs: float) -> bool:
+        """A ratio is judged as it is shown."""
         if self.least is not None:
-            return ours >= self.least * theirs
+            return float(ratio(ours, theirs)) >= self.least
         return ours <= max(self.kib or 0.0, (self.most or 0.0) * theirs)
 
 
@@ -80,6 +81,10 @@ TARGETS = {
 Results = Mapping[str, Result]
 
 
+def ratio(ours: float, theirs: float) -> str:
+    return f"{ours / theirs:.3g}"
+
+
 def rows(ours: Results, theirs: Results) -> list[tuple[str, ...]]:
     """By the names of the steps; one that only one of them has done has no ratio."""
     head = ("step", THEIRS, OURS, "at first", "ratio", "at least", "reached")
@@ -90,7 +95,7 @@ def _row(name: str, ours: Results, theirs: Results) -> tuple[str, ...]:
     target = TARGETS.get(name)
     mine = ours.get(name)
     peer = theirs.get(target.of if target and target.of else name)
-    ratio = f"{mine.value / peer.value:.3g}" if mine and peer and peer.value else "-"
+    part = ratio(mine.value, peer.value) if mine and peer and peer.value else "-"
     reached = "-"
     if target and mine and (peer or target.kib is not None):
         reached = "yes" if target.reached(mine.value, peer.value if peer else 0.0) else "NO"
@@ -100,7 +105,7 @@ def _row(name: str, ours: Results, theirs: Results) -> tuple[str, ...]:
         figure(shown) if shown else "-",
         figure(mine) if mine else "-",
         f"{mine.first:,.0f}" if mine and mine.unit == PER_SECOND else "-",
-        ratio,
+        part,
         target.told() if target else "-",
         reached,
     )

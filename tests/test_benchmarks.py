@@ -127,6 +127,12 @@ class ComparisonTests(SynchronousTestCase):
         ours = [result("noop", 149), result("select", 15)]
         self.assertEqual(self.verdict(ours, theirs), {"noop": "NO", "select": "yes"})
 
+    def test_a_ratio_is_judged_as_it_is_shown(self) -> None:
+        theirs = {"noop": result("noop", 10_000)}
+        for ours, told in ((14_994, ("1.5", "1.5", "yes")), (14_949, ("1.49", "1.5", "NO"))):
+            [_, row] = rows({"noop": result("noop", ours)}, theirs)
+            self.assertEqual(row[4:], told)
+
     def test_arrival_is_held_to_one_by_one(self) -> None:
         theirs = [result("append", 100), result("lmtp", 9000)]
         ours = [result("append", 39), result("lmtp", 101)]
