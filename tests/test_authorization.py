@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from attrs import evolve
@@ -107,6 +107,14 @@ class Rules:
             self.admitted()
             self.clients.pop("").disconnect()
         self.assertEqual(len(self.asked), 3)
+
+    def test_a_generator_is_none(self: Any) -> None:
+        def forgotten(session: Session) -> Iterator[None]:
+            yield
+
+        self.answer = forgotten
+        self.refused()
+        self.assertEqual(len(self.flushLoggedErrors(TypeError)), 1)
 
     def test_wrong_credentials_are_none_of_its_business(self: Any) -> None:
         self.said(self.login.replace("wonderland", "looking-glass"), "S: ...")

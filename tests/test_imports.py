@@ -31,7 +31,17 @@ GROUND = {
     "matching",
 }
 LANGUAGE = {"wire", "collation", "mime", "sasl", "predicates", "held", "addresses"}
-SESSION = {"session", "clock", "busy_polling", "inactivity", "outflow", "prompt", "reads", "spool"}
+SESSION = {
+    "session",
+    "clock",
+    "hooks",
+    "busy_polling",
+    "inactivity",
+    "outflow",
+    "prompt",
+    "reads",
+    "spool",
+}
 #: What the protocols share that speak to one client each.
 CONNECTION = {"authorization", "connection", "factory", "login"}
 
@@ -54,10 +64,10 @@ RULES: dict[str, tuple[set[str], set[str]]] = {
     "imap.threads": (GROUND | LANGUAGE | {"imap.sorting"}, {"attrs"}),
     "spool": (GROUND, {"attrs"}),
     "guard": (
-        GROUND | {"wire", "session", "clock", "prompt", "reads"},
+        GROUND | {"wire", "session", "clock", "hooks", "prompt", "reads"},
         {"attrs", "zope", "twisted"},
     ),
-    "policies": (GROUND | {"wire", "session", "clock"}, {"attrs", "zope", "twisted"}),
+    "policies": (GROUND | {"wire", "session", "clock", "hooks"}, {"attrs", "zope", "twisted"}),
     **{name: (GROUND | SESSION, {"attrs", "zope", "twisted"}) for name in SESSION - {"spool"}},
     **{
         name: (

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from twisted.internet.defer import CancelledError, Deferred, maybeDeferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from twisted_duck.errors import AuthorizationFailed, ConnectionRefused
 from twisted_duck.guard.guarded import Hook
+from twisted_duck.hooks import ask
 from twisted_duck.session import Session
 
 _SORRY = "logging in is not possible now; try again later"
@@ -32,7 +33,7 @@ class Authorization:
         self._session = session
         self._waiting = True
         self._timer = clock.callLater(seconds, self._overdue)
-        self._asked = maybeDeferred(hook, session)
+        self._asked = ask(hook, session)
         self._asked.addBoth(self._answered)
 
     def _answered(self, answer: Any) -> None:

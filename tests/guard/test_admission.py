@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred, fail, succeed
@@ -41,6 +42,19 @@ class AdmittedTests(GuardCase):
             socket = self.connect(self.guard())
             socket.send(b"one\r\n")
             self.assertEqual(socket.heard(), b"hello\r\none\r\n")
+
+    def test_a_hook_that_is_a_generator_lets_nobody_in(self) -> None:
+        """Nobody would run it, whatever it was to find out."""
+
+        def forgotten(session: Session) -> Iterator[None]:
+            yield
+
+        self.hooks.answer = forgotten
+        socket = self.connect(self.guard())
+        socket.send(b"one\r\n")
+        self.assertEqual(Echo.made, [])
+        [failure] = self.flushLoggedErrors(TypeError)
+        self.assertIn("inlineCallbacks is missing", str(failure.value))
 
     def test_until_the_hook_has_answered_there_is_no_protocol(self) -> None:
         waiting = self.wait()

@@ -10,7 +10,7 @@ from attrs import evolve, frozen
 from twisted.cred.checkers import ICredentialsChecker
 from twisted.cred.credentials import IUsernamePassword
 from twisted.cred.error import UnauthorizedLogin
-from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from zope.interface import Interface, implementer
 
@@ -27,6 +27,7 @@ from twisted_duck.auth.passwords import PasswordHasher
 from twisted_duck.auth.throttle import LoginThrottle
 from twisted_duck.auth.verified import VerifiedPasswords
 from twisted_duck.auth.verifiers import are_current, find_verifier
+from twisted_duck.hooks import ask
 from twisted_duck.outflow import ConnectionOver
 from twisted_duck.sasl import Credentials, Verifier
 from twisted_duck.session import Session
@@ -162,7 +163,7 @@ class DirectoryChecker:
         """Who that is, if anybody may log in on that connection; both are asked at the same time."""
         if self.before_login is None:
             return await self.directory.find(name)
-        asked = maybeDeferred(self.before_login, session)
+        asked = ask(self.before_login, session)
         try:
             record = await self.directory.find(name)
         except BaseException:

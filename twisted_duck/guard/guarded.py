@@ -24,11 +24,12 @@ from twisted_duck.clock import reactor_clock
 from twisted_duck.errors import ConnectionRefused
 from twisted_duck.guard.passage import Passage, PassageFactory, View, cut_off
 from twisted_duck.guard.refusal import REFUSALS, Refusal, protocol_class, protocol_name, silence
+from twisted_duck.hooks import ask
 from twisted_duck.limits import Limits
 from twisted_duck.session import ISessionAware, Session
 from twisted_duck.wire.lines import one_line
 
-#: May answer with a coroutine, a Deferred, or anything else, which then is the answer.
+#: May answer with a Deferred, with anything to be awaited, or with anything else, which then is the answer (`hooks.ask`).
 Hook: TypeAlias = Callable[[Session], Any]
 OnDeadline: TypeAlias = Literal["refuse", "admit"]
 
@@ -160,7 +161,7 @@ class Guarded(Passage):
             self._admit()
             return
         self._enter(Phase.ASKING)
-        asked = maybeDeferred(factory.onConnect, self.session)
+        asked = ask(factory.onConnect, self.session)
         asked.addBoth(self._answered)
         if self._phase is Phase.ASKING:
             self._asked = asked
@@ -381,7 +382,7 @@ class GuardedFactory(PassageFactory):
 
     def _see_off(self, session: Session, onClose: Hook) -> None:
         self._seen_off[session] = None
-        done = maybeDeferred(onClose, session)
+        done = ask(onClose, session)
         done.addErrback(self._could_not_see_off, session)
         done.addCallback(self._forget, session)
         if session in self._seen_off:

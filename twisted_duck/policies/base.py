@@ -6,11 +6,12 @@ import traceback
 from collections.abc import Callable
 from typing import Any, NoReturn
 
-from twisted.internet.defer import CancelledError, Deferred, DeferredList, maybeDeferred
+from twisted.internet.defer import CancelledError, Deferred, DeferredList
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from twisted_duck.errors import ConnectionRefused, TooManyConnections
+from twisted_duck.hooks import ask
 from twisted_duck.session import Session
 from twisted_duck.wire.lines import one_line
 
@@ -110,7 +111,7 @@ class Hooks(Policy):
         if hook is None:
             return
         try:
-            await maybeDeferred(hook, session)
+            await ask(hook, session)
         except ConnectionRefused as error:
             # The client's own words may be in it.
             self.count(session, one_line(error.message).decode())
@@ -152,7 +153,7 @@ class Policies(Policy):
                     return
                 if policy not in asked:
                     asked.append(policy)
-                await maybeDeferred(policy.onConnect, session)
+                await ask(policy.onConnect, session)
         except CancelledError:
             # Nobody was refused: the guard may let the client in, and is heard of at the end in any case.
             raise
@@ -166,7 +167,7 @@ class Policies(Policy):
     async def beforeLogin(self, session: Session) -> None:
         try:
             for policy in self.policies:
-                await maybeDeferred(policy.beforeLogin, session)
+                await ask(policy.beforeLogin, session)
         except ConnectionRefused:
             self.refused += 1
             raise
@@ -178,7 +179,7 @@ class Policies(Policy):
             for policy in policies:
                 asked.append(policy)
                 self._will_be_told(policy, session)
-                await maybeDeferred(policy.onAuthenticated, session)
+                await ask(policy.onAuthenticated, session)
         except Exception as error:
             self.refused += isinstance(error, ConnectionRefused)
             # Those that came in the meantime have adopted the user as well.
@@ -197,7 +198,7 @@ class Policies(Policy):
 
     def loginFailed(self, session: Session, user: str, password: str | None) -> None:
         for policy in self.policies:
-            maybeDeferred(policy.loginFailed, session, user, password).addErrback(
+            ask(policy.loginFailed, session, user, password).addErrback(
                 self._not_told, policy, session
             )
 
@@ -230,9 +231,7 @@ class Policies(Policy):
     def _each(self, policies: Any, method: str, session: Session) -> Deferred[None]:
         """Call a method of each, from right to left, whether or not the one before it could do it."""
         done = [
-            maybeDeferred(getattr(policy, method), session).addErrback(
-                self._failed, policy, method, session
-            )
+            ask(getattr(policy, method), session).addErrback(self._failed, policy, method, session)
             for policy in reversed(policies)
         ]
         return DeferredList(done).addCallback(lambda _: None)

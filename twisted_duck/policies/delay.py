@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from twisted.internet.defer import maybeDeferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 
 from twisted_duck.clock import reactor_clock
 from twisted_duck.errors import ConnectionRefused
+from twisted_duck.hooks import ask
 from twisted_duck.policies.base import Policy
 from twisted_duck.session import Session
 
@@ -40,7 +40,7 @@ class Delay(Policy):
 
     async def _ask(self, hook: Callable[[Session], Any], session: Session) -> None:
         try:
-            await maybeDeferred(hook, session)
+            await ask(hook, session)
         except ConnectionRefused:
             self.refused += 1
             self.log.info(

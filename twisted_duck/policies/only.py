@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from twisted.internet.defer import maybeDeferred
-
 from twisted_duck.errors import ConnectionRefused
+from twisted_duck.hooks import ask
 from twisted_duck.policies.base import Policy
 from twisted_duck.session import Session
 
@@ -38,7 +37,7 @@ class Only(Policy):
     async def _ask(self, hook: Callable[[Session], Any], session: Session) -> None:
         if self._applies(session):
             try:
-                await maybeDeferred(hook, session)
+                await ask(hook, session)
             except ConnectionRefused:
                 self.refused += 1
                 raise
