@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import attrs
@@ -47,6 +48,51 @@ class DeliveryTests(LMTPCase):
         held.let_go()
         held.let_go()
         self.assertEqual(client.heard().count(b"250 2.0.0"), 2)
+
+    def test_what_a_delivery_raises_at_once_is_answered_as_what_it_fails_with(self) -> None:
+        """RFC 2033 §4.2: a reply for each recipient, whatever happens."""
+        for method in ("prepare", "deliver"):
+            mended = self.raise_at_once(method)
+            client = self.begin("alice", "bob", "dave")
+            client.say("DATA")
+            client.send(STUFFED)
+            said = [line[:9] for line in client.heard().splitlines()]
+            self.assertEqual(said, [b"451 4.3.0"] * 3)
+            self.assertTrue(self.flushLoggedErrors(ZeroDivisionError))
+            mended()
+            self.assertEqual(client.say("MAIL FROM:<>")[0][:3], "250")
+            client.say("RSET")
+
+    def test_only_a_recipient_who_can_be_told_apart_is_one(self) -> None:
+        for answer in (None, ("alice", "alice"), Recipient({"_id": 1}, "alice")):
+
+            async def resolve(*_: Any, answer: Any = answer) -> Any:
+                return answer
+
+            self.patch(MemoryDelivery, "resolve", resolve)
+            self.assertEqual(self.rcpt(), "451 4.3.0")
+            self.assertEqual(len(self.flushLoggedErrors(TypeError)), 1)
+
+    def test_nor_is_anybody_of_whom_is_said_at_once_that_it_is_not_known(self) -> None:
+        self.raise_at_once("resolve")
+        self.assertEqual(self.rcpt(), "451 4.3.0")
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+
+    def rcpt(self) -> str:
+        """The codes of the answer to a recipient."""
+        client = self.client()
+        client.say("RSET")
+        client.say("MAIL FROM:<>")
+        [said] = client.say("RCPT TO:<alice@example.org>")
+        return said[:9]
+
+    def raise_at_once(self, method: str) -> Callable[[], None]:
+        """From now on a method of the delivery does not get so far as to answer with something to be awaited."""
+
+        def broken(*_: Any) -> Any:
+            raise ZeroDivisionError
+
+        return self.patch(MemoryDelivery, method, broken).restore
 
     def test_recipients_that_were_sent_ahead_are_looked_for_with_the_first(self) -> None:
         held = self.hold(MemoryDelivery, "resolve")

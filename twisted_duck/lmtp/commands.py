@@ -27,6 +27,7 @@ from twisted_duck.lmtp import grammar, responses
 from twisted_duck.lmtp.intake import Intake
 from twisted_duck.lmtp.transaction import Transaction
 from twisted_duck.outflow import ConnectionOver
+from twisted_duck.spool import Spool
 from twisted_duck.values import Recipient
 from twisted_duck.wire.dotstuff import DotReader
 
@@ -219,7 +220,7 @@ async def _deliver(connection: LMTPProtocol, intake: Intake) -> None:
         spool = intake.finish()
         mark = connection.settings.spam
         junk = mark is not None and mark.is_on(spool.data, connection.limits)
-        message = await connection.run(connection.settings.delivery.prepare(spool), "delivery")
+        message = await connection.run(_prepared(connection, spool), "delivery")
     except DuckError as error:
         connection.failed(error, bad=False)
         connection.log.info(
@@ -266,6 +267,18 @@ def _begin_all(
     return {user: turns.run(begin) for user, begin in deliveries.items()}
 
 
+async def _prepared(connection: LMTPProtocol, spool: Spool) -> object:
+    """What `IDelivery.prepare` answers; as a coroutine, what it raises at once is answered as well."""
+    return await connection.settings.delivery.prepare(spool)
+
+
+async def _delivered(
+    connection: LMTPProtocol, recipient: Recipient, message: object, trace: bytes, junk: bool
+) -> object:
+    """What `IDelivery.deliver` answers, likewise."""
+    return await connection.settings.delivery.deliver(recipient, message, trace, junk)
+
+
 async def _deliver_to(
     connection: LMTPProtocol, recipient: Recipient, message: object, trace: bytes, junk: bool
 ) -> DuckError | None:
@@ -274,7 +287,7 @@ async def _deliver_to(
     try:
         # A client that has gone will deliver all of it again.
         connection.check_alive()
-        work = connection.settings.delivery.deliver(recipient, message, trace, junk)
+        work = _delivered(connection, recipient, message, trace, junk)
         mailbox = await connection.run(work, "delivery")
     except ConnectionOver:
         return Unavailable("the connection was lost")

@@ -77,8 +77,16 @@ class Transaction:
 
 async def _look_for(connection: LMTPProtocol, address: Address, size: int) -> Recipient | DuckError:
     """Never fails: nobody may come for what was looked for ahead."""
-    work = connection.settings.delivery.resolve(address.local, address.domain, size)
     try:
-        return await connection.run(work, "RCPT")
+        return await connection.run(_resolved(connection, address, size), "RCPT")
     except DuckError as error:
         return error
+
+
+async def _resolved(connection: LMTPProtocol, address: Address, size: int) -> Recipient:
+    found = await connection.settings.delivery.resolve(address.local, address.domain, size)
+    if not isinstance(found, Recipient):
+        raise TypeError(f"IDelivery.resolve has to answer a Recipient, and not {found!r}")
+    # Raises TypeError for one who can't be told apart: now, and not when the message is there.
+    hash(found.user)
+    return found
