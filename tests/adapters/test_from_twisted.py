@@ -116,6 +116,18 @@ class AccountTests(Adapted):
         await account.delete("X/Y")
         self.assertEqual(set(theirs.mailboxes), {"INBOX", "A.B/C"})
 
+    async def test_an_application_may_know_a_mailbox_by_more_names_than_it_lists(self) -> None:
+        # Twisted's own account folds them.
+        await self.account.create("Other")
+        self.assertEqual(set(await self.names(self.account)), {"INBOX", "OTHER"})
+        found = await self.account.statuses(["Other", "other", "another"])
+        self.assertEqual(set(found), {"Other", "other"})
+        await self.account.rename("Other", "Third")
+        await self.account.delete("Third")
+        self.assertEqual(set(await self.names(self.account)), {"INBOX"})
+        await self.fails(self.account.delete("Third"), errors.NonExistent)
+        await self.fails(self.account.rename("Third", "Fourth"), errors.NonExistent)
+
     async def test_inbox_is_found_however_it_is_spelled(self) -> None:
         account: Any = IAccount(self.theirs)
         self.theirs.mailboxes["Inbox"] = self.theirs.mailboxes.pop("INBOX")

@@ -100,6 +100,22 @@ class StockServerTests(MaildropCase):
         await client.quit()
         self.assertEqual(await self.left(), [1, 3])
 
+    async def test_who_deletes_what_is_not_there_is_told_so(self) -> None:
+        await self.put(PLAIN, MIXED)
+        client = await self.client()
+        await client.delete(0)
+        for number, words in ((0, b"message deleted"), (7, b"no such message"), (-1, b"no such")):
+            try:
+                await client.delete(number)
+            except pop3.ServerErrorResponse as error:
+                self.assertIn(words, error.args[0])
+            else:
+                self.fail("it is not there")
+        # The stock server thinks that such an error is one of ours.
+        self.assertEqual(len(self.flushLoggedErrors(ValueError)), 3)
+        await client.quit()
+        self.assertEqual(await self.left(), [2])
+
     async def test_nothing_is_deleted_without_quit(self) -> None:
         await self.put(PLAIN, MIXED)
         client = await self.client()

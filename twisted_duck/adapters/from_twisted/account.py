@@ -83,6 +83,18 @@ class AdaptedAccount:
         listed = (await self._listed()).get(name)
         return self._exchanged(name) if listed is None else listed.name
 
+    async def _existing(self, name: str) -> str:
+        """The application's name for a mailbox.  Fails with NonExistent.
+
+        It may know a mailbox by more names than it lists, as one does that folds them.
+        """
+        listed = (await self._listed()).get(name)
+        if listed is not None:
+            return listed.name
+        theirs = self._exchanged(name)
+        await self._provider(theirs, NonExistent, rw=False)
+        return theirs
+
     async def provider(
         self, name: str, error: type[NonExistent] = TryCreate, *, rw: bool = True
     ) -> Any:
@@ -124,22 +136,17 @@ class AdaptedAccount:
     async def delete(self, name: str) -> None:
         if name == INBOX:
             raise Cannot("INBOX cannot be deleted")
-        listed = (await self._listed()).get(name)
-        if listed is None:
-            raise NonExistent("there is no such mailbox")
-        await call(self._account.delete, listed.name)
+        await call(self._account.delete, await self._existing(name))
 
     async def rename(self, name: str, new_name: str) -> None:
         if name == INBOX:
             raise Cannot("INBOX cannot be renamed here")
-        listed = await self._listed()
-        if name not in listed:
-            raise NonExistent("there is no such mailbox")
-        if new_name in listed or new_name == INBOX:
+        theirs = await self._existing(name)
+        if new_name == INBOX or new_name in await self._listed():
             raise AlreadyExists("there is a mailbox of that name already")
         if is_beneath(new_name, name):
             raise Cannot("a mailbox cannot be moved below itself")
-        await call(self._account.rename, listed[name].name, self._exchanged(new_name))
+        await call(self._account.rename, theirs, self._exchanged(new_name))
 
     async def subscribe(self, name: str) -> None:
         await call(self._account.subscribe, await self._theirs(name))
@@ -168,9 +175,9 @@ class AdaptedAccount:
         listed = await self._listed()
         found: dict[str, MailboxStatus] = {}
         for name in names:
-            if name in listed:
-                with suppress(NonExistent):
-                    found[name] = await self._status(listed[name].name)
+            with suppress(NonExistent):
+                theirs = listed[name].name if name in listed else self._exchanged(name)
+                found[name] = await self._status(theirs)
         return found
 
     async def select(self, name: str, readonly: bool) -> AdaptedMailbox:

@@ -60,10 +60,11 @@ class Maildrop:
         return cls(account, await Inbox.open(account))
 
     def _check(self, index: int) -> None:
+        # Bytes, as Twisted's server has them in its answer to DELE.
         if not 0 <= index < len(self._inbox.sizes):
-            raise ValueError("no such message")
+            raise ValueError(b"no such message")
         if index in self._deleted:
-            raise ValueError("message deleted")
+            raise ValueError(b"message deleted")
 
     def listMessages(self, i: int | None = None) -> Any:
         """Octets of a message, or of each; 0 for those that are marked for deletion.  Raises ValueError."""
@@ -71,7 +72,7 @@ class Maildrop:
         if i is None:
             return [0 if n in self._deleted else size for n, size in enumerate(sizes)]
         if not 0 <= i < len(sizes):
-            raise ValueError("no such message")
+            raise ValueError(b"no such message")
         return 0 if i in self._deleted else sizes[i]
 
     def getMessage(self, index: int) -> Deferred[MessageFile]:
