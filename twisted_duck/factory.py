@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any, TypedDict, Unpack
 
 from twisted.cred.portal import Portal
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred, TimeoutError, succeed
 from twisted.internet.interfaces import IAddress, IReactorTime
 from twisted.internet.protocol import ServerFactory
+from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 import twisted_duck.adapters  # noqa: F401  (registers the adapter for avatars that provide IAccountIMAP)
 from twisted_duck.clock import reactor_clock
@@ -48,6 +50,7 @@ class ConnectionFactory(ServerFactory):
     @param onDeadline: what becomes of a client for whom C{onConnect} has not answered in time: C{"refuse"} or C{"admit"}
     """
 
+    log = Logger()
     noisy = False
 
     def __init__(
@@ -61,7 +64,7 @@ class ConnectionFactory(ServerFactory):
         onDeadline: OnDeadline = "refuse",
     ) -> None:
         self.limits = limits or Limits()
-        clock = clock or reactor_clock()
+        self._clock = clock = clock or reactor_clock()
         #: What the settings of all connections have in common, whatever they speak.
         self._common: dict[str, Any] = {
             "clock": clock,
@@ -113,11 +116,25 @@ class ConnectionFactory(ServerFactory):
     def shutDown(self, reason: str = _SHUTTING_DOWN) -> Deferred[None]:
         """Send everybody home: whoever is idle at once, whoever has a command running when it is done.
 
-        Fires when the last connection is over, which may take as long as the slowest command: bound it.  With hooks, it
-        is as L{GuardedFactory.shutDown} has it: who waits to be let in is refused, C{onClose} is waited for, and it is
-        bounded.
+        Fires when the last connection is over; who is not gone in C{limits.shut_down} seconds is cut off, and what was being
+        done then is not waited for.  With hooks, it is as L{GuardedFactory.shutDown} has it: who waits to be let in is refused, and
+        C{onClose} is waited for.
         """
-        return self.send_home(reason) if self._guard is None else self._guard.shutDown(reason)
+        if self._guard is not None:
+            return self._guard.shutDown(reason)
+        gone = self.send_home(reason)
+        gone.addTimeout(self.limits.shut_down, self._clock)
+        return gone.addErrback(self._not_gone, reason)
+
+    def _not_gone(self, failure: Failure, reason: str) -> None:
+        failure.trap(TimeoutError)
+        self.log.warn(
+            "{count} {name} connections had something to finish, and were cut off",
+            count=len(self._connections),
+            name=type(self).__name__,
+        )
+        for connection in list(self._connections):
+            connection.end(reason)
 
     def send_home(self, reason: str) -> Deferred[None]:
         """What `shutDown` does with those who were let in."""

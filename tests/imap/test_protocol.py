@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from attrs import evolve
 from twisted.internet.defer import Deferred
+from twisted.logger import capturedLogs
 
 from tests.imap.transcript import IMAPCase
 from tests.transcript import Client
@@ -485,6 +486,23 @@ class ShutDownTests(IMAPCase):
         self.assertNoResult(done)
         held.let_go()
         self.successResultOf(done)
+
+    def test_what_takes_too_long_is_not_waited_for(self) -> None:
+        held = self.hold(MemoryAccount, "subscribe")
+        for name in ("here", "gone"):
+            self.client(name).say("a1 SUBSCRIBE INBOX")
+        self.client("gone").disconnect()
+        done = self.factory.shutDown()
+        self.clock.advance(self.limits.shut_down - 1)
+        self.assertNoResult(done)
+        with capturedLogs() as logged:
+            self.clock.advance(1)
+        self.successResultOf(done)
+        [event] = [each for each in logged if "cut off" in each["log_format"]]
+        self.assertEqual(event["count"], 2)
+        self.assertTrue(self.client("here").transport.closed)
+        held.let_go()
+        held.let_go()
 
     def test_nobody_there(self) -> None:
         self.successResultOf(self.factory.shutDown())
