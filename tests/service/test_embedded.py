@@ -131,6 +131,43 @@ class EmbeddedMongoTests(TestCase):
         self.assertIn("3 times", str(ends[0]))
         self.flushLoggedErrors()
 
+    async def test_what_can_not_be_started_again(self) -> None:
+        """The interpreter that starts it is gone, as in an upgrade."""
+        ends: list[MongodError] = []
+        server = self.server(on_end=ends.append)
+        await server.start()
+        self._spawn_nothing()
+        os.kill(pid_of(self.data_dir), signal.SIGKILL)
+        while not ends:
+            await deferLater(reactor, 0.02)
+        self.assertIn("can't be started: [Errno 11] not now", str(ends[0]))
+        self.flushLoggedErrors()
+
+    async def test_what_can_not_be_started(self) -> None:
+        self._spawn_nothing()
+        server = self.server()
+        error = await self.assertFailure(Deferred.fromCoroutine(server.start()), MongodError)
+        self.assertIn("can't be started: [Errno 11] not now", str(error))
+        self.assertEqual(DataDir(self.data_dir).holder(), ())
+
+    def _spawn_nothing(self) -> None:
+        def spawn(*_: object, **__: object) -> None:
+            raise OSError(11, "not now")
+
+        self.patch(reactor, "spawnProcess", spawn)
+
+    async def test_files_that_are_broken(self) -> None:
+        """As after a power failure, or a restoration that was cut off: what can be made anew is."""
+        first = self.server()
+        await ping(await first.start())
+        await first.stop()
+        for name in ("port", "password"):
+            for text in ("", "rubbish\n" if name == "port" else "\n"):
+                (self.data_dir / "mongo" / name).write_text(text)
+                server = self.server()
+                self.assertEqual(await count(await server.start()), 1)
+                await server.stop()
+
     async def test_one_service_per_directory(self) -> None:
         """A second service is told who is there; a program that only needs the server is given its URI."""
         uri = await self.server().start()
@@ -319,6 +356,12 @@ class ExplainTests(SynchronousTestCase):
             '{"s":"I","msg":"Bye"}\n',
         )
         self.assertIn("ended with status 14: Failed to set up: no space left;", said)
+
+    def test_told_to_end(self) -> None:
+        """By a signal to all processes of the service, as systemd sends it if it is not told otherwise."""
+        told = '{"s":"I","msg":"Received signal","attr":{"signal":15,"error":"Terminated"}}\n'
+        self.assertIn("was told to end by somebody else", self.explain(0, None, told))
+        self.assertIn("ended with status 0", self.explain(0, None))
 
     def test_full_disk(self) -> None:
         full = (

@@ -24,6 +24,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.service.support import Memory, ServerCase, directory
 from twisted_duck.errors import Unavailable
 from twisted_duck.service.config import ConfigError
+from twisted_duck.service.datadir import DataDir
 from twisted_duck.service.maker import spare_collector
 from twisted_duck.service.server import Server, address
 
@@ -114,6 +115,14 @@ class ServerTests(ServerCase):
         self.assertEqual(self.ends, [f"cannot listen on {taken} (--imaps): Address already in use"])
         await server.stopService()
         self.assertFalse(self.store.open)
+
+    async def test_nothing_is_made_in_a_directory_that_another_has(self) -> None:
+        other = DataDir(self.data_dir)
+        other.lock()
+        self.addCleanup(other.unlock)
+        await self.running(attrs.evolve(self.settings(), mongo_uri=None))
+        self.assertIn("is in use by process", self.ends[0])
+        self.assertEqual([each.name for each in self.data_dir.iterdir()], ["lock"])
 
     async def test_store_refuses(self) -> None:
         """What the store says of a MongoDB that will not do is what the administrator is told."""

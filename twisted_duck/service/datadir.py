@@ -64,16 +64,18 @@ class DataDir:
         return folder
 
     def kept(self, name: str, make: Callable[[], str]) -> str:
-        """What the file `name` says; if there is none, it is written with what `make` gives."""
+        """What the file `name` says; if there is none, or nothing in it, it is written with what `make` gives."""
         file = self.path / name
         try:
-            return file.read_text("ascii")
+            text = file.read_text("ascii").strip()
         except FileNotFoundError:
-            text = make()
-            self.write(name, text.encode("ascii"))
-            return text
+            text = ""
         except (OSError, ValueError) as error:
             raise DataDirError(f"cannot read {file}: {error}") from error
+        if not text:
+            text = make()
+            self.write(name, text.encode("ascii"))
+        return text
 
     def write(self, name: str, data: bytes) -> Path:
         """Write a file that nobody else can read: the whole of it or, if we are cut off, nothing."""

@@ -204,7 +204,7 @@ class EmbeddedMongo:
 
     async def _start_on_some_port(self, options: MongodOptions, secret: _Secrets) -> int:
         for _ in range(_PORTS):
-            port = int(self._dir.kept("mongo/port", lambda: "0"))
+            port = _port(self._dir.kept("mongo/port", lambda: "0"))
             try:
                 if not port or not await self._gets_free(port):
                     port = mongod.free_port()
@@ -257,8 +257,12 @@ class EmbeddedMongo:
         @raise MongodError: it does not start, or the block's commands fail
         """
         command = options.launch(signal.SIGTERM)
-        process = self._process = _Mongod(options)
-        self._reactor.spawnProcess(process, command[0], command, env=None)
+        process = _Mongod(options)
+        try:
+            self._reactor.spawnProcess(process, command[0], command, env=None)
+        except OSError as error:
+            raise MongodError(f"the embedded MongoDB can't be started: {error}") from error
+        self._process = process
         try:
             server = await reach(self._reactor, options.port, mongod.START_TIMEOUT, process.check)
             try:
@@ -367,6 +371,12 @@ async def opened(reactor: Any, data_dir: Path, named: str | None = None) -> Asyn
             await server.guests_gone()
             await server.stop()
         return
+
+
+def _port(text: str) -> int:
+    """Of a file that may be broken; 0 if it says none."""
+    number = int(text) if text.isdecimal() else 0
+    return number if number < 65536 else 0
 
 
 def _is_ours(pid: int, data: Path) -> bool:

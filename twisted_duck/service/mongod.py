@@ -188,7 +188,10 @@ def explain(binary: Path, status: int | None, killed: int | None, output: str, l
         return f"{head} cannot run on this processor (MongoDB 5 and newer need AVX); name a server elsewhere with --mongo"
     if killed == signal.SIGKILL:
         return f"{head} was killed from outside (was memory short? see the kernel's log)"
-    if "No space left on device" in tail(log).rpartition(_RESTARTED)[2]:
+    run = tail(log).rpartition(_RESTARTED)[2]
+    if status == 0 and _SIGNALLED in run:
+        return f"{head} was told to end by somebody else"
+    if "No space left on device" in run:
         return f"{head} ended: there is no room left for {log.parent}; make some, then start again"
     how = f"by signal {killed}" if killed is not None else f"with status {status}"
     reason = _EXITS.get(status or 0) or last_complaint(output, log)
@@ -197,7 +200,9 @@ def explain(binary: Path, status: int | None, killed: int | None, output: str, l
     return f"{head} ended {how}" + (f": {reason}" if reason else "") + where
 
 
-#: What its log says at the beginning of each run but the first.
+#: What its log says of SIGTERM and its like.
+_SIGNALLED = '"msg":"Received signal"'
+#: And at the beginning of each run but the first.
 _RESTARTED = "***** SERVER RESTARTED *****"
 
 

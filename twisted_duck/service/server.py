@@ -115,8 +115,13 @@ class Server(StartingService):
 
     async def start(self) -> None:
         settings = self._settings
-        certificate = self._certificate = self._read_certificate(settings)
+        # What is configured is looked at before anything is started; what is made is made in a directory that is ours.
+        made = settings.certificate is None
+        if not made:
+            self._certificate = self._read_certificate(settings)
         uri = await self.mongo_uri()
+        if made:
+            self._certificate = self._read_certificate(settings)
         store = await self._open_store(self._reactor, uri, settings.limits)
         self._undo.push_async_callback(store.close)
         if settings.scram:
@@ -125,7 +130,8 @@ class Server(StartingService):
             store.directory.scram = ITERATIONS
         demo = await self._demo(store) if settings.demo else None
         self._judge(store)
-        await self._listen(store, certificate)
+        assert self._certificate is not None
+        await self._listen(store, self._certificate)
         if demo is not None:
             self._tell(*demo)
         if self._ready is not None:
