@@ -102,7 +102,7 @@ class RealTests(StoreTestCase):
             transaction = await self.begun(Lease({"id": other}))
             with self.assertRaises(errors.Contention):
                 await self.put(account, "INBOX", simple())
-            self.assertTrue(await self.other._transactions._abort(transaction.lease))
+            self.assertTrue(await self.other._transactions._abort(transaction))
 
 
 def entry(

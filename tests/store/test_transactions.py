@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import inf
 from typing import Any, cast
 
 from pymongo.errors import ConnectionFailure
@@ -11,7 +12,7 @@ from twisted.internet.defer import CancelledError, Deferred, gatherResults
 from tests.store.base import StoreTestCase, simple, together
 from twisted_duck import errors
 from twisted_duck.store.connection import Mongo, Times
-from twisted_duck.store.driver import Document
+from twisted_duck.store.driver import Document, Wire
 from twisted_duck.store.failures import CommandFailed
 from twisted_duck.store.transaction import Transaction
 
@@ -87,6 +88,131 @@ class TransactionTests(StoreTestCase):
         changing.cancel()
         await self.assertFailure(changing, CancelledError)
         self.assertEqual(sorted(ended), [0, 1, 2])
+
+    async def test_who_cancels_what_has_failed_in_part_cancels_the_rest(self) -> None:
+        started: list[Deferred[None]] = []
+        ended: list[int] = []
+        failures = [
+            errors.TryCreate("no"),
+            # That would be tried again.
+            CommandFailed("find", {"code": 112, "errorLabels": ["TransientTransactionError"]}),
+        ]
+        for failure in failures:
+            started.clear()
+            ended.clear()
+
+            async def never(number: int) -> None:
+                started.append(Deferred())
+                try:
+                    await started[-1]
+                finally:
+                    ended.append(number)
+
+            async def fail(transaction: Transaction, failure: Exception = failure) -> None:
+                await transaction.find("schema", {})
+                raise failure
+
+            async def work(transaction: Transaction) -> None:
+                await transaction.at_once(never(0), never(1), fail(transaction))
+
+            changing = Deferred.fromCoroutine(self.mongo.transaction(work))
+            await self.until(lambda: len(started) == 2)
+            await self.pause(0.1)
+            changing.cancel()
+            await self.assertFailure(changing, CancelledError)
+            self.assertEqual(sorted(ended), [0, 1])
+
+    async def test_sessions_are_used_again_however_a_change_ends(self) -> None:
+        """The server has room for a million, for half an hour."""
+        sessions: set[bytes] = set()
+
+        def sent(_: str, command: Document) -> None:
+            if "lsid" in command:
+                sessions.add(command["lsid"]["id"])
+
+        async def refuse(transaction: Transaction) -> None:
+            await transaction.find("schema", {})
+            raise errors.Cannot("no")
+
+        async def fail(transaction: Transaction) -> None:
+            await transaction.insert("schema", [{"_id": "schema"}])
+
+        async def nothing(transaction: Transaction) -> None:
+            raise errors.Cannot("no")
+
+        await self.count(self.mongo)
+        self.mongo.on_command = sent
+        for work in (refuse, fail, nothing):
+            for _ in range(5):
+                with self.assertRaises(errors.DuckError):
+                    await self.mongo.transaction(work)
+                # What is done in the background is done.
+                await self.until(lambda: not self.mongo._transactions._leaving)
+        await self.count(self.mongo)
+        self.assertEqual(len(sessions), 1)
+
+    async def test_what_ends_a_transaction_does_not_come_before_it(self) -> None:
+        """It has not been looked at when it is cancelled: an end that was quicker would end nothing."""
+        sent: list[tuple[str, Wire]] = []
+        ask = Wire.ask
+
+        def asked(wire: Wire, command: Document, end: float) -> Deferred[Document]:
+            sent.append((next(iter(command)), wire))
+            return ask(wire, command, end)
+
+        self.patch(Wire, "ask", asked)
+
+        async def work(transaction: Transaction) -> None:
+            await transaction.change("schema", {"_id": "schema"}, {"$inc": {"n": 1}})
+
+        for _ in range(20):
+            sent.clear()
+            changing = Deferred.fromCoroutine(self.mongo.transaction(work))
+            await self.until(lambda: bool(sent))
+            changing.cancel()
+            await self.assertFailure(changing, CancelledError)
+            # At once, and not when somebody has found a transaction that nobody ended.
+            await self.count(self.mongo)
+            names, wires = zip(*sent[:2], strict=True)
+            self.assertEqual(names, ("findAndModify", "abortTransaction"))
+            self.assertIs(wires[0], wires[1])
+
+    async def test_a_late_command_begins_nothing_that_nobody_ends(self) -> None:
+        """Its connection is held up, so that it is given up before the server has looked at it."""
+        mongo = Mongo(self.uri, reactor, times=Times(command=0.3))
+        await mongo.open()
+        self.addCleanup(mongo.close)
+        wire = await mongo.wire()
+        held = self.hold_up(wire, 1.0)
+
+        async def work(transaction: Transaction) -> None:
+            transaction.wire = wire
+            await transaction.change("schema", {"_id": "schema"}, {"$inc": {"n": 1}})
+
+        with self.assertRaises(errors.Unavailable):
+            await mongo.transaction(work)
+        await held
+        await self.until(lambda: not mongo._transactions._leaving)
+        await self.count(self.mongo)
+        found = await self.mongo.send(
+            {
+                "aggregate": 1,
+                "pipeline": [
+                    {"$currentOp": {"allUsers": False, "idleSessions": True}},
+                    {"$match": {"transaction": {"$exists": True}, "type": "idleSession"}},
+                ],
+                "cursor": {},
+            },
+            "admin",
+        )
+        self.assertEqual(found["cursor"]["firstBatch"], [])
+
+    def hold_up(self, wire: Wire, seconds: float) -> Deferred[Document]:
+        """Have the server at something else for so long on a connection."""
+        sleep = {"body": f"function() {{ sleep({seconds * 1000}) }}", "args": [], "lang": "js"}
+        pipeline = [{"$limit": 1}, {"$project": {"x": {"$function": sleep}}}]
+        command = {"aggregate": "schema", "pipeline": pipeline, "cursor": {}}
+        return wire.ask({**command, "$db": self.mongo.target.database}, inf)
 
     async def test_of_several_that_fail_at_once_the_first_is_told(self) -> None:
         async def fail(transaction: Transaction, error: Exception) -> None:

@@ -88,14 +88,17 @@ class Transaction:
         self._mongo = mongo
         self.lease = lease
         self.began = False
-        self._wire: Wire | None = None
-        #: What failed first of that which was done at once.
+        #: What all its commands go over, one behind the other; and what ends it, so that nothing comes behind that.
+        self.wire: Wire | None = None
+        #: What failed first of that which was done at once, or that it is not wanted any more.
         self._failed: Exception | None = None
 
     async def run(self, command: Document) -> Document:
         """One command, in the transaction.  Its failures are for `Transactions.run`: don't catch them."""
         if self._failed is not None:
             raise _Over
+        if self.wire is None:
+            self.wire = await self._mongo.wire()
         command["lsid"] = self.lease.id
         command["txnNumber"] = Int64(self.lease.number)
         command["autocommit"] = False
@@ -103,7 +106,7 @@ class Transaction:
             self.began = self.lease.began = True
             command["startTransaction"] = True
             command["readConcern"] = {"level": "snapshot"}
-        reply = await self._mongo.send(command, wire=self._wire)
+        reply = await self._mongo.send(command, wire=self.wire)
         # Whoever was at work beside what has failed goes no further.
         if self._failed is not None:
             raise _Over
@@ -118,14 +121,14 @@ class Transaction:
         commands behind one that failed is only that there is no such transaction.  Who cancels one of them cancels all.
         """
         try:
-            if self._wire is None:
+            if self.wire is None:
                 # Over one connection the server does them in their order, and the first begins the transaction.
-                self._wire = await self._mongo.wire()
+                self.wire = await self._mongo.wire()
         except BaseException:
             for work in works:
                 work.close()
             raise
-        with self._wire.together():
+        with self.wire.together():
             done = [Deferred.fromCoroutine(self._beside_others(work)) for work in works]
         results = []
         # When the last one is over, so are the others, as a rule.
@@ -140,15 +143,15 @@ class Transaction:
 
     def hand_on(self) -> None:
         """In a work of `at_once`: have the commands of those before it sent now, since this one takes its time before it has any."""
-        if self._wire is not None:
-            self._wire.hand_on()
+        if self.wire is not None:
+            self.wire.hand_on()
 
     async def _beside_others(self, work: Coroutine[Any, Any, T]) -> T | None:
         """What it returned, if it did."""
         try:
             return await work
         except Exception as error:  # noqa: BLE001 - whoever does several things at once is told
-            if self._failed is None:
+            if self._failed is None or isinstance(error, CancelledError):
                 self._failed = error
             return None
 
@@ -314,7 +317,7 @@ class Transactions:
                 pause = next(waits)
                 late = self._closing is not None or self._mongo.reactor.seconds() + pause >= end
                 if not is_transient(error) or late:
-                    self._leave(lease)
+                    self._leave(transaction)
                     if late and isinstance(error, CommandFailed) and is_transient(error):
                         raise errors.Contention(
                             "too many changes at the same time, try again"
@@ -327,12 +330,14 @@ class Transactions:
                     await self._abandoned.end()
             except errors.Unsettled:
                 # The database is away: to wait for it once more would tell nobody anything.
-                self._leave(lease)
+                self._leave(transaction)
                 raise
             except Exception:
                 # Its locks are given back before anybody is told; nothing has to be waited for if that fails.
-                if not (transaction.began and await self._abort(lease)):
-                    self._leave(lease)
+                if transaction.began and await self._abort(transaction):
+                    self._give_back(lease)
+                else:
+                    self._leave(transaction)
                 raise
             else:
                 self._give_back(lease)
@@ -354,7 +359,9 @@ class Transactions:
         lease.used = self._mongo.reactor.seconds()
         self._leases.append(lease)
 
-    def _finish(self, verb: str, lease: Lease, time: float) -> Awaitable[Document]:
+    def _finish(
+        self, verb: str, lease: Lease, time: float, wire: Wire | None = None
+    ) -> Awaitable[Document]:
         command = {
             verb: 1,
             "lsid": lease.id,
@@ -362,40 +369,51 @@ class Transactions:
             "autocommit": False,
             "writeConcern": MAJORITY,
         }
-        return self._mongo.send(command, "admin", time)
+        return self._mongo.send(command, "admin", time, wire)
 
-    async def _abort(self, lease: Lease) -> bool:
-        """Whether the server has ended the transaction."""
+    async def _abort(self, transaction: Transaction) -> bool:
+        """Whether the server has ended the transaction, all of whose commands it has looked at by then."""
+        time = self._mongo.times.command
         try:
-            await self._finish("abortTransaction", lease, self._mongo.times.command)
+            await self._finish("abortTransaction", transaction.lease, time, transaction.wire)
         except CommandFailed:
             pass  # It had been ended before: that was the failure.
         except (ConnectionFailure, OutOfTime):
             return False
         return True
 
-    async def _kill(self, lease: Lease) -> bool:
+    async def _kill(self, lease: Lease, wire: Wire | None) -> bool:
         """Whether the server has ended whatever the session has: of the transactions that were tried one after another, it
-        may not have heard of the last ones.
+        may not have heard of the last ones.  Now, and behind whatever it has not answered on their own connection, which might
+        begin one anew.
         """
         try:
             await self._mongo.send({"killSessions": [lease.id]}, "admin")
+            if wire is not None and wire.busy and not wire.is_lost:
+                await self._mongo.send({"killSessions": [lease.id]}, "admin", wire=wire)
         except FAILURES:
             return False
         return True
 
-    def _leave(self, lease: Lease) -> None:
+    def _leave(self, transaction: Transaction) -> None:
         """See to it, in the background, that no transaction keeps its locks longer than it takes to reach the server: the last
-        one that was tried may never have reached it, and one before may have got stuck.
+        one that was tried may never have reached it, and one before may have got stuck.  Then somebody else has the session: of those
+        that nobody ends the server keeps a million, for half an hour, and makes no more.
         """
+        lease, wire = transaction.lease, transaction.wire
 
         async def end() -> None:
             for _ in range(_ABORTS):
-                if not self._mongo.is_open or await self._kill(lease):
+                if not self._mongo.is_open:
+                    return
+                if await self._kill(lease, wire):
+                    self._give_back(lease)
                     return
                 await deferLater(self._mongo.reactor, 1.0)
 
-        if lease.began:
+        if not lease.began:
+            self._give_back(lease)
+        else:
             leaving = Deferred.fromCoroutine(end())
             self._leaving.add(leaving)
 
