@@ -8,6 +8,7 @@ from twisted.internet.defer import Deferred
 
 from tests.store.base import add, simple, state, together
 from tests.store.test_sweeps import SWEEPING, WANTED, SweepTestCase
+from twisted_duck import errors
 from twisted_duck.limits import Limits
 from twisted_duck.store import folding
 from twisted_duck.store.collector import Collector
@@ -194,14 +195,76 @@ class FoldingTests(SweepTestCase):
             if number % 3 < 2:
                 self.assertEqual(sweeps, number % 3 + 1)
                 continue
-            for _ in range(200):
-                if not (await self.document())["sweeps"]:
-                    break
-                await self.pause(0.05)
-            else:
-                self.fail("nobody has folded")
+            await self.until_folded()
         self.assertEqual(state((await self.elsewhere()).index), state(mailbox.index))
         self.assertEqual(await self.findings(), [])
+
+    async def test_it_is_the_mailbox_that_has_many_and_not_a_process(self) -> None:
+        limits = Limits(sweep_from=1, sweep_rest=3600, sweeps=6)
+        stores = [await self.make_store(limits=limits) for _ in range(3)]
+        boxes = [await (await store.account("ada")).select("INBOX", False) for store in stores]
+        await self.filled(3)
+        for number in range(3):
+            await boxes[number].store([1, 2, 3], add(f"k{number}"))
+        await self.until_folded()
+        # Those of processes that have ended.
+        for number in range(2):
+            await boxes[number].store([1, 2, 3], add(f"l{number}"))
+            await stores[number].close()
+        await boxes[2].store([1, 2, 3], add("m"))
+        await self.until_folded()
+
+    async def test_a_mailbox_that_is_full_of_them_is_folded_by_whoever_is_there(self) -> None:
+        """What comes behind them is written, so that it is no new one."""
+        left = await self.make_store(limits=Limits(sweep_from=1, sweep_rest=3600, sweeps=4))
+        left.folder.soon = lambda *_: None  # type: ignore[method-assign]
+        await self.filled(3)
+        mailbox = await (await left.account("ada")).select("INBOX", False)
+        for number in range(4):
+            await mailbox.store([1, 2, 3], add(f"k{number}"))
+        await left.close()
+        self.assertEqual(len((await self.document())["sweeps"]), 4)
+        store = await self.make_store(limits=Limits(sweep_from=1, sweep_rest=3600, sweeps=4))
+        mailbox = await (await store.account("ada")).select("INBOX", False)
+        await mailbox.store([1, 2, 3], add("last"))
+        await self.until_folded()
+        self.assertEqual(state((await self.elsewhere()).index), state(mailbox.index))
+
+    async def test_what_could_not_be_folded_is_later(self) -> None:
+        failures = 2
+        real = folding._fold_piece
+
+        async def piece(*given: Any) -> int | None:
+            nonlocal failures
+            failures -= 1
+            if failures >= 0:
+                raise errors.Unavailable("the database is away")
+            return await real(*given)
+
+        self.patch(folding, "_fold_piece", piece)
+        store = await self.make_store(limits=Limits(sweep_from=1, sweep_rest=0))
+        await self.filled(3)
+        mailbox = await (await store.account("ada")).select("INBOX", False)
+        await mailbox.store([1, 2, 3], add(SEEN))
+        await self.until_folded()
+        self.assertLess(failures, 0)
+
+    async def test_what_inbox_hands_on_is_folded_there(self) -> None:
+        store = await self.make_store(limits=Limits(sweep_from=1, sweep_rest=3600, sweeps=2))
+        account = await store.account("ada")
+        await self.filled(3)
+        mailbox = await account.select("INBOX", False)
+        await mailbox.store([1, 2, 3], add(SEEN))
+        self.patch(store.folder, "_rest", 0)
+        await account.rename("INBOX", "old")
+        await self.until_folded("old")
+
+    async def until_folded(self, path: str = "INBOX") -> None:
+        for _ in range(200):
+            if not (await self.document(path)).get("sweeps"):
+                return
+            await self.pause(0.05)
+        self.fail("nobody has folded")
 
     async def test_a_process_folds_one_piece_at_a_time(self) -> None:
         store = await self.make_store(limits=Limits(sweep_from=1, sweep_rest=0))

@@ -72,7 +72,7 @@ class StoreAccount:
         name: str,
         limits: Limits,
         discard: Callable[[ObjectId, ObjectId], None],
-        fold: Callable[[ObjectId, ObjectId], None],
+        fold: Callable[[ObjectId, ObjectId, int], None],
     ) -> None:
         self.name = name
         self._mongo = mongo
@@ -82,7 +82,7 @@ class StoreAccount:
         self._limits = limits
         #: Called with the user and the box of messages that are garbage now.
         self._discard = discard
-        #: Called with the user and the mailbox that has been swept.
+        #: Called with the user and a mailbox that has sweeps, and how many.
         self._fold = fold
         #: Of APPENDs that are begun before others are done.
         self._in_order = DeferredLock()
@@ -136,6 +136,9 @@ class StoreAccount:
             await hierarchy.give_away_inbox(
                 self._mongo, opened.place, opened.index.uids, new_name, self._limits
             )
+            if opened.sweeps:
+                # They went with the messages.
+                self._fold(self._user, (await self._find(new_name))["_id"], opened.sweeps)
             await opened.follow()
         finally:
             self._registry.leave(opened)

@@ -19,10 +19,10 @@ from array import array
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 
-import attrs
 from bson.objectid import ObjectId
 from twisted.internet.defer import Deferred, DeferredLock
 
+from twisted_duck import errors
 from twisted_duck.store.background import Background, rest
 from twisted_duck.store.changes import Moved, uid_filters
 from twisted_duck.store.connection import Mongo
@@ -39,20 +39,13 @@ _ROW = {"_id": 0, "uid": 1, "modseq": 1, "flags": 1}
 Turn = Callable[[], AbstractAsyncContextManager[None]]
 
 
-@attrs.define
-class _Waiting:
-    """Sweeps of a mailbox that are to be folded together."""
-
-    due: Deferred[None]
-    sweeps: int = 1
-
-
 class Folder:
     """Folds what this process has swept, some time later.
 
     @param turn: what a change of a user's mail is made within
-    @param rest: seconds from a sweep until it is folded; with it go those that come meanwhile
-    @param most: sweeps of a mailbox that are not left for so long
+    @param rest: seconds from a sweep until it is folded; with it go those that come meanwhile; and until what could not be done is
+        tried again
+    @param most: so many sweeps of a mailbox are not left for so long, whoever made them
     """
 
     def __init__(
@@ -67,18 +60,17 @@ class Folder:
         self._rest = rest
         self._most = most
         self._background = Background("folding")
-        self._waiting: dict[ObjectId, _Waiting] = {}
+        #: By the mailbox, what fires when its sweeps are to be folded.
+        self._waiting: dict[ObjectId, Deferred[None]] = {}
         self._one = DeferredLock()
 
-    def soon(self, user: ObjectId, mailbox: ObjectId) -> None:
-        """The mailbox has a new sweep.  If it can't be folded then, the collector does it."""
-        waiting = self._waiting.get(mailbox)
-        if waiting is None:
+    def soon(self, user: ObjectId, mailbox: ObjectId, sweeps: int) -> None:
+        """The mailbox has so many sweeps now."""
+        if mailbox not in self._waiting:
             self._background.spawn(self._later(user, mailbox))
-            return
-        waiting.sweeps += 1
-        if waiting.sweeps == self._most:
-            waiting.due.callback(None)
+        due = self._waiting.get(mailbox)
+        if sweeps >= self._most and due is not None and not due.called:
+            due.callback(None)
 
     def open(self) -> None:
         self._background.open()
@@ -87,8 +79,19 @@ class Folder:
         self._background.close()
 
     async def _later(self, user: ObjectId, mailbox: ObjectId) -> None:
-        due: Deferred[None] = Deferred()
-        self._waiting[mailbox] = _Waiting(due)
+        while True:
+            await self._due(mailbox)
+            try:
+                await fold(self._mongo, user, mailbox, lambda: self._alone(user))
+                return
+            except errors.Unavailable:
+                # The database is away.
+                if mailbox in self._waiting:
+                    # There is a new one, and somebody waits for that.
+                    return
+
+    async def _due(self, mailbox: ObjectId) -> None:
+        due = self._waiting[mailbox] = Deferred()
         alarm = self._mongo.reactor.callLater(self._rest, due.callback, None)
         try:
             await due
@@ -96,7 +99,6 @@ class Folder:
             del self._waiting[mailbox]
             if alarm.active():
                 alarm.cancel()
-        await fold(self._mongo, user, mailbox, lambda: self._alone(user))
 
     @asynccontextmanager
     async def _alone(self, user: ObjectId) -> AsyncIterator[None]:

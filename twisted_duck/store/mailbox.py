@@ -61,7 +61,7 @@ class StoreMailbox:
 
     @param opened: which was entered for this session; `close` leaves it
     @param discard: called with the user and the box of messages that are garbage now
-    @param fold: called with the user and the mailbox that has been swept
+    @param fold: called with the user and a mailbox that has sweeps, and how many
     """
 
     def __init__(
@@ -73,7 +73,7 @@ class StoreMailbox:
         readonly: bool,
         limits: Limits,
         discard: Callable[[ObjectId, ObjectId], None],
-        fold: Callable[[ObjectId, ObjectId], None],
+        fold: Callable[[ObjectId, ObjectId, int], None],
     ) -> None:
         self._mongo = mongo
         self._registry = registry
@@ -211,6 +211,9 @@ class StoreMailbox:
 
     async def _store(self, uids: Sequence[int], change: FlagChange) -> tuple[StoreResult, int]:
         """One change, of all of the messages or as many as there may be in one: what it did, and of how many."""
+        if self._opened.sweeps >= self._limits.sweeps:
+            # There is no room for another, and whoever made these may have ended.
+            self._fold(self._writer.user, self._opened.id, self._opened.sweeps)
         most = self._limits.messages_per_change
         uids = uids[: self._limits.sweep_most]
         # What a condition leaves of a range may be very many.
@@ -231,7 +234,7 @@ class StoreMailbox:
             done = await changes.store(mongo, place, self.index.uids, groups, plan.sums)
         else:
             done = await changes.sweep(mongo, place, swept, change, plan.sums)
-            self._fold(self._writer.user, self._opened.id)
+            self._fold(self._writer.user, self._opened.id, self._opened.sweeps + 1)
         await self._learn(done)
         return plan.result(done.modseq), len(uids)
 
