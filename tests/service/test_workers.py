@@ -14,7 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from twisted.internet import reactor
-from twisted.internet.error import ProcessExitedAlready, ProcessTerminated
+from twisted.internet.error import (
+    ProcessExitedAlready,
+    ProcessTerminated,
+    ReactorNotRunning,
+)
 from twisted.internet.task import Clock, deferLater
 from twisted.logger import capturedLogs, formatEvent
 from twisted.python.failure import Failure
@@ -25,6 +29,7 @@ from tests.service.support import directory
 from twisted_duck.service.config import ConfigError, Settings, load
 from twisted_duck.service.options import Options
 from twisted_duck.service.sharing import check_shared, is_shared, of_worker
+from twisted_duck.service.worker import Worker
 from twisted_duck.service.workers import LONGEST_PAUSE, SOUND, Workers
 
 ROOT = Path(__file__).parent.parent.parent
@@ -54,6 +59,8 @@ class Twistd:
                 env={**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path])},
                 stdout=output,
                 stderr=subprocess.STDOUT,
+                # Its group is its own, to be told as a whole.
+                start_new_session=True,
             )
         case.addCleanup(self._clean_up)
 
@@ -134,6 +141,15 @@ class WorkersTests(ProcessCase):
             self.assertRaises(ProcessLookupError, os.kill, pid, 0)
         self.assertNotIn("Traceback", twistd.log)
 
+    async def test_a_group_that_is_told_as_a_whole_ends_as_one_process(self) -> None:
+        """As `timeout` and systemd do; the workers hear of it from the parent once more."""
+        twistd = self.twistd("--workers", "2")
+        await self.until(twistd, lambda: "2 workers serve" in twistd.log)
+        os.killpg(twistd.process.pid, signal.SIGTERM)
+        self.assertEqual(await self.ended(twistd), 0, twistd.log)
+        self.assertNotIn("Traceback", twistd.log)
+        self.assertNotIn("another one", twistd.log)
+
     async def test_what_can_not_start_ends_at_once_with_one_line(self) -> None:
         file = directory(self) / "c.toml"
         file.write_text('[[policy]]\nkind = "networks"\ndeny_file = "/no/such/file"\n')
@@ -190,6 +206,20 @@ class FakeReactor(Clock):
     def spawnProcess(self, process: Any, *args: Any, **kwargs: Any) -> None:
         self.started.append(process)
         process.makeConnection(FakeProcess(process, len(self.started)))
+
+
+class FakeStopping:
+    """A reactor that is stopped once."""
+
+    stopped = False
+
+    def callFromThread(self, function: Callable[[], None]) -> None:
+        function()
+
+    def stop(self) -> None:
+        if self.stopped:
+            raise ReactorNotRunning
+        self.stopped = True
 
 
 class FakeProcess:
@@ -292,6 +322,17 @@ class ReplacingTests(SynchronousTestCase):
 
     def test_the_uri_is_not_on_a_command_line(self) -> None:
         self.assertIn(URI, json.loads(self.latest.transport.written)["uri"])
+
+
+class StoppingTests(SynchronousTestCase):
+    def test_a_second_request_to_stop_is_ignored(self) -> None:
+        handlers: dict[int, Any] = {}
+        self.patch(signal, "signal", handlers.__setitem__)
+        worker = Worker(stopping := FakeStopping(), Options(), 1, URI)
+        worker._terminated(signal.SIGTERM, None)
+        self.assertEqual((stopping.stopped, handlers), (True, {signal.SIGTERM: signal.SIG_IGN}))
+        # It may have come before it was ignored.
+        worker._terminated(signal.SIGTERM, None)
 
 
 async def _started(workers: Workers) -> None:

@@ -13,6 +13,7 @@ import json
 import os
 import signal
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -40,12 +41,11 @@ from twisted_duck.service.sharing import SharingReactor, of_worker
 class _Parent(Protocol):
     """Whoever has started us: when it is gone, so are we."""
 
-    def __init__(self, reactor: Any) -> None:
-        self._reactor = reactor
+    def __init__(self, gone: Callable[[], None]) -> None:
+        self._gone = gone
 
     def connectionLost(self, reason: object = None) -> None:
-        with suppress(ReactorNotRunning):
-            self._reactor.stop()
+        self._gone()
 
 
 class Worker:
@@ -88,7 +88,9 @@ class Worker:
         reactor = self._reactor
         reactor.addSystemEventTrigger("before", "shutdown", server.stopService)
         reactor.callWhenRunning(server.startService)
-        reactor.callWhenRunning(StandardIO, _Parent(reactor))
+        reactor.callWhenRunning(StandardIO, _Parent(self._stop))
+        # Later than the reactor, which has a handler of its own.
+        reactor.callWhenRunning(signal.signal, signal.SIGTERM, self._terminated)
         # Ctrl-C in a terminal is for all processes: the parent ends us when it is time.
         reactor.callWhenRunning(signal.signal, signal.SIGINT, signal.SIG_IGN)
         reactor.run()
@@ -97,8 +99,18 @@ class Worker:
         if not self.status:
             self.status = 1
             say(fault=str(fault))
-            with suppress(ReactorNotRunning):
-                self._reactor.stop()
+            self._stop()
+
+    def _terminated(self, number: int, frame: object) -> None:
+        # Where all of a group are told, the parent tells us once more.
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        # Between any two instructions: the reactor has to find its own time.
+        self._reactor.callFromThread(self._stop)
+
+    def _stop(self) -> None:
+        """It may be stopping already, or not have begun."""
+        with suppress(ReactorNotRunning):
+            self._reactor.stop()
 
 
 def say(**what: object) -> None:
