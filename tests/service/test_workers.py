@@ -27,8 +27,14 @@ from twisted.trial.unittest import SynchronousTestCase, TestCase
 from tests import mongo
 from tests.service.support import directory
 from twisted_duck.service.config import ConfigError, Settings, load
+from twisted_duck.service.fault import Fault
 from twisted_duck.service.options import Options
-from twisted_duck.service.sharing import check_shared, is_shared, of_worker
+from twisted_duck.service.sharing import (
+    check_free,
+    check_shared,
+    is_shared,
+    of_worker,
+)
 from twisted_duck.service.worker import Worker
 from twisted_duck.service.workers import LONGEST_PAUSE, SOUND, Workers
 
@@ -400,3 +406,36 @@ class SharingTests(SynchronousTestCase):
         again = Options.unpacked(json.loads(json.dumps(options.packed())))
         self.assertEqual(again.given, options.given)
         self.assertEqual((again.config, again.packed()), (options.config, options.packed()))
+
+
+class FreePortsTests(TestCase):
+    """Who would listen together and must not: as the system has it for one process."""
+
+    async def free(self, imap: str, *pop3: str) -> None:
+        options = {"workers": 2, "mongo.uri": URI, "listen.imap": [imap], "listen.pop3": list(pop3)}
+        await check_free(reactor, _settings(options))
+
+    async def refused(self, imap: str, pop3: str) -> None:
+        with self.assertRaises(Fault) as caught:
+            await self.free(imap, pop3)
+        self.assertEqual(
+            str(caught.exception), f"cannot listen on {pop3} (--pop3): Address already in use"
+        )
+        # What was tried is given up.
+        await self.free(imap)
+
+    async def test_a_port_is_one_listeners(self) -> None:
+        endpoint = f"tcp:{free_port()}:interface=127.0.0.1"
+        await self.refused(endpoint, endpoint)
+
+    async def test_all_addresses_are_those_of_others_too(self) -> None:
+        port = free_port()
+        await self.refused(f"tcp:{port}", f"tcp:{port}:interface=127.0.0.1")
+        await self.refused(f"tcp:{port}:interface=127.0.0.1", f"tcp:{port}")
+
+    async def test_what_is_not_the_same(self) -> None:
+        port = free_port()
+        await self.free(f"tcp:{port}:interface=127.0.0.1", f"tcp:{port}:interface=127.0.0.2")
+        await self.free(
+            "tcp:0", "tcp:0", "tcp:0:interface=127.0.0.1", "unix:/no/such", "unix:/no/such"
+        )

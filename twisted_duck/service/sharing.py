@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 import attrs
+from twisted.internet.defer import gatherResults
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.error import CannotListenError
 from twisted.internet.protocol import ServerFactory
@@ -77,18 +78,22 @@ def _port(listener: Listener) -> int | None:
 
 
 async def check_free(reactor: Any, settings: Settings) -> None:
-    """Two servers that share ports would not notice, and each have some of the connections.
+    """Two that share a port, servers or listeners, would not notice, and each have some of the connections.
 
-    @raise Fault: somebody else listens on one of the ports
+    @raise Fault: somebody else listens on one of the ports, or two of ours would on the same
     """
-    for listener in filter(is_shared, settings.listeners):
-        nobody = ServerFactory()
-        nobody.noisy = False
-        try:
-            port = await serverFromString(reactor, listener.endpoint).listen(nobody)
-        except (CannotListenError, OSError, OverflowError) as error:
-            raise Fault(cannot_listen(listener, error)) from error
-        await port.stopListening()
+    # None is given up before there are all: the system knows best which are the same.
+    ports: list[Any] = []
+    try:
+        for listener in filter(is_shared, settings.listeners):
+            nobody = ServerFactory()
+            nobody.noisy = False
+            try:
+                ports.append(await serverFromString(reactor, listener.endpoint).listen(nobody))
+            except (CannotListenError, OSError, OverflowError) as error:
+                raise Fault(cannot_listen(listener, error)) from error
+    finally:
+        await gatherResults([port.stopListening() for port in ports])
 
 
 def cannot_listen(listener: Listener, error: Exception) -> str:
