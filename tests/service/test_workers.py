@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
@@ -26,6 +27,7 @@ from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from tests import mongo
 from tests.service.support import directory
+from twisted_duck.service import workers
 from twisted_duck.service.config import ConfigError, Settings, load
 from twisted_duck.service.fault import Fault
 from twisted_duck.service.options import Options
@@ -208,8 +210,12 @@ class FakeReactor(Clock):
     def __init__(self) -> None:
         super().__init__()
         self.started: list[Any] = []
+        #: Why nothing can be started.
+        self.error: OSError | None = None
 
     def spawnProcess(self, process: Any, *args: Any, **kwargs: Any) -> None:
+        if self.error is not None:
+            raise self.error
         self.started.append(process)
         process.makeConnection(FakeProcess(process, len(self.started)))
 
@@ -291,6 +297,32 @@ class ReplacingTests(SynchronousTestCase):
         [line] = [formatEvent(event) for event in events]
         self.assertEqual(line, "worker 1: no database; another one is started in 1 s")
 
+    def test_one_that_can_not_be_started_again_is_tried_as_one_that_died_soon(self) -> None:
+        self.clock.error = FileNotFoundError(errno.ENOENT, "No such file")
+        with capturedLogs() as events:
+            self.dies()
+            self.clock.pump([1, 0, 2, 0])
+        self.assertEqual(
+            [formatEvent(event) for event in events],
+            [
+                "worker 1 ended with signal 9; another one is started in 1 s",
+                f"worker 1: cannot start {sys.executable}: No such file; another one is started in 2 s",
+                f"worker 1: cannot start {sys.executable}: No such file; another one is started in 4 s",
+            ],
+        )
+        self.clock.error = None
+        self.clock.advance(4)
+        self.assertEqual((len(self.clock.started), self.pause()), (2, 8))
+
+    def test_the_end_comes_to_one_that_could_not_be_started_too(self) -> None:
+        self.clock.error = BlockingIOError(errno.EAGAIN, "Try again")
+        self.dies()
+        self.clock.advance(1)
+        stopped = self.workers.stopService()
+        self.clock.advance(0)
+        self.successResultOf(stopped)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
     def test_what_a_worker_logs_is_logged_with_its_name(self) -> None:
         with capturedLogs() as events:
             self.latest.outReceived(b'{"level": "warn", "text": "{beware} \\u2020"}\nnonsense\n')
@@ -330,6 +362,37 @@ class ReplacingTests(SynchronousTestCase):
         self.assertIn(URI, json.loads(self.latest.transport.written)["uri"])
 
 
+class FirstStartTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.clock = FakeReactor()
+        self.patch(workers, "check_free", _nothing_listens)
+        self.patch(workers, "self_signed", lambda directory: None)
+        settings = _settings({"workers": 3, "mongo.uri": URI, "listen.imap": ["tcp:143"]})
+        self.ends: list[str] = []
+        self.workers = Workers(
+            self.clock, settings, {"options": {}}, lambda fault: self.ends.append(str(fault))
+        )
+
+    def fails(self, number: int) -> None:
+        """It is the end, of all that there are, and nobody is started later."""
+        with capturedLogs() as events:
+            self.clock.advance(0)
+            self.successResultOf(self.workers.stopService())
+        self.assertEqual(self.ends, [f"worker {number}: cannot start {sys.executable}: No memory"])
+        self.assertEqual((events, self.clock.getDelayedCalls()), ([], []))
+
+    def test_the_first_one_can_not_be_started(self) -> None:
+        self.clock.error = OSError(errno.ENOMEM, "No memory")
+        self.workers.startService()
+        self.fails(1)
+
+    def test_another_one_can_not_be_started(self) -> None:
+        self.workers.startService()
+        self.clock.error = OSError(errno.ENOMEM, "No memory")
+        self.clock.started[0].outReceived(b'{"ready": true}\n')
+        self.fails(2)
+
+
 class StoppingTests(SynchronousTestCase):
     def test_a_second_request_to_stop_is_ignored(self) -> None:
         handlers: dict[int, Any] = {}
@@ -339,6 +402,10 @@ class StoppingTests(SynchronousTestCase):
         self.assertEqual((stopping.stopped, handlers), (True, {signal.SIGTERM: signal.SIG_IGN}))
         # It may have come before it was ignored.
         worker._terminated(signal.SIGTERM, None)
+
+
+async def _nothing_listens(reactor: Any, settings: Settings) -> None:
+    pass
 
 
 async def _started(workers: Workers) -> None:

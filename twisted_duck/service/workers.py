@@ -79,8 +79,8 @@ class _Process(ProcessProtocol):
     def signal(self, number: int) -> None:
         # It may be gone although its pipes are not closed yet: those behind it have to hear of it all the same.
         with suppress(ProcessExitedAlready):
-            if not self.ended.called:
-                self.transport.signalProcess(number)  # type: ignore[union-attr]
+            if self.transport is not None and not self.ended.called:
+                self.transport.signalProcess(number)
 
     def hang_up(self) -> None:
         """It may have read the configuration already, and have no handler yet."""
@@ -121,7 +121,13 @@ class _Process(ProcessProtocol):
     def processEnded(self, reason: Failure) -> None:
         end: Any = reason.value
         how = f"signal {end.signal}" if end.signal else f"status {end.exitCode}"
-        self.fault = self.fault or Fault(f"{self.name} ended with {how}")
+        self._end(f"{self.name} ended with {how}")
+
+    def not_started(self, error: OSError) -> None:
+        self._end(f"{self.name}: cannot start {sys.executable}: {error.strerror}")
+
+    def _end(self, why: str) -> None:
+        self.fault = self.fault or Fault(why)
         if not self.ready.called:
             self.ready.errback(self.fault)
         self.ended.callback(None)
@@ -202,14 +208,18 @@ class Workers(StartingService):
         task = {**self._task, "number": number, "uri": self._uri}
         process = _Process(f"worker {number}", task, self._reactor.seconds())
         self._processes[number] = process
-        self._reactor.spawnProcess(
-            process,
-            sys.executable,
-            [sys.executable, "-P", "-m", "twisted_duck.service.worker"],
-            # What this process can import, that one can.
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-            childFDs={0: "w", 1: "r", 2: "r", **(_systemd() if number == 1 else {})},
-        )
+        try:
+            self._reactor.spawnProcess(
+                process,
+                sys.executable,
+                [sys.executable, "-P", "-m", "twisted_duck.service.worker"],
+                # What this process can import, that one can.
+                env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+                childFDs={0: "w", 1: "r", 2: "r", **(_systemd() if number == 1 else {})},
+            )
+        except OSError as error:
+            # As for one that ends as soon as it can: whoever waits for it is about to.
+            self._reactor.callLater(0, process.not_started, error)
         process.ended.addCallback(lambda _: self._ended(number, process))
         return process
 
