@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from attrs import evolve
+from twisted.cred.checkers import ANONYMOUS
 from twisted.cred.checkers import InMemoryUsernamePasswordDatabaseDontUse as StockChecker
 from twisted.cred.credentials import UsernamePassword
 from twisted.cred.error import UnauthorizedLogin
 from twisted.cred.portal import IRealm, Portal
-from twisted.internet.defer import Deferred, fail
+from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.interfaces import IProducer
 from twisted.logger import LogEvent, capturedLogs, formatEvent, globalLogPublisher
 from twisted.mail.interfaces import IAccountIMAP
@@ -22,6 +23,7 @@ from twisted_duck import errors
 from twisted_duck.auth import PasswordCredentials, log_in, make_portal
 from twisted_duck.auth.checker import LoginThrottled, UserDisabled, WrongPassword
 from twisted_duck.auth.passwords import Argon2Parameters
+from twisted_duck.auth.realm import AccountRealm
 from twisted_duck.interfaces import IAccount
 from twisted_duck.limits import Limits
 from twisted_duck.outflow import ConnectionOver
@@ -250,6 +252,31 @@ class AvatarTests(PortalCase):
         login = self.portal.login(UsernamePassword(b"tim", b"secret"), None, IProducer)
         self.failureResultOf(login, NotImplementedError)
         self.assertEqual(self.opened[0].logouts, 1)
+
+    def test_anonymous_users_have_no_mail(self) -> None:
+        failure = self.failureResultOf(self.answered(ANONYMOUS), errors.AuthorizationFailed)
+        self.assertEqual(failure.value.message, "anonymous users have no mail")
+        self.assertEqual(self.opened, [])
+
+    def test_a_checker_that_answers_with_what_is_no_name_is_broken(self) -> None:
+        for answer in ("tim", None):
+            failure = self.failureResultOf(self.answered(answer), errors.Unavailable)
+            self.assertNotIsInstance(failure.value, UnauthorizedLogin)
+            self.assertIn("try again later", failure.value.message)
+            [logged] = self.flushLoggedErrors(TypeError)
+            self.assertEqual(
+                logged.getErrorMessage(),
+                "a cred checker is to answer with the user's name as bytes, in UTF-8, or with ANONYMOUS,"
+                f" not with {answer!r}",
+            )
+        self.assertEqual(self.opened, [])
+
+    def answered(self, avatar_id: Any) -> Deferred[Any]:
+        """A login that a checker answers with this."""
+        checker = StockChecker(tim=b"secret")
+        checker.requestAvatarId = lambda credentials: succeed(avatar_id)
+        self.portal = Portal(AccountRealm(self.account_for), [checker])
+        return self.log_in("tim", "secret")
 
 
 class SecrecyTests(PortalCase):

@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 from attrs import frozen
+from twisted.cred.checkers import ANONYMOUS
 from twisted.cred.error import UnauthorizedLogin
 from twisted.cred.portal import IRealm
 from twisted.internet.defer import Deferred
@@ -43,7 +44,9 @@ class AccountRealm:
     def requestAvatar(
         self, avatarId: bytes | tuple[()], mind: object, *interfaces: type[Interface]
     ) -> Deferred[Login]:
-        """Fails with NotImplementedError, as cred has it, where none of the interfaces can be had."""
+        """Fails with NotImplementedError, as cred has it, where none of the interfaces can be had, and with TypeError where
+        a checker has answered with what is no avatar's ID of ours.
+        """
         # Stock protocols tell no session.
         session = mind if isinstance(mind, Session) else Session("", id="-")
         return Deferred.fromCoroutine(self._open(avatarId, session, interfaces))
@@ -54,8 +57,13 @@ class AccountRealm:
         session: Session,
         interfaces: tuple[type[Interface], ...],
     ) -> Login:
-        if not isinstance(avatar_id, bytes):
+        if avatar_id == ANONYMOUS:
             raise UserGone("anonymous users have no mail")
+        if not isinstance(avatar_id, bytes):
+            raise TypeError(
+                "a cred checker is to answer with the user's name as bytes, in UTF-8, or with"
+                f" ANONYMOUS, not with {avatar_id!r}"
+            )
         try:
             account: Any = await self._account(avatar_id)
         except errors.NonExistent:
