@@ -75,9 +75,10 @@ class ConnectionFactory(ServerFactory):
         }
         self._connections: set[Connection] = set()
         self._empty: list[Deferred[None]] = []
-        self._guard: GuardedFactory | None = None
+        #: What is in front of the connections, where there are hooks.
+        self.guard: GuardedFactory | None = None
         if onConnect is not None or onClose is not None:
-            self._guard = GuardedFactory(
+            self.guard = GuardedFactory(
                 _BehindGuard(self),
                 onConnect,
                 onClose,
@@ -91,15 +92,15 @@ class ConnectionFactory(ServerFactory):
         raise AssertionError("a factory says what it makes")
 
     def buildProtocol(self, addr: IAddress | None) -> Connection | Guarded:
-        return self.make_protocol() if self._guard is None else self._guard.buildProtocol(addr)
+        return self.make_protocol() if self.guard is None else self.guard.buildProtocol(addr)
 
     def startFactory(self) -> None:
-        if self._guard is not None:
-            self._guard.doStart()  # type: ignore[no-untyped-call]
+        if self.guard is not None:
+            self.guard.doStart()  # type: ignore[no-untyped-call]
 
     def stopFactory(self) -> None:
-        if self._guard is not None:
-            self._guard.doStop()  # type: ignore[no-untyped-call]
+        if self.guard is not None:
+            self.guard.doStop()  # type: ignore[no-untyped-call]
 
     def _opened(self, connection: Connection) -> None:
         """`Settings.opened` of the connections this factory makes."""
@@ -120,8 +121,8 @@ class ConnectionFactory(ServerFactory):
         done then is not waited for.  With hooks, it is as L{GuardedFactory.shutDown} has it: who waits to be let in is refused, and
         C{onClose} is waited for.
         """
-        if self._guard is not None:
-            return self._guard.shutDown(reason)
+        if self.guard is not None:
+            return self.guard.shutDown(reason)
         gone = self.send_home(reason)
         gone.addTimeout(self.limits.shut_down, self._clock)
         return gone.addErrback(self._not_gone, reason)

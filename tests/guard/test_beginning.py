@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from twisted.internet.error import ConnectionLost
 from twisted.internet.protocol import Factory
 from twisted.logger import capturedLogs
+from twisted.protocols.policies import WrappingFactory
 from twisted.protocols.tls import TLSMemoryBIOFactory
 
 from tests.guard.support import Echo, GuardCase, TLSClient, server_tls
+from twisted_duck.lmtp.factory import LMTPFactory
+from twisted_duck.memory import MemoryStore
 
 
 class EarlyTests(GuardCase):
@@ -142,5 +147,31 @@ class HandshakeTests(GuardCase):
 
     def test_TLS_behind_the_guard_is_a_mistake(self) -> None:
         behind = TLSMemoryBIOFactory(server_tls(), False, Factory.forProtocol(Echo))
-        with self.assertRaises(ValueError):
-            self.guard(behind)
+        self.refused(behind, "put TLS around the guard, not behind it")
+
+    def test_a_proxy_behind_the_guard_likewise(self) -> None:
+        for behind in (
+            self.proxied(Factory.forProtocol(Echo)),
+            self.proxied(self.in_tls(Factory.forProtocol(Echo))),
+        ):
+            self.refused(behind, "put ProxyFactory around the guard, not behind it, ")
+
+    def test_a_guard_behind_the_guard_likewise(self) -> None:
+        self.refused(self.guard(), "guard a factory once: this GuardedFactory is guarded already")
+        delivery = MemoryStore().delivery()
+        for hook in ("onConnect", "onClose"):
+            behind = LMTPFactory(delivery, clock=self.clock, **{hook: print})
+            self.refused(behind, "guard a factory once: this LMTPFactory is guarded already")
+        self.guard(LMTPFactory(delivery, clock=self.clock))
+
+    def test_what_is_wrapped_around_the_mistake_hides_it_not(self) -> None:
+        for behind in (
+            self.in_tls(Factory.forProtocol(Echo)),
+            self.proxied(Factory.forProtocol(Echo)),
+            self.guard(),
+        ):
+            self.refused(WrappingFactory(behind), "")
+
+    def refused(self, behind: Any, message: str) -> None:
+        raised = self.assertRaises(ValueError, self.guard, behind)
+        self.assertEqual(str(raised)[: len(message)], message)

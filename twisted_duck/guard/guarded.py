@@ -23,7 +23,15 @@ from twisted.python.failure import Failure
 from twisted_duck.clock import reactor_clock
 from twisted_duck.errors import ConnectionRefused
 from twisted_duck.guard.passage import Passage, PassageFactory, View, cut_off
-from twisted_duck.guard.refusal import REFUSALS, Refusal, protocol_class, protocol_name, silence
+from twisted_duck.guard.proxy import ProxyFactory
+from twisted_duck.guard.refusal import (
+    REFUSALS,
+    Refusal,
+    layers,
+    protocol_class,
+    protocol_name,
+    silence,
+)
 from twisted_duck.hooks import ask
 from twisted_duck.limits import Limits
 from twisted_duck.session import ISessionAware, Session
@@ -308,6 +316,20 @@ def _cancel(deferred: Deferred[Any], session: Session) -> None:
         Guarded.log.failure("{session.id}: a hook could not be cancelled", session=session)
 
 
+def _check_order(factory: IProtocolFactory) -> None:
+    for each in layers(factory):
+        if isinstance(each, TLSMemoryBIOFactory):
+            raise ValueError("put TLS around the guard, not behind it")
+        if isinstance(each, ProxyFactory):
+            raise ValueError(
+                "put ProxyFactory around the guard, not behind it, where each client is taken for the proxy"
+            )
+        if isinstance(getattr(each, "guard", each), GuardedFactory):
+            raise ValueError(
+                f"guard a factory once: this {type(each).__name__} is guarded already, by its onConnect or onClose"
+            )
+
+
 class GuardedFactory(PassageFactory):
     """Puts `onConnect` and `onClose` around any Twisted protocol factory.
 
@@ -327,7 +349,8 @@ class GuardedFactory(PassageFactory):
         protocol that is not known here is closed without a word
     @param onDeadline: what becomes of a client after C{limits.on_connect} seconds: C{"refuse"} or C{"admit"}
     @param clock: where timers are set; the global reactor by default
-    @raise ValueError: TLS is behind the guard, where refusals would go out in clear
+    @raise ValueError: TLS is behind the guard, where refusals would go out in clear; or ProxyFactory, where each client
+        would be taken for the proxy; or another guard, as our own factories with hooks have one
     """
 
     log = Logger()
@@ -344,8 +367,7 @@ class GuardedFactory(PassageFactory):
         limits: Limits | None = None,
         clock: IReactorTime | None = None,
     ) -> None:
-        if isinstance(factory, TLSMemoryBIOFactory):
-            raise ValueError("put TLS around the guard, not behind it")
+        _check_order(factory)
         super().__init__(factory)
         self.onConnect = onConnect
         self.onClose = onClose

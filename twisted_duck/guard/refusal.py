@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, TypeAlias
 
 from twisted.protocols.policies import WrappingFactory
@@ -48,11 +48,18 @@ _NAMES = {
 }
 
 
-def protocol_class(factory: Any) -> type | None:
-    """The class of a factory's protocols, where it says so, behind whatever is wrapped around it."""
+def layers(factory: Any) -> Iterator[Any]:
+    """A factory, and what it is wrapped around, down to the one that is wrapped around nothing."""
+    yield factory
     while isinstance(factory, WrappingFactory):
         factory = factory.wrappedFactory
-    kind = getattr(factory, "protocol", None)
+        yield factory
+
+
+def protocol_class(factory: Any) -> type | None:
+    """The class of a factory's protocols, where it says so, behind whatever is wrapped around it."""
+    *_, innermost = layers(factory)
+    kind = getattr(innermost, "protocol", None)
     return kind if isinstance(kind, type) else None
 
 
