@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from attrs import evolve
@@ -50,9 +51,9 @@ class FactoryCase(GuardCase):
         return waiting
 
     def make(self, kind: Any, **options: Any) -> Any:
-        if kind is LMTPFactory:
-            return kind(object(), limits=self.limits, clock=self.clock, **options)
         store = MemoryStore(limits=self.limits)
+        if kind is LMTPFactory:
+            return kind(store.delivery(), limits=self.limits, clock=self.clock, **options)
         store.add_user("alice", "wonderland")
         portal = Portal(store, [store])
         options = {"cleartextAuth": "always"} | options
@@ -188,6 +189,67 @@ class HookTests(FactoryCase):
                 self.assertTrue(session.secure)
                 self.assertIsNotNone(session.tls)
                 self.assertEqual(session.remoteAddress, "198.51.100.7")
+
+
+class ArgumentTests(FactoryCase):
+    """What was given is looked at when the factory is made, hooks or not."""
+
+    def check(
+        self,
+        error: type[Exception],
+        message: str,
+        make: Callable[..., Any],
+        *arguments: Any,
+        **options: Any,
+    ) -> None:
+        raised = self.assertRaises(error, make, *arguments, **options)
+        self.assertEqual(str(raised), message)
+
+    def test_hooks(self) -> None:
+        for kind, *_ in OURS:
+            for name in ("onConnect", "onClose"):
+                message = f"{name} must be callable or None, not 5"
+                self.check(TypeError, message, self.make, kind, **{name: 5})
+        for kind in (IMAP4Factory, POP3Factory):
+            message = "onAuthenticated must be callable or None, not 'x'"
+            self.check(TypeError, message, self.make, kind, onAuthenticated="x")
+
+    def test_onDeadline(self) -> None:
+        for kind, *_ in OURS:
+            message = "onDeadline must be one of 'refuse', 'admit', not 'foo'"
+            self.check(ValueError, message, self.make, kind, onDeadline="foo")
+            self.check(ValueError, message, self.make, kind, onDeadline="foo", onClose=print)
+
+    def test_cleartextAuth(self) -> None:
+        for kind in (IMAP4Factory, POP3Factory):
+            for wrong in (True, "localhost", None, ["never"]):
+                message = (
+                    f"cleartextAuth must be one of 'never', 'loopback', 'always', not {wrong!r}"
+                )
+                self.check(ValueError, message, self.make, kind, cleartextAuth=wrong)
+
+    def test_deleteAction(self) -> None:
+        for wrong in ("Trash", None):
+            message = f"deleteAction must be one of 'delete', 'trash', not {wrong!r}"
+            self.check(ValueError, message, self.make, POP3Factory, deleteAction=wrong)
+
+    def test_limits(self) -> None:
+        delivery = MemoryStore().delivery()
+        for wrong in ({}, {"on_connect": 5}, 0):
+            message = f"limits must be a Limits or None, not {wrong!r}"
+            self.check(TypeError, message, LMTPFactory, delivery, limits=wrong)
+            for kind in (IMAP4Factory, POP3Factory):
+                self.check(TypeError, message, kind, Portal(MemoryStore()), limits=wrong)
+        self.assertEqual(LMTPFactory(delivery, limits=None).limits, Limits())
+
+    def test_who_is_served(self) -> None:
+        store = MemoryStore()
+        for wrong in (store, None):
+            message = f"portal must be a twisted.cred.portal.Portal, not {wrong!r}"
+            for kind in (IMAP4Factory, POP3Factory):
+                self.check(TypeError, message, kind, wrong)
+            message = f"delivery must be a provider of IDelivery, not {wrong!r}"
+            self.check(TypeError, message, LMTPFactory, wrong)
 
 
 class ShutDownTests(FactoryCase):

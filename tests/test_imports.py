@@ -24,6 +24,7 @@ GROUND = {
     "interfaces",
     "errors",
     "limits",
+    "arguments",
     "index",
     "search",
     "sequence",

@@ -12,7 +12,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 import twisted_duck.adapters  # noqa: F401  (registers the adapter for avatars that provide IAccountIMAP)
-from twisted_duck.clock import reactor_clock
+from twisted_duck.arguments import check_choice, check_hooks, check_kind
 from twisted_duck.connection import Connection
 from twisted_duck.guard import GuardedFactory
 from twisted_duck.guard.guarded import Guarded, Hook, OnDeadline
@@ -48,6 +48,8 @@ class ConnectionFactory(ServerFactory):
     @param onConnect, onClose: told of each client that comes and goes, see L{twisted_duck.guard.GuardedFactory}; without
         a hook there is no guard
     @param onDeadline: what becomes of a client for whom C{onConnect} has not answered in time: C{"refuse"} or C{"admit"}
+    @raise TypeError: an argument of another kind
+    @raise ValueError: one that is none of those it may be
     """
 
     log = Logger()
@@ -63,11 +65,22 @@ class ConnectionFactory(ServerFactory):
         onClose: Hook | None = None,
         onDeadline: OnDeadline = "refuse",
     ) -> None:
-        self.limits = limits or Limits()
-        self._clock = clock = clock or reactor_clock()
+        # Made in any case: it looks at what was given.
+        guard = GuardedFactory(
+            _BehindGuard(self),
+            onConnect,
+            onClose,
+            onDeadline=onDeadline,
+            limits=limits,
+            clock=clock,
+        )
+        #: What is in front of the connections, where there are hooks.
+        self.guard = None if onConnect is None and onClose is None else guard
+        self.limits = guard.limits
+        self._clock = guard.clock
         #: What the settings of all connections have in common, whatever they speak.
         self._common: dict[str, Any] = {
-            "clock": clock,
+            "clock": self._clock,
             "limits": self.limits,
             "tls": tls,
             "opened": self._opened,
@@ -75,17 +88,6 @@ class ConnectionFactory(ServerFactory):
         }
         self._connections: set[Connection] = set()
         self._empty: list[Deferred[None]] = []
-        #: What is in front of the connections, where there are hooks.
-        self.guard: GuardedFactory | None = None
-        if onConnect is not None or onClose is not None:
-            self.guard = GuardedFactory(
-                _BehindGuard(self),
-                onConnect,
-                onClose,
-                onDeadline=onDeadline,
-                limits=self.limits,
-                clock=clock,
-            )
 
     def make_protocol(self) -> Connection:
         """A connection, whoever may be in front of it."""
@@ -173,6 +175,9 @@ class LoginFactory(ConnectionFactory):
         onAuthenticated: Hook | None = None,
         **options: Unpack[Options],
     ) -> None:
+        check_kind("portal", portal, isinstance(portal, Portal), "a twisted.cred.portal.Portal")
+        check_choice("cleartextAuth", cleartextAuth, CleartextAuth)
+        check_hooks(onAuthenticated=onAuthenticated)
         super().__init__(**options)
         self._common |= {
             "portal": portal,

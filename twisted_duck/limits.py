@@ -8,12 +8,19 @@ from __future__ import annotations
 
 import attrs
 
+from twisted_duck.arguments import check_kind
+
 KIB = 1024
 MIB = 1024 * KIB
+
+#: What a bound may be, by how its kind is written.
+_KINDS = {"int": (int, "a whole number"), "float": (int | float, "a number")}
 
 
 @attrs.frozen
 class Limits:
+    """Raises TypeError for what is no number, and ValueError for one below 0."""
+
     # --- wire ---------------------------------------------------------------------------------------------------------
     #: Bytes in one line before login: a LOGIN with long names fits, a flood does not.
     line_before_login: int = 8 * KIB
@@ -235,3 +242,12 @@ class Limits:
     throttle_window: int = 5 * 60
     #: Pairs of user and address whose wrong passwords are counted (about 300 bytes each).
     throttle_entries: int = 20_000
+
+    def __attrs_post_init__(self) -> None:
+        for field in attrs.fields(Limits):
+            given = getattr(self, field.name)
+            kind, wanted = _KINDS[str(field.type)]
+            good = isinstance(given, kind) and not isinstance(given, bool)
+            check_kind(field.name, given, good, wanted)
+            if not given >= 0:
+                raise ValueError(f"{field.name} must be 0 or more, not {given!r}")

@@ -11,6 +11,7 @@ from twisted.protocols.policies import WrappingFactory
 from twisted.protocols.tls import TLSMemoryBIOFactory
 
 from tests.guard.support import Echo, GuardCase, TLSClient, server_tls
+from twisted_duck.guard import GuardedFactory, ProxyFactory
 from twisted_duck.lmtp.factory import LMTPFactory
 from twisted_duck.memory import MemoryStore
 
@@ -175,3 +176,23 @@ class HandshakeTests(GuardCase):
     def refused(self, behind: Any, message: str) -> None:
         raised = self.assertRaises(ValueError, self.guard, behind)
         self.assertEqual(str(raised)[: len(message)], message)
+
+
+class ArgumentTests(GuardCase):
+    def refused(self, error: type[Exception], message: str, **options: Any) -> None:
+        raised = self.assertRaises(error, GuardedFactory, Factory.forProtocol(Echo), **options)
+        self.assertEqual(str(raised), message)
+
+    def test_of_a_guard(self) -> None:
+        for name in ("onConnect", "onClose", "refusal"):
+            message = f"{name} must be callable or None, not 5"
+            self.refused(TypeError, message, **{name: 5})
+        message = "onDeadline must be one of 'refuse', 'admit', not None"
+        self.refused(ValueError, message, onDeadline=None)
+        self.refused(TypeError, "limits must be a Limits or None, not {}", limits={})
+
+    def test_of_a_proxy(self) -> None:
+        raised = self.assertRaises(
+            TypeError, ProxyFactory, Factory.forProtocol(Echo), ["192.0.2.0/24"], limits=60
+        )
+        self.assertEqual(str(raised), "limits must be a Limits or None, not 60")

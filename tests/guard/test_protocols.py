@@ -134,7 +134,7 @@ class OwnTests(OwnCase):
         self.assertEqual((socket.lost, self.hooks.closed), (1, [session]))
 
     def test_LMTP_likewise(self) -> None:
-        factory = LMTPFactory(object(), hostname="mx.example", clock=self.clock)
+        factory = LMTPFactory(MemoryStore().delivery(), hostname="mx.example", clock=self.clock)
         socket = self.connect(self.guard(factory))
         [session] = self.hooks.connected
         self.assertTrue(socket.heard().startswith(b"220 mx.example"))

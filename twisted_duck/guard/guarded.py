@@ -20,7 +20,7 @@ from twisted.logger import Logger
 from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.python.failure import Failure
 
-from twisted_duck.clock import reactor_clock
+from twisted_duck.arguments import check_choice, check_hooks
 from twisted_duck.errors import ConnectionRefused
 from twisted_duck.guard.passage import Passage, PassageFactory, View, cut_off
 from twisted_duck.guard.proxy import ProxyFactory
@@ -350,7 +350,9 @@ class GuardedFactory(PassageFactory):
     @param onDeadline: what becomes of a client after C{limits.on_connect} seconds: C{"refuse"} or C{"admit"}
     @param clock: where timers are set; the global reactor by default
     @raise ValueError: TLS is behind the guard, where refusals would go out in clear; or ProxyFactory, where each client
-        would be taken for the proxy; or another guard, as our own factories with hooks have one
+        would be taken for the proxy; or another guard, as our own factories with hooks have one; or what C{onDeadline}
+        may not be
+    @raise TypeError: a hook or limits that are none
     """
 
     log = Logger()
@@ -368,12 +370,12 @@ class GuardedFactory(PassageFactory):
         clock: IReactorTime | None = None,
     ) -> None:
         _check_order(factory)
-        super().__init__(factory)
+        check_hooks(onConnect=onConnect, onClose=onClose, refusal=refusal)
+        check_choice("onDeadline", onDeadline, OnDeadline)
+        super().__init__(factory, limits, clock)
         self.onConnect = onConnect
         self.onClose = onClose
         self.onDeadline = onDeadline
-        self.limits = limits or Limits()
-        self.clock = clock or reactor_clock()
         self.name = protocol or protocol_name(factory)
         self.refusal = refusal or REFUSALS.get(self.name, silence)
         kind = protocol_class(factory)

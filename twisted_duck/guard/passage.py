@@ -19,6 +19,9 @@ from twisted.python.failure import Failure
 from zope.interface import alsoProvides, implementer, providedBy
 
 from twisted_duck import prompt, reads
+from twisted_duck.arguments import check_kind
+from twisted_duck.clock import reactor_clock
+from twisted_duck.limits import Limits
 from twisted_duck.prompt import Prompt
 
 
@@ -219,8 +222,15 @@ class PassageFactory(WrappingFactory[Any]):
 
     noisy = False
 
-    def __init__(self, factory: IProtocolFactory) -> None:
+    def __init__(
+        self, factory: IProtocolFactory, limits: Limits | None, clock: IReactorTime | None
+    ) -> None:
+        check_kind(
+            "limits", limits, limits is None or isinstance(limits, Limits), "a Limits or None"
+        )
         super().__init__(factory)  # type: ignore[no-untyped-call]
+        self.limits = limits or Limits()
+        self.clock = clock or reactor_clock()
         if IProtocolNegotiationFactory.providedBy(factory):
             alsoProvides(self, IProtocolNegotiationFactory)
 

@@ -12,7 +12,6 @@ from twisted.internet.protocol import connectionDone
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from twisted_duck.clock import reactor_clock
 from twisted_duck.errors import BadSyntax
 from twisted_duck.guard.passage import Passage, PassageFactory, View, cut_off
 from twisted_duck.limits import Limits
@@ -141,10 +140,8 @@ class ProxyFactory(PassageFactory):
         limits: Limits | None = None,
         clock: IReactorTime | None = None,
     ) -> None:
-        super().__init__(factory)
+        super().__init__(factory, limits, clock)
         self.trust(networks)
-        self.limits = limits or Limits()
-        self.clock = clock or reactor_clock()
 
     def trust(self, networks: Iterable[str | IPv4Network | IPv6Network]) -> None:
         """From now on the proxies are there; connections that are there stay.

@@ -5,7 +5,9 @@ from __future__ import annotations
 import socket
 from typing import Any, Unpack
 
+from twisted_duck.arguments import check_kind
 from twisted_duck.factory import ConnectionFactory, Options
+from twisted_duck.interfaces import IDelivery
 from twisted_duck.lmtp.protocol import LMTPProtocol, Settings
 from twisted_duck.lmtp.spam import SpamMark
 
@@ -33,6 +35,7 @@ class LMTPFactory(ConnectionFactory):
         spamHeader: str | None = None,
         **options: Unpack[Options],
     ) -> None:
+        check_kind("delivery", delivery, IDelivery.providedBy(delivery), "a provider of IDelivery")
         super().__init__(**options)
         self._settings = Settings(
             **self._common,

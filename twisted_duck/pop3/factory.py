@@ -7,6 +7,7 @@ from typing import Unpack
 from twisted.cred.portal import Portal
 from twisted.logger import Logger
 
+from twisted_duck.arguments import check_choice
 from twisted_duck.factory import LoginFactory, LoginOptions
 from twisted_duck.pop3.ahead import Room
 from twisted_duck.pop3.inbox import DeleteAction
@@ -40,6 +41,7 @@ class POP3Factory(LoginFactory):
         retrSetsSeen: bool = False,
         **options: Unpack[LoginOptions],
     ) -> None:
+        check_choice("deleteAction", deleteAction, DeleteAction)
         super().__init__(portal, **options)
         if self.limits.pop3_idle < _SHORTEST_IDLE:
             self.log.warn(
