@@ -1,9 +1,12 @@
-"""Bounds are numbers, whoever sets them."""
+"""Bounds are numbers, whoever sets them, and `help(Limits)` says which."""
 
 from __future__ import annotations
 
+import inspect
+import pydoc
 from typing import Any
 
+import attrs
 from attrs import evolve
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -31,3 +34,18 @@ class LimitsTests(SynchronousTestCase):
     def test_what_is_good(self) -> None:
         limits = Limits(login=0, message=10**12, pop3_held=0.5)
         self.assertEqual((limits.login, limits.message, limits.pop3_held), (0, 10**12, 0.5))
+
+
+class HelpTests(SynchronousTestCase):
+    def test_each_field_stands_there_with_its_unit(self) -> None:
+        said = pydoc.plain(pydoc.render_doc(Limits))
+        for field in attrs.fields(Limits):
+            self.assertIn(f" |      {field.name}: ", said)
+        self.assertRegex(said, r"#: Seconds from connection to login.*\n \|      login: int = 60\n")
+
+    def test_where_there_is_no_source_that_is_said(self) -> None:
+        def gone(owner: type) -> str:
+            raise OSError("could not get source code")
+
+        self.patch(inspect, "getsource", gone)
+        self.assertIn("in the source of this module", pydoc.plain(pydoc.render_doc(Limits)))

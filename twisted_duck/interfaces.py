@@ -378,7 +378,8 @@ class IDelivery(Interface):
 
         @param local: L{str}, the local part without quotes
         @param domain: L{str}, or None for Postmaster alone (RFC 5321 §4.5.1)
-        Awaitable of L{twisted_duck.values.Recipient}; fails with NonExistent, Disabled, OverQuota, Unavailable.
+        Awaitable of L{twisted_duck.values.Recipient}, whose `user` is hashable; fails with NonExistent, Disabled, OverQuota,
+        Unavailable.
         """
 
     def prepare(content):
@@ -393,8 +394,9 @@ class IDelivery(Interface):
 
         @param message: what `prepare` answered
         @param junk: whether it is spam: then it goes to the mailbox that is \\Junk, if there is one, and not to INBOX
-        Awaitable of the mailbox's name, which fires when the message can't be lost any more; fails with NonExistent,
-        OverQuota, Unavailable.
+        Awaitable, which fires when the message can't be lost any more; fails with NonExistent, OverQuota, Unavailable.  What it
+        answers is the mailbox's name, for the log line "delivered to ada in INBOX" and nothing else: whoever has no mailboxes
+        may answer with anything, None as well.
         """
 
 

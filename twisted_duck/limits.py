@@ -1,10 +1,12 @@
 """Every bound of the server: the number, its unit, and where it comes from.
 
 A number that a stranger can make grow has its bound here and nowhere else.  One frozen instance is passed to whoever
-needs it; an administrator changes single fields in the `[limits]` table of the configuration.
+needs it (`Limits(message=10 * MIB)`); an administrator changes single fields in the `[limits]` table of the configuration.
 """
 
 from __future__ import annotations
+
+import inspect
 
 import attrs
 
@@ -251,3 +253,15 @@ class Limits:
             check_kind(field.name, given, good, wanted)
             if not given >= 0:
                 raise ValueError(f"{field.name} must be 0 or more, not {given!r}")
+
+class _Source:
+    """Has `help(Limits)` show what stands above: each field's unit and reason is the comment in front of it."""
+
+    def __get__(self, instance: object, owner: type) -> str:
+        try:
+            return inspect.getsource(owner)
+        except OSError:
+            return "The comments in the source of this module have the units."
+
+
+Limits.__doc__ = _Source()  # type: ignore[assignment]

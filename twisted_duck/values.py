@@ -257,11 +257,13 @@ class AppendMessage:
 
 @attrs.frozen
 class Recipient:
-    """Who gets mail that is sent to some address."""
+    """Who gets mail that is sent to some address.
 
-    #: Whatever the store tells users apart by; hashable.
+    @ivar user: whatever the store tells users apart by; hashable, because who is named several times gets a message once
+    @ivar name: the user's name, for log lines
+    """
+
     user: object
-    #: The user's name, for log lines.
     name: str
 
 

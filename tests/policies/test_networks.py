@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from ipaddress import ip_network
 from pathlib import Path
+from typing import Any
 
 from tests.policies.support import PolicyCase
 from twisted_duck.errors import NotWelcome
-from twisted_duck.policies import Networks
+from twisted_duck.policies import Bans, ConnectionLimit, ConnectionRate, Networks
 
 
 class NetworksCase(PolicyCase):
@@ -77,6 +80,22 @@ class NetworksTests(NetworksCase):
         for network in ("192.0.2.1/24", "example.org", "192.0.2.0/33"):
             with self.assertRaises(ValueError):
                 Networks(deny=[network])
+
+    def test_what_is_wanted_is_said(self) -> None:
+        """The configuration's words are its own, and one network is not a list of them."""
+        made: list[Callable[[Any], object]] = [
+            lambda given: Networks(allow=given),
+            lambda given: Networks(deny=given),
+            lambda given: Bans(trusted=given),
+            lambda given: ConnectionLimit(trusted=given),
+            lambda given: ConnectionRate(trusted=given, clock=self.clock),
+        ]
+        for make in made:
+            with self.assertRaisesRegex(ValueError, "'private' .* written as '192.0.2.0/24'"):
+                make(["private"])
+            for one in ("192.0.2.0/24", ip_network("192.0.2.0/24")):
+                with self.assertRaisesRegex(TypeError, r"in a list, as \['192.0.2.0/24'\]"):
+                    make(one)
 
 
 class FileTests(NetworksCase):

@@ -345,8 +345,9 @@ class GuardedFactory(PassageFactory):
     @param factory: whose protocols are guarded; one that has C{shutDown} sees its connections off itself
     @param protocol: what they speak, for sessions and refusals: C{"IMAP"}, C{"POP3"}, C{"SMTP"}, C{"LMTP"}, or anything;
         by default what is known of the factory's protocol class
-    @param refusal: how a L{twisted_duck.errors.ConnectionRefused} is said; by default as the protocol has it, and a
-        protocol that is not known here is closed without a word
+    @param refusal: called with the L{twisted_duck.errors.ConnectionRefused}, returns the bytes that the client is told
+        before it is closed, line end included; by default as the protocol has it, and a protocol that is not known here is
+        closed without a word
     @param onDeadline: what becomes of a client after C{limits.on_connect} seconds: C{"refuse"} or C{"admit"}
     @param clock: where timers are set; the global reactor by default
     @raise ValueError: TLS is behind the guard, where refusals would go out in clear; or ProxyFactory, where each client

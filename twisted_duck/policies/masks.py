@@ -70,14 +70,30 @@ class NetworkTable(Generic[V]):
         return None
 
 
-class Trusted:
-    """Networks to which a policy does not apply.
-
-    @raise ValueError: a network that is none
+def networks(given: Iterable[Network]) -> list[IPv4Network | IPv6Network]:
     """
+    @raise ValueError: a network that is none
+    @raise TypeError: one network where several are due; what could be iterated over is its letters, or its addresses
+    """
+    if isinstance(given, str | IPv4Network | IPv6Network):
+        raise TypeError(f"networks are given in a list, as ['{given}']")
+    return [_network(each) for each in given]
 
-    def __init__(self, networks: Iterable[Network] = ()) -> None:
-        self._table = NetworkTable({ip_network(each): True for each in networks})
+
+def _network(given: Network) -> IPv4Network | IPv6Network:
+    try:
+        return ip_network(given)
+    except ValueError as error:
+        raise ValueError(
+            f"{error}; a network is written as '192.0.2.0/24', words for some are the configuration file's"
+        ) from None
+
+
+class Trusted:
+    """Networks to which a policy does not apply; fails as `networks` does."""
+
+    def __init__(self, given: Iterable[Network] = ()) -> None:
+        self._table = NetworkTable(dict.fromkeys(networks(given), True))
 
     def __contains__(self, address: Address) -> bool:
         return self._table.find(address) is not None

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from twisted_duck.errors import NotWelcome
 from twisted_duck.policies.base import Policy
-from twisted_duck.policies.masks import Network, NetworkTable, parse
+from twisted_duck.policies.masks import Network, NetworkTable, networks, parse
 from twisted_duck.session import Session
 
 
@@ -21,6 +21,7 @@ class Networks(Policy):
     Files have a network or an address a line, with remarks behind `#`; `reload` reads them again.
 
     @raise ValueError: a network that is none, with its file and line
+    @raise TypeError: one network where a list of them is due
     @raise OSError: a file that cannot be read
     """
 
@@ -34,8 +35,8 @@ class Networks(Policy):
         name: str = "networks",
     ) -> None:
         super().__init__(name)
-        self._allow = [ip_network(each) for each in allow]
-        self._deny = [ip_network(each) for each in deny]
+        self._allow = networks(allow)
+        self._deny = networks(deny)
         self._allow_file = allowFile
         self._deny_file = denyFile
         self.reload()
