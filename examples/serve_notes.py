@@ -10,27 +10,28 @@ The application is `notes_application.py`: an account that provides `IAccountIMA
 import sys
 
 from notes_application import NotesApplication
+from serving import serve
 from twisted.cred.portal import Portal
 from twisted.internet.defer import Deferred
-from twisted.internet.endpoints import serverFromString
 from twisted.internet.task import react
 from twisted.python.log import startLogging
 
 from twisted_duck.imap.factory import IMAP4Factory
 
 
-async def serve(reactor, endpoint="tcp:1143:interface=127.0.0.1"):
+async def serve_notes(reactor, endpoint="tcp:1143:interface=127.0.0.1"):
     """Listen; the port."""
     application = NotesApplication()
     portal = Portal(application, [application])
     # The port is in clear and on this machine only; anywhere else give the factory `tls` instead.
     factory = IMAP4Factory(portal, cleartextAuth="loopback")
-    return await serverFromString(reactor, endpoint).listen(factory)
+    [port] = await serve(reactor, [(endpoint, factory)])
+    return port
 
 
 async def main(reactor, *endpoint):
     startLogging(sys.stderr)
-    await serve(reactor, *endpoint)
+    await serve_notes(reactor, *endpoint)
     await Deferred()  # until it is interrupted
 
 

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import imaplib
 import poplib
+import smtplib
 import sys
+import unittest
+from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from twisted.cred.checkers import FilePasswordDB
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.threads import deferToThread
 from twisted.trial.unittest import TestCase
 
 from tests import mongo
+from twisted_duck.errors import Unavailable
 from twisted_duck.spool import Spool
 from twisted_duck.values import AppendMessage
 
@@ -26,11 +31,29 @@ MESSAGE = b"From: bob@example.org\r\nSubject: hello\r\n\r\n.a dot, and a line\r\
 class ExampleCase(TestCase):
     timeout = 60
 
+    def setUp(self) -> None:
+        #: What the example has the reactor do before it stops.
+        self.stopping: list[Callable[[], Deferred[None]]] = []
+        add = reactor.addSystemEventTrigger  # type: ignore[attr-defined]
+
+        def trigger(phase: str, event: str, callable: Any, *args: Any, **kw: Any) -> Any:
+            if (phase, event) != ("before", "shutdown"):
+                return add(phase, event, callable, *args, **kw)
+            return self.stopping.append(callable)
+
+        self.patch(reactor, "addSystemEventTrigger", trigger)
+
     def load(self, name: str) -> Any:
         """An example as a module, whose neighbours it finds."""
         self.patch(sys, "path", [str(EXAMPLES), *sys.path])
-        self.addCleanup(sys.modules.pop, name, None)
+        for each in EXAMPLES.glob("*.py"):
+            self.addCleanup(sys.modules.pop, each.stem, None)
         return import_module(name)
+
+    async def stop(self) -> None:
+        """As the reactor has it."""
+        [stopping] = self.stopping
+        await stopping()
 
     def listen(self, port: Any) -> int:
         self.addCleanup(lambda: maybeDeferred(port.stopListening))
@@ -43,8 +66,18 @@ class ExampleCase(TestCase):
 
 class ServeNotesTests(ExampleCase):
     async def test_application_s_people_read_and_write_their_notes(self) -> None:
-        port = self.listen(await self.load("serve_notes").serve(reactor, ANY_PORT))
+        port = self.listen(await self.load("serve_notes").serve_notes(reactor, ANY_PORT))
         await self.blocking(self.session, port)
+
+    async def test_who_is_connected_when_it_stops_is_told(self) -> None:
+        port = self.listen(await self.load("serve_notes").serve_notes(reactor, ANY_PORT))
+        client = await self.blocking(imaplib.IMAP4, "127.0.0.1", port, 20)
+        await self.stop()
+        self.assertRegex(await self.blocking(client.readline), rb"^\* BYE .*shutting down")
+        self.assertEqual(await self.blocking(client.readline), b"")
+        client.shutdown()
+        with self.assertRaises(ConnectionRefusedError):
+            await self.blocking(imaplib.IMAP4, "127.0.0.1", port, 20)
 
     def session(self, port: int) -> None:
         with imaplib.IMAP4("127.0.0.1", port, timeout=20) as client:
@@ -74,7 +107,9 @@ class ServeNotesTests(ExampleCase):
 class StockServersTests(ExampleCase):
     async def test_stock_servers_serve_mail_in_mongodb(self) -> None:
         uri = await mongo.database(self)
-        store, imap, pop3 = await self.load("stock_servers").serve(reactor, uri, ANY_PORT, ANY_PORT)
+        store, imap, pop3 = await self.load("stock_servers").serve_mail(
+            reactor, uri, ANY_PORT, ANY_PORT
+        )
         self.addCleanup(store.close)
         ports = self.listen(imap), self.listen(pop3)
         await store.users.add("ada", "secret")
@@ -86,6 +121,12 @@ class StockServersTests(ExampleCase):
             # Twisted's POP3 server says goodbye before the messages are gone.
             await deferToThread(lambda: None)
         self.assertEqual((status.messages, status.unseen), (2, 1))
+        client = await self.blocking(poplib.POP3, "127.0.0.1", ports[1], 20)
+        await self.stop()
+        self.assertEqual(await self.blocking(client.file.readline), b"")
+        client.close()
+        with self.assertRaises(Unavailable):
+            await store.account("ada")
 
     def imap_session(self, port: int) -> None:
         with imaplib.IMAP4("127.0.0.1", port, timeout=20) as client:
@@ -109,3 +150,95 @@ class StockServersTests(ExampleCase):
         self.assertEqual(b"\r\n".join(client.retr(1)[1]) + b"\r\n", MESSAGE)
         client.dele(1)
         client.quit()
+
+
+class MailCase(ExampleCase):
+    """Mail for `self.name` comes by LMTP, and is read by IMAP and POP3."""
+
+    name: str
+
+    def deliver(self, port: int, name: str) -> None:
+        with smtplib.LMTP("127.0.0.1", port, timeout=20) as client:
+            client.sendmail("bob@example.org", name, MESSAGE)
+
+    def read(self, imap: int, pop3: int) -> None:
+        with imaplib.IMAP4("127.0.0.1", imap, timeout=20) as client:
+            with self.assertRaises(imaplib.IMAP4.error):
+                client.login(self.name, "wrong")
+            client.login(self.name, "secret")
+            self.assertEqual(client.select()[1], [b"1"])
+            [(_, whole), _] = client.fetch("1", "(BODY.PEEK[])")[1]
+            self.assertTrue(whole.endswith(MESSAGE))
+        drop = poplib.POP3("127.0.0.1", pop3, timeout=20)
+        drop.user(self.name)
+        drop.pass_("secret")
+        self.assertEqual(drop.stat()[0], 1)
+        drop.quit()
+
+
+class MemoryMailTests(MailCase):
+    name = "ada@example.org"
+
+    async def test_what_is_delivered_is_read(self) -> None:
+        serve = self.load("serving").serve
+        factories = self.load("memory_mail").make_factories()
+        listeners = [(ANY_PORT, factory) for factory in factories]
+        imap, pop3, lmtp = map(self.listen, await serve(reactor, listeners))
+        await self.blocking(self.deliver, lmtp, self.name)
+        await self.blocking(self.read, imap, pop3)
+        await self.stop()
+
+    def test_its_own_tests_pass(self) -> None:
+        result = unittest.TestResult()
+        example = self.load("test_memory_mail").MemoryMailTests
+        unittest.TestLoader().loadTestsFromTestCase(example).run(result)
+        self.assertEqual((result.failures, result.errors), ([], []))
+        self.assertEqual(result.testsRun, 3)
+
+
+class MongoDBMailTests(MailCase):
+    name = "ada"
+
+    async def test_what_is_delivered_is_read_by_whom_another_checker_knows(self) -> None:
+        passwords = Path(self.mktemp())
+        passwords.write_text("ada:secret\nbob:hidden\n")
+        uri = await mongo.database(self)
+        store, ports = await self.load("mongodb_mail").serve_mail(
+            reactor, uri, FilePasswordDB(str(passwords)), [ANY_PORT] * 3
+        )
+        self.addCleanup(store.close)
+        imap, pop3, lmtp = map(self.listen, ports)
+        # Without a password of our own.
+        await store.users.add("ada", None)
+        await store.addresses.add("ada", "ada@example.org")
+        await self.blocking(self.deliver, lmtp, "ada@example.org")
+        await self.blocking(self.read, imap, pop3)
+        await self.blocking(self.without_mail, imap)
+        client = await self.blocking(imaplib.IMAP4, "127.0.0.1", imap, 20)
+        await self.stop()
+        self.assertRegex(await self.blocking(client.readline), rb"^\* BYE ")
+        client.shutdown()
+        with self.assertRaises(Unavailable):
+            await store.account("ada")
+
+    def without_mail(self, port: int) -> None:
+        with (
+            imaplib.IMAP4("127.0.0.1", port, timeout=20) as client,
+            self.assertRaisesRegex(imaplib.IMAP4.error, "gone"),
+        ):
+            client.login("bob", "hidden")
+
+
+class DeliverNotesTests(MailCase):
+    async def test_mail_becomes_notes(self) -> None:
+        example = self.load("deliver_notes")
+        application = example.NotesApplication()
+        factory = example.LMTPFactory(example.NotesDelivery(application))
+        [port] = map(self.listen, await example.serve(reactor, [(ANY_PORT, factory)]))
+        await self.blocking(self.deliver, port, "Ada@example.org")
+        notes = application.accounts[b"ada"].select("INBOX").notes
+        self.assertEqual(len(notes), 3)
+        self.assertTrue(notes[-1].content.endswith(b"\r\n" + MESSAGE))
+        with self.assertRaises(smtplib.SMTPRecipientsRefused):
+            await self.blocking(self.deliver, port, "eve@example.org")
+        await self.stop()
