@@ -20,8 +20,6 @@ from twisted_duck.lmtp.factory import LMTPFactory
 from twisted_duck.memory import MemoryStore
 from twisted_duck.pop3.factory import POP3Factory
 
-ENDPOINTS = [f"tcp:{port}:interface=127.0.0.1" for port in (1143, 1110, 1024)]
-
 
 def make_factories(**options):
     store = MemoryStore()
@@ -31,6 +29,9 @@ def make_factories(**options):
     pop3 = POP3Factory(portal, cleartextAuth="loopback", **options)
     lmtp = LMTPFactory(store.delivery(), **options)
     return imap, pop3, lmtp
+
+
+ENDPOINTS = [f"tcp:{port}:interface=127.0.0.1" for port in (1143, 1110, 1024)]
 
 
 async def main(reactor, *endpoints):

@@ -1,7 +1,11 @@
-"""What docs/connections.md shows runs, and does what it says; docs/protocols.md says what is so."""
+"""What docs/connections.md shows runs, and does what it says; docs/protocols.md says what is so.
+
+What docs/embedding.md shows is in examples/, which `tests.adapters.test_examples` runs.
+"""
 
 from __future__ import annotations
 
+import inspect
 import re
 import runpy
 import sys
@@ -15,6 +19,7 @@ from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
+import twisted_duck.policies
 from tests import mongo
 from tests.guard.support import Socket
 from tests.policies.support import PolicyCase
@@ -31,15 +36,15 @@ from twisted_duck.policies import (
     UserLimit,
 )
 from twisted_duck.service.config import load
-from twisted_duck.service.policies import DEFAULT_POLICIES, PolicyParts, make_policies
+from twisted_duck.service.policies import DEFAULT_POLICIES, KINDS, PolicyParts, make_policies
 from twisted_duck.session import Session, TLSDetails
 
 DOCS = Path(__file__).parents[1] / "docs"
 PAGE = (DOCS / "connections.md").read_text()
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"(?ms)^```{language}\n(.*?)^```$", PAGE)
+def blocks(language: str, page: str = PAGE) -> list[str]:
+    return re.findall(rf"(?ms)^```{language}\n(.*?)^```$", page)
 
 
 def modules() -> dict[str, str]:
@@ -235,6 +240,45 @@ class ConfigurationTests(PolicyCase):
         self.failureResultOf(maybeDeferred(bans.onConnect, one), ConnectionRefused)
         # `duckmail bans` sees it.
         self.assertEqual(list(store.bans.bans), ["192.0.2.1/32"])
+
+
+class WordsTests(SynchronousTestCase):
+    """The table of what a policy is called in the configuration, and what in Python."""
+
+    def test_each_key_of_each_kind_is_there(self) -> None:
+        told: dict[str, set[str]] = {}
+        for kind, keys in re.findall(r"^\| `([a-z-]+)`: (.*?) \|", PAGE, re.M):
+            told.setdefault(kind, set()).update(re.findall(r"`(\w+)`", keys))
+        self.assertEqual(told, {name: set(kind.keys) for name, kind in KINDS.items()})
+
+    def test_each_class_takes_what_is_said(self) -> None:
+        rows = re.findall(r"^\| .* \| `(\w+)\((.*?)\)`", PAGE, re.M)
+        self.assertEqual(len(rows), 10)
+        for name, arguments in rows:
+            taken = inspect.signature(getattr(twisted_duck.policies, name)).parameters
+            self.assertLessEqual(set(arguments.split(", ")), set(taken), name)
+
+
+class EmbeddingTests(SynchronousTestCase):
+    page = (DOCS / "embedding.md").read_text()
+
+    def test_the_code_is_that_of_the_examples(self) -> None:
+        shown = blocks("python", self.page)
+        self.assertTrue(shown)
+        for block in shown:
+            first, _, code = block.partition("\n")
+            source = (DOCS.parent / "examples" / first.removeprefix("# ")).read_text()
+            self.assertIn(code, source, first)
+
+    def test_every_example_that_is_named_is_there(self) -> None:
+        named = set(re.findall(r"(\w+\.py)\b", self.page))
+        there = {file.name for file in (DOCS.parent / "examples").glob("*.py")}
+        self.assertLessEqual(named, there)
+
+    def test_the_types_are_checked_here_as_well(self) -> None:
+        [settings] = blocks("ini", self.page)
+        mine = (DOCS.parent / "setup.cfg").read_text().splitlines()
+        self.assertLessEqual(set(settings.splitlines()), set(mine))
 
 
 class ProtocolsTests(SynchronousTestCase):
