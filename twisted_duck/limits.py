@@ -254,6 +254,7 @@ class Limits:
             if not given >= 0:
                 raise ValueError(f"{field.name} must be 0 or more, not {given!r}")
 
+
 class _Source:
     """Has `help(Limits)` show what stands above: each field's unit and reason is the comment in front of it."""
 

@@ -161,10 +161,10 @@ class Workers(StartingService):
     async def start(self) -> None:
         settings = self._settings
         await check_free(self._reactor, settings)
-        if settings.certificate is None:
-            # Made by one, read by all.
-            self_signed(DataDir(settings.data_dir))
         self._uri = await self.mongo_uri()
+        if settings.certificate is None:
+            # Made by one, in a directory that is ours by now, and read by all.
+            self_signed(DataDir(settings.data_dir))
         self._undo.push_async_callback(self._stop_all)
         await self._spawn(1).ready
         others = [self._spawn(number).ready for number in range(2, settings.workers + 1)]
