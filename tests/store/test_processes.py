@@ -107,9 +107,10 @@ class TwoProcesses(StoreTestCase):
         give_away, refresh = hierarchy.give_away_inbox, Opened.refresh
         made: list[str] = []
 
-        async def make(mongo: Any, place: Any, uids: Any, path: str, limits: Any) -> None:
-            await give_away(mongo, place, uids, path, limits)
+        async def make(mongo: Any, place: Any, uids: Any, path: str, limits: Any) -> Any:
+            heir = await give_away(mongo, place, uids, path, limits)
             made.append(path)
+            return heir
 
         async def away(opened: Opened, *seen: Any) -> None:
             if made:

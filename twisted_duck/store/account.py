@@ -133,12 +133,11 @@ class StoreAccount:
         """Needs the UIDs that go: sessions that have INBOX open, here and elsewhere, see them expunged."""
         opened = await self._enter(INBOX)
         try:
-            await hierarchy.give_away_inbox(
+            heir = await hierarchy.give_away_inbox(
                 self._mongo, opened.place, opened.index.uids, new_name, self._limits
             )
-            if opened.sweeps:
-                # They went with the messages.
-                self._fold(self._user, (await self._find(new_name))["_id"], opened.sweeps)
+            if sweeps := heir.get("sweeps"):
+                self._fold(self._user, heir["_id"], len(sweeps))
             await opened.follow()
         finally:
             self._registry.leave(opened)

@@ -15,7 +15,7 @@ from bson.objectid import ObjectId
 from twisted_duck import errors
 from twisted_duck.limits import Limits
 from twisted_duck.names import DEFAULT_MAILBOXES, INBOX, ancestors, check_name, is_beneath
-from twisted_duck.store.changes import LOG_FIELDS, Done, Moved, Place, bury, charge
+from twisted_duck.store.changes import LOG_FIELDS, Moved, Place, bury, charge
 from twisted_duck.store.connection import Mongo
 from twisted_duck.store.driver import Document
 from twisted_duck.store.schema import MAILBOXES, SUBSCRIPTIONS, USERS
@@ -180,8 +180,8 @@ async def rename(mongo: Mongo, user: ObjectId, name: str, new_name: str, limits:
 
 async def give_away_inbox(
     mongo: Mongo, inbox: Place, uids: Sequence[int], new_name: str, limits: Limits
-) -> Done:
-    """RENAME of INBOX (RFC 3501 §6.3.5): all its messages, which are `uids`, go to a new mailbox; what became of INBOX.
+) -> Document:
+    """RENAME of INBOX (RFC 3501 §6.3.5): all its messages, which are `uids`, go to a new mailbox, whose document this returns.
 
     No message is touched: the new mailbox takes the box they are in, and INBOX gets an empty one.
     Fails with AlreadyExists, Cannot, TooMany; raises Moved.
@@ -189,7 +189,7 @@ async def give_away_inbox(
     check_name(new_name, limits)
     user = inbox.user
 
-    async def work(transaction: Transaction) -> Done:
+    async def work(transaction: Transaction) -> Document:
         paths = await _paths(transaction, user)
         if new_name in paths or new_name in levels(paths):
             raise errors.AlreadyExists("there is a mailbox of that name already")
@@ -223,7 +223,7 @@ async def give_away_inbox(
         heir.update({name: old[name] for name in (*counted, "sweeps") if name in old})
         others = [new_mailbox(user, path, first + 1 + n) for n, path in enumerate(missing)]
         await transaction.insert(MAILBOXES, [heir, *others])
-        return Done(emptied, (), UIDSet.of(uids))
+        return heir
 
     return await mongo.transaction(work)
 
