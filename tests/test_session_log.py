@@ -94,7 +94,51 @@ class LMTPLogTests(Listening, LMTPCase):
         ):
             client.say(line)
         client.disconnect()
-        self.logged("delivered to alice in INBOX")
+        self.logged("delivered to alice in INBOX, mail from <a@example.net>, 18 bytes")
+
+    def test_each_recipient_who_is_refused(self) -> None:
+        client = self.client()
+        for line in (
+            "LHLO mx.example.net",
+            "MAIL FROM:<a\u2028b@example.net> SMTPUTF8",
+            "RCPT TO:<nobody@example.org>",
+            "RCPT TO:<carol@example.org>",
+            "RSET",
+            "MAIL FROM:<>",
+            f"RCPT TO:<{'x' * 1000}@example.org>",
+        ):
+            client.say(line)
+        client.disconnect()
+        self.logged(
+            " refused <nobody@example.org>, mail from <a\\u2028b@example.net>: there is nobody of that",
+            " refused <carol@example.org>, mail from <a\\u2028b@example.net>: this user gets no mail",
+            f" refused <{'x' * 256}>, mail from <>: there is nobody of that address here",
+        )
+
+    def test_refusals_of_one_who_delivers_nothing_do_not_fill_the_log(self) -> None:
+        client = self.client()
+        client.say("LHLO mx.example.net")
+        for _ in range(3):
+            client.say("MAIL FROM:<a@example.net>")
+            for _ in range(40):
+                client.say("RCPT TO:<nobody@example.org>")
+            client.say("RSET")
+        self.assertEqual(self.told(" refused <"), 100)
+        self.assertEqual(self.told(" refuses more recipients"), 1)
+        for line in (
+            "MAIL FROM:<>",
+            "RCPT TO:<alice@example.org>",
+            "DATA",
+            "",
+            ".",
+            "MAIL FROM:<>",
+        ):
+            client.say(line)
+        client.say("RCPT TO:<nobody@example.org>")
+        self.assertEqual(self.told(" refused <"), 101)
+
+    def told(self, words: str) -> int:
+        return len([each for each in self.events if words in formatEvent(each)])
 
 
 class InClear(Listening):

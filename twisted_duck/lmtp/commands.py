@@ -23,7 +23,8 @@ from twisted_duck.errors import (
     Unsettled,
     WrongState,
 )
-from twisted_duck.lmtp import grammar, responses
+from twisted_duck.lmtp import grammar, journal, responses
+from twisted_duck.lmtp.address import Address
 from twisted_duck.lmtp.intake import Intake
 from twisted_duck.lmtp.transaction import Transaction
 from twisted_duck.outflow import ConnectionOver
@@ -112,6 +113,18 @@ async def rcpt(connection: LMTPProtocol, command: grammar.Rcpt) -> None:
     """RFC 5321 §4.1.1.3."""
     transaction = _transaction(connection)
     address = command.recipient
+    try:
+        found = await _recipient(connection, transaction, address)
+    except DuckError as error:
+        journal.refused_recipient(connection, transaction.mail.sender, address, error)
+        raise
+    transaction.recipients.append((address, found))
+    connection.send(responses.reply("250 2.1.5", f"<{address}> is fine"))
+
+
+async def _recipient(
+    connection: LMTPProtocol, transaction: Transaction, address: Address
+) -> Recipient:
     if not transaction.takes(address):
         raise NeedsUTF8("an address that is not ASCII needs SMTPUTF8")
     most = connection.limits.lmtp_recipients
@@ -124,8 +137,7 @@ async def rcpt(connection: LMTPProtocol, command: grammar.Rcpt) -> None:
         transaction.away = found
     if isinstance(found, DuckError):
         raise found
-    transaction.recipients.append((address, found))
-    connection.send(responses.reply("250 2.1.5", f"<{address}> is fine"))
+    return found
 
 
 async def data(connection: LMTPProtocol, command: grammar.Data) -> None:
@@ -216,6 +228,7 @@ async def _deliver(connection: LMTPProtocol, intake: Intake) -> None:
     connection.working()
     connection.allow(connection.limits.early)
     transaction = _transaction(connection)
+    sender = transaction.mail.sender
     try:
         spool = intake.finish()
         mark = connection.settings.spam
@@ -223,19 +236,18 @@ async def _deliver(connection: LMTPProtocol, intake: Intake) -> None:
         message = await connection.run(_prepared(connection, spool), "delivery")
     except DuckError as error:
         connection.failed(error, bad=False)
-        connection.log.info(
-            "{session.id} refused a message: {error}", session=connection.session, error=error
-        )
+        journal.refused_message(connection, sender, error)
         for address, _ in transaction.recipients:
             connection.send(responses.outcome(address, error))
         connection.reset()
         return
+    origin = journal.origin(sender, spool.size)
     deliveries: dict[object, _Delivery] = {}
     for address, recipient in transaction.recipients:
         if recipient.user not in deliveries:
             trace = transaction.trace(address)
             deliveries[recipient.user] = partial(
-                _deliver_to, connection, recipient, message, trace, junk
+                _deliver_to, connection, recipient, message, trace, junk, origin
             )
     under_way = _begin_all(deliveries, connection.limits.lmtp_deliveries)
     outcomes: dict[object, DuckError | None] = {}
@@ -280,10 +292,14 @@ async def _delivered(
 
 
 async def _deliver_to(
-    connection: LMTPProtocol, recipient: Recipient, message: object, trace: bytes, junk: bool
+    connection: LMTPProtocol,
+    recipient: Recipient,
+    message: object,
+    trace: bytes,
+    junk: bool,
+    origin: str,
 ) -> DuckError | None:
     """What has kept the message from one user; never fails."""
-    session = connection.session
     try:
         # A client that has gone will deliver all of it again.
         connection.check_alive()
@@ -293,19 +309,9 @@ async def _deliver_to(
         return Unavailable("the connection was lost")
     except DuckError as error:
         connection.failed(error, bad=False)
-        connection.log.info(
-            "{session.id} not delivered to {user}: {error}",
-            session=session,
-            user=recipient.name,
-            error=error,
-        )
+        journal.not_delivered(connection, recipient, origin, error)
         return error
-    connection.log.info(
-        "{session.id} delivered to {user} in {mailbox}",
-        session=session,
-        user=recipient.name,
-        mailbox=mailbox,
-    )
+    journal.delivered(connection, recipient, mailbox, origin)
     return None
 
 

@@ -54,6 +54,9 @@ class LMTPProtocol(connection.Connection):
 
     settings: Settings
 
+    #: Recipients that were refused since mail was delivered.
+    refused = 0
+
     def __init__(self, settings: Settings) -> None:
         self._framer = LineFramer()
         super().__init__(settings, self._framer, idle=settings.limits.lmtp_idle)
