@@ -75,8 +75,8 @@ class URITests(SynchronousTestCase):
 class StartTests(TestCase):
     """Each of these ends with one line that says what to do."""
 
-    async def refused(self, uri: str) -> str:
-        mongo = Mongo(uri, reactor, times=QUICK)
+    async def refused(self, uri: str, kind: Any = Mongo) -> str:
+        mongo = kind(uri, reactor=reactor, times=QUICK)
         try:
             await mongo.open()
         except errors.Unavailable as error:
@@ -101,6 +101,30 @@ class StartTests(TestCase):
         self.assertIn("refuses the user", await self.refused(server.uri.replace("tests", "nobody")))
         line = await self.refused(server.uri.replace("=duckmail", "=other"))
         self.assertIn("requested replicaSet", line)
+
+    async def test_a_user_who_may_not_do_enough(self) -> None:
+        server = await OwnServer.start(self)
+        mongo = Mongo(server.uri, reactor)
+        await mongo.open()
+        for name, role in (("reader", "read"), ("writer", "readWrite")):
+            role_there = {"role": role, "db": "mail"}
+            user = {"createUser": name, "pwd": "secret", "roles": [role_there]}
+            await mongo.run(user, database="admin")
+        await mongo.close()
+        reader, writer = (server.uri.replace("tests:", f"{name}:") for name in ("reader", "writer"))
+        nobody = server.uri.replace("tests:secret@", "").replace("&authSource=admin", "")
+        for uri, told in (
+            (
+                reader,
+                "the user 'reader' may not do that in the database 'mail': it needs readWrite",
+            ),
+            (writer.replace("/mail?", "/other?"), "in the database 'other': it needs readWrite"),
+            (nobody, "the database 'mail' is for those who log in"),
+        ):
+            self.assertIn(told, await self.refused(uri, MailStore))
+        store = MailStore(writer, reactor=reactor)
+        await store.open()
+        await store.close()
 
 
 class SchemaTests(StoreTestCase):

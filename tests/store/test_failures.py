@@ -7,6 +7,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from twisted_duck import errors
 from twisted_duck.store.failures import CommandFailed, is_transient, translate
+from twisted_duck.store.uri import parse
 
 
 def failed(code: int, *labels: str) -> CommandFailed:
@@ -27,6 +28,20 @@ class TranslationTests(SynchronousTestCase):
             self.assertIs(type(translate(failure)), told, failure)
         logged = self.flushLoggedErrors()
         self.assertEqual(logged, [])
+
+    def test_a_missing_right_is_no_wrong_password(self) -> None:
+        for uri, code, told in (
+            (
+                "mongodb://ro:secret@h/duck",
+                13,
+                "the user 'ro' may not do that in the database 'duck': ",
+            ),
+            ("mongodb://h/duck", 13, "the database 'duck' is for those who log in"),
+            ("mongodb://ro:secret@h/duck", 18, "refuses the server's credentials"),
+        ):
+            error = translate(CommandFailed("find", {"code": code}, parse(uri)))
+            self.assertIn(told, str(error))
+            self.assertNotIn("secret", str(error))
 
     def test_only_what_the_server_says_can_be_tried_again_is(self) -> None:
         self.assertTrue(is_transient(failed(112, "TransientTransactionError")))

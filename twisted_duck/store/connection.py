@@ -171,11 +171,12 @@ class Mongo:
             self.on_command(command["$db"], command)
         reply = await pool.send(command, time or self.times.command, wire)
         if not reply.get("ok"):
-            raise CommandFailed(name, reply)
+            raise CommandFailed(name, reply, self.target)
         if wrong := reply.get("writeErrors"):
-            raise CommandFailed(name, {**wrong[-1], "errorLabels": reply.get("errorLabels")})
+            labels = reply.get("errorLabels")
+            raise CommandFailed(name, {**wrong[-1], "errorLabels": labels}, self.target)
         if unmet := reply.get("writeConcernError"):
-            raise CommandFailed(name, {**reply, **unmet})
+            raise CommandFailed(name, {**reply, **unmet}, self.target)
         return reply
 
     async def run(

@@ -13,11 +13,15 @@ from twisted.logger import Logger
 
 from twisted_duck import errors
 from twisted_duck.store.driver import Document
+from twisted_duck.store.uri import Target
 
 log = Logger()
 
 DUPLICATE_KEY = 11000
-_UNAUTHORIZED = frozenset({13, 18, 8000})
+#: Somebody who is known, or nobody at all, may not do it.
+_UNAUTHORIZED = 13
+#: Somebody who is not known, or with another password; Atlas has a code of its own.
+_NOT_AUTHENTICATED = frozenset({18, 8000})
 #: No space left, the server is shutting down, interrupted, memory or time exceeded, a cursor or a snapshot that did not
 #: outlive a fail-over: not our doing, and it may pass.
 _MAY_PASS = frozenset(
@@ -38,7 +42,7 @@ _TOO_LARGE = 388
 class CommandFailed(Exception):
     """The server refused a command.  Never leaves the storage plane; never carries what was sent."""
 
-    def __init__(self, name: str, reply: Document) -> None:
+    def __init__(self, name: str, reply: Document, target: Target | None = None) -> None:
         self.code = int(reply.get("code") or 0)
         self.labels: Sequence[str] = reply.get("errorLabels") or ()
         #: Whether the server could not say that a majority knows of it, too.
@@ -46,6 +50,8 @@ class CommandFailed(Exception):
         super().__init__(f"{name}: {reply.get('codeName', self.code)}")
         #: The server's words: for the log only, they may quote mail.
         self.text = str(reply.get("errmsg", ""))
+        #: Where it was sent, and as whom.
+        self.target = target
 
 
 #: What a command may fail with before it is translated.
@@ -61,7 +67,10 @@ def translate(error: Exception) -> errors.DuckError:
             return errors.AlreadyExists("it exists already")
         if error.code == _TOO_LARGE:
             return errors.TooMany("that is more than can be done at once; do it in several parts")
-        if error.code in _UNAUTHORIZED:
+        if error.code == _UNAUTHORIZED:
+            log.error("MongoDB does not let us: {text}", text=error.text)
+            return errors.Unavailable(_missing(error.target))
+        if error.code in _NOT_AUTHENTICATED:
             log.error("MongoDB refuses us: {text}", text=error.text)
             return errors.Unavailable("the database refuses the server's credentials")
         if error.code in _MAY_PASS:
@@ -71,6 +80,19 @@ def translate(error: Exception) -> errors.DuckError:
     else:
         log.error("BSON: {error!r}", error=error)
     return errors.ServerError("the store could not do it; this is a fault of the server")
+
+
+def _missing(target: Target | None) -> str:
+    """What right, and whose."""
+    if target is None:
+        return "the database does not let the server do that"
+    if target.username is None and target.mechanism == "DEFAULT":
+        return (
+            f"the database {target.database!r} is for those who log in: put user and password into the URI,"
+            " as mongodb://user:password@host"
+        )
+    who = "the user" if target.username is None else f"the user {target.username!r}"
+    return f"{who} may not do that in the database {target.database!r}: it needs readWrite there"
 
 
 def is_transient(error: Exception) -> bool:
