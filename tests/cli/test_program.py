@@ -84,11 +84,17 @@ class ProgramTests(TestCase):
 
     async def test_a_user_on_an_embedded_store_that_nobody_runs(self) -> None:
         """It is started for each command, and has kept what the one before did."""
-        words = ("--data-dir", self.mktemp())
-        added = await self.duck("user", "add", "tim", *words, typed=b"secret\n")
-        self.assertEqual(added, Ended(0, "user tim was made\n", ""))
+        path = Path(self.mktemp()).absolute()
+        words = ("--data-dir", str(path))
+        for name, said in (
+            ("tim", f"duckmail: made a new mail store in {path}\n"),
+            ("tom", ""),
+        ):
+            added = await self.duck("user", "add", name, *words, typed=b"secret\n")
+            self.assertEqual(added, Ended(0, f"user {name} was made\n", said))
         self.assertEqual(
-            await self.duck("user", "list", *words), Ended(0, "tim\tactive\t0 B\tnone\n", "")
+            await self.duck("user", "list", *words),
+            Ended(0, "tim\tactive\t0 B\tnone\ntom\tactive\t0 B\tnone\n", ""),
         )
 
     async def test_an_import_on_a_terminal_and_its_interruption(self) -> None:

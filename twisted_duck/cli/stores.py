@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from twisted_duck.auth.verifiers import ITERATIONS
-from twisted_duck.cli.console import CommandError
+from twisted_duck.cli.console import CommandError, complain
 from twisted_duck.cli.parser import store_settings
 from twisted_duck.limits import Limits
 from twisted_duck.service import embedded
@@ -41,9 +41,13 @@ async def _uri(reactor: Any, settings: Settings, create: bool) -> AsyncIterator[
     if settings.mongo_uri is not None:
         yield settings.mongo_uri
         return
-    if not create and not (settings.data_dir / "mongo").is_dir():
+    is_there = (settings.data_dir / "mongo").is_dir()
+    if not create and not is_there:
         raise CommandError(
             f"there is no mail store in {settings.data_dir}; name one with --data-dir, --mongo or --config"
         )
     async with embedded.opened(reactor, settings.data_dir, settings.mongod) as uri:
+        if not is_there:
+            # Whoever has mistyped the directory has to see it.
+            complain(f"made a new mail store in {settings.data_dir}")
         yield uri
