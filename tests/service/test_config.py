@@ -111,6 +111,10 @@ class FileTests(Case):
         self.assertFalse(settings.imap_utf8)
         self.assertEqual(settings.limits, Limits())
 
+    def test_what_lmtp_may_be_called(self) -> None:
+        for name in ("mx", "mx1.example.org", "[192.0.2.1]", "[IPv6:2001:db8::1]"):
+            self.assertEqual(self.load(f"[lmtp]\nhostname = '{name}'").lmtp_hostname, name)
+
     def test_command_line_wins(self) -> None:
         settings = self.load(
             'demo = false\n[listen]\nimap = ["tcp:1"]', demo=True, listen__imap=["tcp:2"]
@@ -157,6 +161,20 @@ class FileTests(Case):
             (
                 "[listen]\nimap = ['']",
                 "listen.imap must not be empty; give a Twisted endpoint string, as tcp:143",
+            ),
+            *(
+                (
+                    f"[auth]\ncache = {bad}",
+                    "auth.cache must be a number of seconds from 0 to 1,099,511,627,776",
+                )
+                for bad in ("-1", "true", "nan", "'1'", "1e13")
+            ),
+            *(
+                (
+                    f"[lmtp]\nhostname = {bad!r}",
+                    "lmtp.hostname must be the name of a host, as mx.example.org, or its address, as [192.0.2.1]",
+                )
+                for bad in ("a b", "mx.example.org.", "a_b", "ü.example", "192.0.2.1]", "[mx]")
             ),
             ("[limits]\nmessage = 0", "limits.message must be a whole number above 0"),
             (

@@ -195,7 +195,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("pop3.delete", reading.one_of(DeleteAction)),
     Setting("pop3.retr_sets_seen", reading.flag),
     Setting("lmtp.starttls", reading.flag),
-    Setting("lmtp.hostname", reading.text),
+    Setting("lmtp.hostname", reading.hostname),
     Setting("lmtp.spam_header", reading.spam_header),
     Setting("lmtp.ignore_dots", reading.flag),
     Setting(

@@ -8,6 +8,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any, TypeAlias, get_args
 
+from twisted_duck.lmtp.address import read_domain
 from twisted_duck.lmtp.spam import SpamMark
 
 #: What was written, and the directory that file names are relative to -> what is meant.
@@ -77,6 +78,16 @@ def spam_header(value: object, base: Path) -> str:
     return header
 
 
+def hostname(value: object, base: Path) -> str:
+    """RFC 5321 §4.1.2, Domain or address-literal: the underscore that is forgiven others is not ours to say."""
+    name = text(value, base)
+    if read_domain(name, 0) == (name, len(name)) and name.isascii() and "_" not in name:
+        return name
+    raise ValueError(
+        "must be the name of a host, as mx.example.org, or its address, as [192.0.2.1]"
+    )
+
+
 def endpoints(value: object, base: Path) -> tuple[str, ...]:
     if isinstance(value, list) and all(isinstance(each, str) and each for each in value):
         return tuple(value)
@@ -118,7 +129,14 @@ def seconds(value: object, base: Path) -> float:
 
 
 def seconds_or_none(value: object, base: Path) -> float:
-    return 0 if value == 0 and not isinstance(value, bool) else seconds(value, base)
+    """0 where there is nothing to be counted."""
+    if (
+        isinstance(value, int | float)
+        and not isinstance(value, bool)
+        and 0 <= value <= _LARGEST_BOUND
+    ):
+        return value
+    raise ValueError(f"must be a number of seconds from 0 to {_LARGEST_BOUND:,}")
 
 
 def networks(value: object, base: Path) -> tuple[IPv4Network | IPv6Network, ...]:
