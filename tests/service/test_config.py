@@ -72,9 +72,9 @@ class FileTests(Case):
         self.assertEqual(
             [(each.option, each.endpoint, each.tls) for each in settings.listeners],
             [
-                ("--imap", "tcp:143", False),
-                ("--imap", "tcp6:143", False),
-                ("--imaps", "tcp:993", True),
+                ("listen.imap", "tcp:143", False),
+                ("listen.imap", "tcp6:143", False),
+                ("listen.imaps", "tcp:993", True),
             ],
         )
         self.assertEqual(settings.certificate, self.file.parent / "chain.pem")
@@ -98,10 +98,10 @@ class FileTests(Case):
         self.assertEqual(
             [(each.option, each.endpoint) for each in settings.listeners],
             [
-                ("--imap", "tcp:1143:interface=127.0.0.1"),
-                ("--imaps", "tcp:1993:interface=127.0.0.1"),
-                ("--pop3", "tcp:1110:interface=127.0.0.1"),
-                ("--pop3s", "tcp:1995:interface=127.0.0.1"),
+                ("the default", "tcp:1143:interface=127.0.0.1"),
+                ("the default", "tcp:1993:interface=127.0.0.1"),
+                ("the default", "tcp:1110:interface=127.0.0.1"),
+                ("the default", "tcp:1995:interface=127.0.0.1"),
             ],
         )
         self.assertIsNone(settings.mongo_uri)
@@ -120,7 +120,15 @@ class FileTests(Case):
             'demo = false\n[listen]\nimap = ["tcp:1"]', demo=True, listen__imap=["tcp:2"]
         )
         self.assertIs(settings.demo, True)
-        self.assertEqual([each.endpoint for each in settings.listeners], ["tcp:2"])
+        self.assertEqual(
+            [(each.option, each.endpoint) for each in settings.listeners], [("--imap", "tcp:2")]
+        )
+
+    def test_an_endpoint_is_the_same_wherever_it_was_written(self) -> None:
+        """What needs a start is told at a reload by what is different."""
+        written = self.load('[listen]\nimap = ["tcp:143"]').listeners
+        given = self.load("", listen__imap=["tcp:143"]).listeners
+        self.assertEqual(written, given)
 
     def test_key_in_the_certificates_file(self) -> None:
         settings = self.load('[tls]\ncertificate = "both.pem"')
@@ -176,6 +184,18 @@ class FileTests(Case):
                 )
                 for bad in ("a b", "mx.example.org.", "a_b", "ü.example", "192.0.2.1]", "[mx]")
             ),
+            *(
+                (
+                    f"[listen]\nimap = ['tcp:143', '{bad}']",
+                    f"listen.imap has '{bad}', and a port is a number from 0 to 65535",
+                )
+                for bad in (
+                    "tcp:99999",
+                    "tcp6:-1",
+                    "tcp:interface=127.0.0.1:port=65536",
+                    "tcp:" + "1" * 20,
+                )
+            ),
             ("[limits]\nmessage = 0", "limits.message must be a whole number above 0"),
             (
                 "[listen]\nimap = 'tcp:1'",
@@ -218,7 +238,7 @@ class FileTests(Case):
         self.assertEqual(
             [(each.option, each.endpoint, each.tls) for each in settings.listeners],
             [
-                ("--imaps", "tcp:993", True),
+                ("listen.imaps", "tcp:993", True),
                 ("proxy.imaps", "tcp:10993", True),
                 ("proxy.lmtp", "tcp:10024", False),
             ],
@@ -273,7 +293,7 @@ class FileTests(Case):
             ("[proxy]\nnetworks = ['192.0.2.1']", "nothing listens to proxies: give endpoints"),
             (
                 "[listen]\nlmtp = ['tcp:25:interface=127.0.0.1']",
-                "--lmtp tcp:25:interface=127.0.0.1: ",
+                "listen.lmtp tcp:25:interface=127.0.0.1: ",
             ),
             (
                 "[[policy]]\nkind = 'bans'\ndelay = 10",

@@ -265,7 +265,7 @@ class ReloadTests(ConnectionsCase):
         await deferToThread((await self.client(server)).line)
         said = await deferToThread((await self.client(server)).line)
         self.assertTrue(said.startswith(b"* BYE"), said)
-        self.assertEqual(len(self.said("reloaded: certificate, 1 policies")), 4)
+        self.assertEqual(len(self.said("reloaded: certificate, 1 policy, ")), 4)
 
     async def test_a_mistake_changes_nothing(self) -> None:
         """Not even what comes before it in the file."""
@@ -334,11 +334,11 @@ class ReloadTests(ConnectionsCase):
 
     async def test_what_needs_a_restart_is_said(self) -> None:
         await self.serving(self.LISTEN)
-        self.written(self.LISTEN + "[limits]\nmessage = 1000\n")
+        self.written("workers = 2\n" + self.LISTEN + "[limits]\nmessage = 1000\n")
         await self.hang_up()
         self.assertEqual(
             self.said("start it again"),
-            ["reloaded, but for what has changed of limits: start it again"],
+            ["reloaded, but for what has changed of workers, limits: start it again"],
         )
 
     async def test_certificate_and_proxies(self) -> None:
@@ -512,7 +512,7 @@ class TwistdTests(SynchronousTestCase):
         self.assertTrue(client.line().startswith(b"* OK"))
         self.write("127.0.0.1", deny="127.0.0.1")
         process.send_signal(signal.SIGHUP)
-        self.line(process, "reloaded: certificate, 1 policies")
+        self.line(process, "reloaded: certificate, 1 policy, ")
         late = Client(port)
         self.assertTrue(late.line().startswith(b"* BYE [NOPERM]"))
         self.assertTrue(client.say(b"a NOOP", b"a ").startswith(b"a OK"))

@@ -100,13 +100,18 @@ class ServerTests(ServerCase):
         await server.stopService()
         self.assertEqual((self.ends, server.ports), ([], []))
 
-    async def test_port_that_cannot_be(self) -> None:
-        for port in ("tcp:65536", "tcp:-1"):
+    async def test_unix_socket_that_cannot_be(self) -> None:
+        path, no = self.data_dir.parent / "imap", self.data_dir.parent / "no"
+        first = await self.running(self.settings(**{"listen.imap": [f"unix:{path}"]}))
+        for where, reason in (
+            (path, "something listens there already"),
+            (no / "imap", f"there is no directory {no}"),
+        ):
             self.ends.clear()
-            server = await self.running(self.settings(**{"listen.imap": [port]}))
-            [said] = self.ends
-            self.assertIn(f"cannot listen on {port} (--imap): ", said)
-            await server.stopService()
+            second = await self.running(self.settings(**{"listen.imap": [f"unix:{where}"]}))
+            self.assertEqual(self.ends, [f"cannot listen on unix:{where} (--imap): {reason}"])
+            await second.stopService()
+        await first.stopService()
 
     async def test_port_in_use(self) -> None:
         with socket.create_server(("127.0.0.1", 0)) as other:

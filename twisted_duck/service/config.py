@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Any, Literal
@@ -49,11 +49,8 @@ class Listener:
     tls: bool = False
     #: Whether a PROXY header comes before everything else.
     proxied: bool = False
-
-    @property
-    def option(self) -> str:
-        """What it was asked for with."""
-        return f"{'proxy.' if self.proxied else '--'}{self.protocol.name}{'s' if self.tls else ''}"
+    #: What it was asked for with: an option, or a key of the file; to move it there changes nothing.
+    option: str = attrs.field(default="the default", eq=False)
 
 
 @attrs.frozen
@@ -241,7 +238,7 @@ def load(
     for key, value in options.items():
         setting = _BY_KEY[key]
         values[key] = _read(setting, value, directory or Path.cwd(), f"--{setting.option}")
-    return _settings(values)
+    return _settings(values, options.keys())
 
 
 def _parse(file: Path) -> dict[str, Any]:
@@ -287,13 +284,16 @@ def _read(setting: Setting, value: object, base: Path, where: str) -> Any:
 _SMTP_PORT = re.compile(r"tcp6?:(?:port=)?25(?::|$)")
 
 
-def _settings(values: dict[str, Any]) -> Settings:
+def _settings(values: dict[str, Any], options: Container[str]) -> Settings:
     listeners = [
-        Listener(protocol, endpoint, tls, proxied)
+        Listener(
+            protocol, endpoint, tls, proxied, f"--{_BY_KEY[key].option}" if key in options else key
+        )
         for protocol in PROTOCOLS
         for proxied in (False, True)
         for tls in (False, True)
-        for endpoint in values.get(_listener_key(protocol, tls, proxied), ())
+        for key in [_listener_key(protocol, tls, proxied)]
+        for endpoint in values.get(key, ())
     ]
     for each in listeners:
         if each.protocol.name == "lmtp" and _SMTP_PORT.match(each.endpoint):

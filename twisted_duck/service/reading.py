@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Callable, Iterable, Mapping
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
@@ -18,6 +19,9 @@ Read: TypeAlias = Callable[[object, Path], Any]
 _LARGEST_BOUND = 1 << 40
 
 _MOST_PROCESSES = 256
+
+#: Of an endpoint: the first part without a name, or the one of that name.
+_TCP_PORT = re.compile(r"tcp[46]?:(?:(?:\\.|[^:\\])*:)*?(?:port=)?(-?[0-9]+)(?::|$)")
 
 #: Networks that have a name in the configuration.
 _NAMED = {
@@ -90,6 +94,10 @@ def hostname(value: object, base: Path) -> str:
 
 def endpoints(value: object, base: Path) -> tuple[str, ...]:
     if isinstance(value, list) and all(isinstance(each, str) and each for each in value):
+        for each in value:
+            port = _TCP_PORT.match(each)
+            if port is not None and not 0 <= int(port[1][:9]) <= 65535:
+                raise ValueError(f"has {each!r}, and a port is a number from 0 to 65535")
         return tuple(value)
     if isinstance(value, list) and "" in value:
         raise ValueError("must not be empty; give a Twisted endpoint string, as tcp:143")

@@ -217,7 +217,7 @@ class Server(StartingService):
             try:
                 port = await endpoint.listen(self._stacked(listener, factories[name], tls))
             except (CannotListenError, OSError, OverflowError) as error:
-                raise Fault(cannot_listen(listener, error)) from error
+                raise Fault(cannot_listen(listener, _explained(listener, error))) from error
             self.ports.append(port)
             self._undo.push_async_callback(_call, port.stopListening)
             log.info(
@@ -295,17 +295,18 @@ class Server(StartingService):
         self._use(made)
         for proxy in self._proxies:
             proxy.trust(settings.proxy_networks)
-        log.info("reloaded: certificate, {count} policies, networks of proxies", count=len(made))
-        for name in _restart_for(self._settings, settings):
-            log.warn("reloaded, but for what has changed of {name}: start it again", name=name)
+        policies = "1 policy" if len(made) == 1 else f"{len(made)} policies"
+        log.info("reloaded: certificate, {policies}, networks of proxies", policies=policies)
+        if names := _restart_for(self._settings, settings):
+            log.warn("reloaded, but for what has changed of {names}: start it again", names=names)
 
 
-def _restart_for(before: Settings, now: Settings) -> list[str]:
-    return [
+def _restart_for(before: Settings, now: Settings) -> str:
+    return ", ".join(
         field.name.replace("_", " ")
         for field in attrs.fields(Settings)
         if field.name not in _RELOADED and getattr(before, field.name) != getattr(now, field.name)
-    ]
+    )
 
 
 async def _call(function: Callable[[], Any]) -> None:
@@ -322,6 +323,19 @@ def _endpoint(reactor: Any, listener: Listener) -> Any:
         raise ConfigError(
             f"{listener.option} {listener.endpoint}: not a Twisted endpoint string, as tcp:143 ({error})"
         ) from error
+
+
+def _explained(listener: Listener, error: Exception) -> Exception:
+    """What came of listening, for a person: of a UNIX socket Twisted has no words, and the system half of them."""
+    reason = getattr(error, "socketError", error)
+    if listener.endpoint.startswith("unix:"):
+        if isinstance(reason, str):
+            return Fault("something listens there already")
+        if isinstance(reason, FileNotFoundError):
+            # Of the link that Twisted makes beside it.
+            missing = os.path.dirname(os.fsdecode(reason.filename2 or b""))
+            return Fault(f"there is no directory {missing or 'for it'}")
+    return error
 
 
 def address(host: Any) -> str:
