@@ -5,8 +5,12 @@ from __future__ import annotations
 from base64 import b64encode
 from typing import Any, ClassVar
 
+from OpenSSL import SSL
 from twisted.cred.portal import Portal
+from twisted.internet.error import ConnectionDone, ConnectionLost
 from twisted.logger import formatEvent, globalLogPublisher
+from twisted.python.failure import Failure
+from twisted.trial.unittest import SynchronousTestCase
 
 from tests.lmtp.transcript import LMTPCase
 from tests.pop3.transcript import POP3Case
@@ -14,6 +18,7 @@ from tests.transcript import PASSWORD, USER, TranscriptCase
 from twisted_duck import errors
 from twisted_duck.imap.factory import IMAP4Factory
 from twisted_duck.memory.mailbox import MemoryMailbox
+from twisted_duck.session import Session, whyLost
 
 PLAIN = b64encode(f"\0{USER}\0{PASSWORD}".encode()).decode()
 AWAY = errors.Unavailable("the database is away")
@@ -139,6 +144,23 @@ class LMTPLogTests(Listening, LMTPCase):
 
     def told(self, words: str) -> int:
         return len([each for each in self.events if words in formatEvent(each)])
+
+
+class WordsTests(SynchronousTestCase):
+    def test_a_client_without_an_address(self) -> None:
+        self.assertEqual(Session("LMTP").origin, "a UNIX socket")
+        self.assertEqual(Session("LMTP", remoteAddress="192.0.2.1").origin, "192.0.2.1")
+
+    def test_why_a_connection_was_lost(self) -> None:
+        for error, said in (
+            (ConnectionDone(), "the client closed it"),
+            (SSL.Error([("SSL routines", "", "wrong version number")]), "wrong version number"),
+            (SSL.Error([("a", "b", "c"), ("a", "b", "d")]), "c, d"),
+            (SSL.Error([]), "TLS failed"),
+            (SSL.SysCallError(-1, "Unexpected EOF"), "Unexpected EOF"),
+            (ConnectionLost(), "Connection to the other side was lost in a non-clean fashion."),
+        ):
+            self.assertEqual(whyLost(Failure(error)), said)
 
 
 class InClear(Listening):

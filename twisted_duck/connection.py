@@ -34,7 +34,6 @@ from typing import Any, ClassVar, NoReturn, TypeVar
 from typing import Protocol as Shape
 
 import attrs
-from twisted.internet import error as internet_error
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.interfaces import (
     IDelayedCall,
@@ -53,7 +52,7 @@ from twisted_duck.busy_polling import QUICK, BusyPolling
 from twisted_duck.inactivity import Inactivity
 from twisted_duck.limits import Limits
 from twisted_duck.outflow import ConnectionOver, Outflow
-from twisted_duck.session import ISessionAware, Session
+from twisted_duck.session import ISessionAware, Session, whyLost
 from twisted_duck.wire.strangers import stranger
 
 #: Pieces of work, a command or some hundred messages each, after which the reactor is given a turn: one or two milliseconds
@@ -223,7 +222,7 @@ class Connection(Protocol):
         if not self.has_login:
             self.timer.logged_in()
         self.settings.opened(self)
-        self.log.info("{session.id} connected from {session.remoteAddress}", session=session)
+        self.log.info("{session.id} connected from {session.origin}", session=session)
         # What goes wrong in it is logged there.
         Deferred.fromCoroutine(self._live())
 
@@ -264,8 +263,7 @@ class Connection(Protocol):
             self._abort_call.cancel()
             self._abort_call = None
         if self.session.closeReason is None:
-            clean = isinstance(reason.value, internet_error.ConnectionDone)
-            self.session.closeReason = "the client closed it" if clean else reason.getErrorMessage()
+            self.session.closeReason = whyLost(reason)
         self.out.end(lost=True)
         self.timer.stop()
         self._wake()

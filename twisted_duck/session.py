@@ -8,7 +8,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 import attrs
+from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import ISSLTransport
+from twisted.python.failure import Failure
 from zope.interface import Interface
 
 
@@ -20,6 +22,19 @@ def plainAddress(host: str) -> str:
         return host
     mapped = getattr(address, "ipv4_mapped", None)
     return str(mapped or address)
+
+
+def whyLost(reason: Failure) -> str:
+    """Why a connection was lost, in words: of OpenSSL's errors, which name libraries and functions, the reasons."""
+    if reason.check(ConnectionDone):
+        return "the client closed it"
+    if reason.check("OpenSSL.SSL.Error"):
+        match getattr(reason.value, "args", ()):
+            case [[*details]]:
+                return ", ".join(words for *_, words in details) or "TLS failed"
+            case [int(), str(words)]:
+                return words
+    return reason.getErrorMessage()
 
 
 @attrs.frozen
@@ -92,6 +107,11 @@ class Session:
     commands: int = 0
     #: Anything a hook wants to keep with the connection.
     data: dict[Any, Any] = attrs.field(factory=dict)
+
+    @property
+    def origin(self) -> str:
+        """Where the client is, in words, for a line of the log."""
+        return self.remoteAddress or "a UNIX socket"
 
     def locate(self, transport: Any) -> None:
         """Take over from a transport who is at its ends; those without a network address have none here either."""

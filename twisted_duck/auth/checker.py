@@ -279,7 +279,7 @@ class _Attempt:
 
     def _refused(self, reason: str) -> None:
         self.checker.log.info(
-            "{session.id} login of {user!r} from {session.remoteAddress} refused: {reason}",
+            "{session.id} login of {user!r} from {session.origin} refused: {reason}",
             session=self.session,
             # Anybody may send names of eight thousand characters, each of which takes ten to be written.
             user=self.name[:_LOGGED],

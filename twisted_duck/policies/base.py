@@ -78,7 +78,7 @@ class Policy:
         """Note that somebody is refused."""
         self.refused += 1
         self.log.info(
-            "{session.id} {session.protocol} from {session.remoteAddress}: {policy} refuses: {reason}",
+            "{session.id} {session.protocol} from {session.origin}: {policy} refuses: {reason}",
             session=session,
             policy=self.name,
             reason=reason,
