@@ -68,7 +68,7 @@ class AddressTests(CommandCase):
         said = await self.duck("address", "remove", "INFO@example.org")
         self.assertEqual(said.out, "the address info@example.org was removed\n")
         for words, why in [
-            (("add", "tim@example.org", "*@example.net"), "is somebody's already"),
+            (("add", "tim@example.org", "*@example.net"), "is tim@example.org's already"),
             (("add", "tim@example.org", "no address"), "is not a mail address"),
             (("add", "tom", "x@example.org"), "there is no user 'tom'"),
             (("remove", "info@example.org"), "is nobody's"),

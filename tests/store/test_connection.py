@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import socket
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from typing import Any
@@ -89,6 +90,16 @@ class StartTests(TestCase):
 
     async def test_a_server_that_is_not_there(self) -> None:
         self.assertIn("can't be reached", await self.refused("mongodb://127.0.0.1:1/"))
+
+    async def test_a_name_that_nobody_knows(self) -> None:
+        def getaddrinfo(host: str, *_: Any) -> list[Any]:
+            if host == "nowhere.invalid":
+                raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+            return []
+
+        self.patch(socket, "getaddrinfo", getaddrinfo)
+        line = await self.refused("mongodb://127.0.0.1:1,nowhere.invalid/")
+        self.assertIn("(the name 'nowhere.invalid' is not known)", line)
 
     async def test_a_standalone_server(self) -> None:
         server = await OwnServer.start(self, member=False)

@@ -145,9 +145,18 @@ class Addresses:
         try:
             await self._mongo.transaction(work)
         except errors.AlreadyExists:
-            raise errors.AlreadyExists(f"the address {new.key!r} is somebody's already") from None
+            whose = await self._owner_name(new.key)
+            raise errors.AlreadyExists(f"the address {new.key!r} is {whose}'s already") from None
         self.forget_owners()
         return new.key
+
+    async def _owner_name(self, key: str) -> str:
+        """For whom looks after them; by now it may be nobody's."""
+        found = await self._mongo.find_one(ADDRESSES, {"_id": key})
+        user = found and await self._mongo.find_one(
+            USERS, {"_id": found["user"]}, projection={"name": 1}
+        )
+        return str(user["name"]) if user else "somebody"
 
     async def remove(self, address: str) -> str:
         """Take an address away, though not the one that is the user's name; its compared form.

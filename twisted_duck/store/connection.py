@@ -11,6 +11,7 @@ Commands are plain documents; the first key is the command's name, the value the
 
 from __future__ import annotations
 
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
 from typing import Any, TypeVar
@@ -18,7 +19,9 @@ from typing import Any, TypeVar
 import attrs
 from bson.timestamp import Timestamp
 from pymongo.errors import ConnectionFailure
+from twisted.internet.defer import TimeoutError as OutOfTime
 from twisted.internet.task import deferLater
+from twisted.internet.threads import deferToThreadPool
 
 from twisted_duck import errors
 from twisted_duck.store import cursors
@@ -31,6 +34,9 @@ T = TypeVar("T")
 
 #: MongoDB 6.0: `$lookup` from sharded collections (5.1), snapshot reads outside transactions (5.0).
 _OLDEST_WIRE_VERSION = 17
+
+#: Seconds in which a name must be found, to be said of it that it is not known.
+_RESOLVING = 2.0
 
 
 @attrs.frozen
@@ -132,19 +138,35 @@ class Mongo:
                     f"MongoDB at {where} refuses the user {self.target.username!r} of database"
                     f" {self.target.auth_database!r} ({known}): check name, password, and that SCRAM-SHA-1 is allowed"
                 ) from None
+            if unknown := [host for host, _ in self.target.hosts if not await self._resolves(host)]:
+                known = f"the name {unknown[0]!r} is not known"
             raise errors.Unavailable(
                 f"MongoDB at {where} can't be reached, or has no primary"
                 + (f" ({known})" if known else "")
-                + "; start it, or give the right address with --mongo"
+                + "; start it, or give the right address with --mongo or mongo.uri"
             ) from None
         self.is_sharded = hello.get("msg") == "isdbgrid"
         if not (hello.get("setName") or self.is_sharded):
             raise errors.Unavailable(
                 f"MongoDB at {where} is a standalone server, and transactions need a replica set: start mongod with"
-                " --replSet rs0 and run rs.initiate() once, or leave --mongo out to use the embedded one"
+                " --replSet rs0 and run rs.initiate() once, or leave --mongo and"
+                " mongo.uri out to use the embedded one"
             )
         if int(hello.get("maxWireVersion", 0)) < _OLDEST_WIRE_VERSION:
             raise errors.Unavailable(f"MongoDB at {where} is older than 6.0; upgrade it")
+
+    async def _resolves(self, host: str) -> bool:
+        """Whether a host's name is known, or it takes too long to tell; the driver keeps to itself why it can't connect."""
+        asked = deferToThreadPool(
+            self.reactor, self.reactor.getThreadPool(), socket.getaddrinfo, host, None
+        )
+        try:
+            await asked.addTimeout(_RESOLVING, self.reactor)
+        except socket.gaierror as error:
+            return error.errno == socket.EAI_AGAIN
+        except OutOfTime:
+            pass
+        return True
 
     # --- commands -----------------------------------------------------------------------------------------------------
 
