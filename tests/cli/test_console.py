@@ -12,6 +12,7 @@ import termios
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.cli.support import Said
+from twisted_duck.cli import parser
 from twisted_duck.cli.console import Progress, complain, count, size
 
 
@@ -28,6 +29,29 @@ class WordsTests(SynchronousTestCase):
             ["0 mailboxes", "1 mailbox", "1,234 mailboxes"],
         )
         self.assertEqual(count(2, "message"), "2 messages")
+
+
+class UsageTests(SynchronousTestCase):
+    def test_an_error_is_of_the_command_that_it_is_in(self) -> None:
+        for words, whose, what in (
+            (
+                "bans --data-dir x",
+                "bans [-h] COMMAND",
+                "bans: error: --data-dir: options stand behind",
+            ),
+            ("--data-dir=x bans list", "[-h]", "error: --data-dir: options stand behind COMMAND"),
+            (
+                "user list --quux",
+                "user list [-h]",
+                "user list: error: unrecognized arguments: --quux",
+            ),
+            ("user list x", "user list [-h]", "user list: error: unrecognized arguments: x"),
+        ):
+            said = Said()
+            with said.listening():
+                self.assertRaises(SystemExit, parser().parse_args, words.split())
+            self.assertIn(f"usage: duckmail {whose}", said.err)
+            self.assertIn(what, said.err)
 
 
 class ComplainTests(SynchronousTestCase):

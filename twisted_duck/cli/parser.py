@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import re
+import sys
 import textwrap
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +43,20 @@ class Parser(argparse.ArgumentParser):
         super().__init__(formatter_class=_Formatter, allow_abbrev=False, **arguments)
         self._positionals.title = "Arguments"
         self._optionals.title = "Options"
+
+    def parse_known_args(  # type: ignore[override]
+        self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
+    ) -> tuple[argparse.Namespace, list[str]]:
+        """What is not known is an error of the command that does not know it, and not of the whole line."""
+        words = sys.argv[1:] if args is None else list(args)
+        if self._subparsers is not None and words:
+            option = words[0].partition("=")[0]
+            if option.startswith("-") and option not in self._option_string_actions:
+                self.error(f"{option}: options stand behind COMMAND")
+        known, rest = super().parse_known_args(words, namespace)
+        if rest:
+            self.error(f"unrecognized arguments: {' '.join(rest)}")
+        return known, rest
 
 
 def described(
