@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable
 from typing import Any, Literal, TypeAlias
 
 from twisted.internet.defer import CancelledError, Deferred, TimeoutError, maybeDeferred, succeed
-from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import (
     IAddress,
     IDelayedCall,
@@ -34,7 +33,7 @@ from twisted_duck.guard.refusal import (
 )
 from twisted_duck.hooks import ask
 from twisted_duck.limits import Limits
-from twisted_duck.session import ISessionAware, Session
+from twisted_duck.session import ISessionAware, Session, whyLost
 from twisted_duck.wire.lines import one_line
 
 #: May answer with a Deferred, with anything to be awaited, or with anything else, which then is the answer (`hooks.ask`).
@@ -196,7 +195,7 @@ class Guarded(Passage):
     def _overdue(self) -> None:
         admit = self.factory.onDeadline == "admit"
         self.log.warn(
-            "{session.id} {session.protocol} from {session.remoteAddress}: no answer from onConnect in time,"
+            "{session.id} {session.protocol} from {session.origin}: no answer from onConnect in time,"
             " {outcome}",
             session=self.session,
             outcome="admitted" if admit else "refused",
@@ -242,7 +241,7 @@ class Guarded(Passage):
         # On one line: a hook may have put into its message what came from the client.
         session.closeReason = reason or f"refused: {one_line(str(error)).decode()}"
         self.log.info(
-            "{session.id} {session.protocol} from {session.remoteAddress}: {session.closeReason}",
+            "{session.id} {session.protocol} from {session.origin}: {session.closeReason}",
             session=session,
         )
         words = self._words(error) if error is not None else b""
@@ -277,11 +276,10 @@ class Guarded(Passage):
     def _note_end(self, phase: Phase, reason: Failure) -> None:
         session = self.session
         if session.closeReason is None:
-            clean = isinstance(reason.value, ConnectionDone)
-            session.closeReason = "the client closed it" if clean else reason.getErrorMessage()
+            session.closeReason = whyLost(reason)
         if phase is Phase.HANDSHAKE:
             self.log.info(
-                "{session.id} {session.protocol} from {session.remoteAddress}: no TLS: {session.closeReason}",
+                "{session.id} {session.protocol} from {session.origin}: no TLS: {session.closeReason}",
                 session=session,
             )
 
