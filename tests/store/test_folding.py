@@ -214,6 +214,33 @@ class FoldingTests(SweepTestCase):
         await boxes[2].store([1, 2, 3], add("m"))
         await self.until_folded()
 
+    async def test_a_mailbox_is_folded_by_one_at_a_time(self) -> None:
+        """The sweeps that come meanwhile are for the next folding, when there are as many again."""
+        begun: list[Deferred[None]] = []
+        real = folding.fold
+
+        async def held(*given: Any) -> None:
+            begun.append(Deferred())
+            await begun[-1]
+            await real(*given)
+
+        self.patch(folding, "fold", held)
+        store = await self.make_store(limits=Limits(sweep_from=1, sweep_rest=3600, sweeps=8))
+        await self.filled(3)
+        mailbox = await (await store.account("ada")).select("INBOX", False)
+        for number in range(6):
+            await mailbox.store([1, 2, 3], add(f"k{number}"))
+        self.assertEqual(len(begun), 1)
+        # Of those that are there by then.
+        begun[0].callback(None)
+        await self.until_folded()
+        for number in range(4):
+            self.assertEqual(len(begun), 1)
+            await mailbox.store([1, 2, 3], add(f"l{number}"))
+        self.assertEqual(len(begun), 2)
+        begun[1].callback(None)
+        await self.until_folded()
+
     async def test_a_mailbox_that_is_full_of_them_is_folded_by_whoever_is_there(self) -> None:
         """What comes behind them is written, so that it is no new one."""
         left = await self.make_store(limits=Limits(sweep_from=1, sweep_rest=3600, sweeps=4))

@@ -19,6 +19,7 @@ from array import array
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 
+import attrs
 from bson.objectid import ObjectId
 from twisted.internet.defer import Deferred, DeferredLock
 
@@ -37,6 +38,16 @@ _AT_ONCE = 500
 _ROW = {"_id": 0, "uid": 1, "modseq": 1, "flags": 1}
 
 Turn = Callable[[], AbstractAsyncContextManager[None]]
+
+
+@attrs.define(eq=False)
+class _Swept:
+    """A mailbox that this process has swept, or found full of sweeps."""
+
+    #: Whether it has sweeps that no folding has begun with.
+    wanted: bool = True
+    #: Fires when they are to be folded; None while they are.
+    due: Deferred[None] | None = None
 
 
 class Folder:
@@ -60,17 +71,19 @@ class Folder:
         self._rest = rest
         self._most = most
         self._background = Background("folding")
-        #: By the mailbox, what fires when its sweeps are to be folded.
-        self._waiting: dict[ObjectId, Deferred[None]] = {}
+        self._swept: dict[ObjectId, _Swept] = {}
         self._one = DeferredLock()
 
     def soon(self, user: ObjectId, mailbox: ObjectId, sweeps: int) -> None:
         """The mailbox has so many sweeps now."""
-        if mailbox not in self._waiting:
-            self._background.spawn(self._later(user, mailbox))
-        due = self._waiting.get(mailbox)
-        if sweeps >= self._most and due is not None and not due.called:
-            due.callback(None)
+        swept = self._swept.get(mailbox)
+        if swept is None:
+            swept = _Swept()
+            self._background.spawn(self._later(user, mailbox, swept))
+        swept.wanted = True
+        # While it is folded there is no hurry: that makes room.
+        if sweeps >= self._most and swept.due is not None and not swept.due.called:
+            swept.due.callback(None)
 
     def open(self) -> None:
         self._background.open()
@@ -78,25 +91,27 @@ class Folder:
     async def close(self) -> None:
         self._background.close()
 
-    async def _later(self, user: ObjectId, mailbox: ObjectId) -> None:
-        while True:
-            await self._due(mailbox)
-            try:
-                await fold(self._mongo, user, mailbox, lambda: self._alone(user))
-                return
-            except errors.Unavailable:
-                # The database is away.
-                if mailbox in self._waiting:
-                    # There is a new one, and somebody waits for that.
-                    return
+    async def _later(self, user: ObjectId, mailbox: ObjectId, swept: _Swept) -> None:
+        self._swept[mailbox] = swept
+        try:
+            while swept.wanted:
+                await self._due(swept)
+                swept.wanted = False
+                try:
+                    await fold(self._mongo, user, mailbox, lambda: self._alone(user))
+                except errors.Unavailable:
+                    # The database is away, or somebody changes the mailbox all the time.
+                    swept.wanted = True
+        finally:
+            del self._swept[mailbox]
 
-    async def _due(self, mailbox: ObjectId) -> None:
-        due = self._waiting[mailbox] = Deferred()
+    async def _due(self, swept: _Swept) -> None:
+        due = swept.due = Deferred()
         alarm = self._mongo.reactor.callLater(self._rest, due.callback, None)
         try:
             await due
         finally:
-            del self._waiting[mailbox]
+            swept.due = None
             if alarm.active():
                 alarm.cancel()
 
