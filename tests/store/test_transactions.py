@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from math import inf
 from typing import Any, cast
 
@@ -70,57 +71,45 @@ class TransactionTests(StoreTestCase):
         self.assertEqual(events[:10], ["sent"] * 5 + ["answered"] * 5)
 
     async def test_who_cancels_one_of_several_cancels_all(self) -> None:
-        started: list[Deferred[None]] = []
-        ended: list[int] = []
-
-        async def never(number: int) -> None:
-            started.append(Deferred())
-            try:
-                await started[-1]
-            finally:
-                ended.append(number)
-
         async def work(transaction: Transaction) -> None:
-            await transaction.at_once(*map(never, range(3)))
+            await transaction.at_once(*map(self.never, range(3)))
 
-        changing = Deferred.fromCoroutine(self.mongo.transaction(work))
-        await self.until(lambda: len(started) == 3)
-        changing.cancel()
-        await self.assertFailure(changing, CancelledError)
-        self.assertEqual(sorted(ended), [0, 1, 2])
+        await self.cancelled(work, 3)
 
     async def test_who_cancels_what_has_failed_in_part_cancels_the_rest(self) -> None:
-        started: list[Deferred[None]] = []
-        ended: list[int] = []
         failures = [
             errors.TryCreate("no"),
             # That would be tried again.
             CommandFailed("find", {"code": 112, "errorLabels": ["TransientTransactionError"]}),
         ]
         for failure in failures:
-            started.clear()
-            ended.clear()
-
-            async def never(number: int) -> None:
-                started.append(Deferred())
-                try:
-                    await started[-1]
-                finally:
-                    ended.append(number)
 
             async def fail(transaction: Transaction, failure: Exception = failure) -> None:
                 await transaction.find("schema", {})
                 raise failure
 
             async def work(transaction: Transaction) -> None:
-                await transaction.at_once(never(0), never(1), fail(transaction))
+                await transaction.at_once(self.never(0), self.never(1), fail(transaction))
 
-            changing = Deferred.fromCoroutine(self.mongo.transaction(work))
-            await self.until(lambda: len(started) == 2)
-            await self.pause(0.1)
-            changing.cancel()
-            await self.assertFailure(changing, CancelledError)
-            self.assertEqual(sorted(ended), [0, 1])
+            await self.cancelled(work, 2)
+
+    async def never(self, number: int) -> None:
+        self.started.append(Deferred())
+        try:
+            await self.started[-1]
+        finally:
+            self.ended.append(number)
+
+    async def cancelled(self, work: Callable[[Transaction], Awaitable[None]], endless: int) -> None:
+        """Run it, and cancel it when so many `never` are under way, all of which are to end."""
+        self.started: list[Deferred[None]] = []
+        self.ended: list[int] = []
+        changing = Deferred.fromCoroutine(self.mongo.transaction(work))
+        await self.until(lambda: len(self.started) == endless)
+        await self.pause(0.1)
+        changing.cancel()
+        await self.assertFailure(changing, CancelledError)
+        self.assertEqual(sorted(self.ended), list(range(endless)))
 
     async def test_sessions_are_used_again_however_a_change_ends(self) -> None:
         """The server has room for a million, for half an hour."""
