@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from math import inf
 from typing import Any, cast
 
+from bson.binary import Binary
 from pymongo.errors import ConnectionFailure
 from twisted.internet import reactor
 from twisted.internet.defer import CancelledError, Deferred, gatherResults
@@ -168,14 +169,17 @@ class TransactionTests(StoreTestCase):
 
     async def test_a_late_command_begins_nothing_that_nobody_ends(self) -> None:
         """Its connection is held up, so that it is given up before the server has looked at it."""
-        mongo = Mongo(self.uri, reactor, times=Times(command=0.3))
+        mongo = Mongo(self.uri, reactor)
         await mongo.open()
         self.addCleanup(mongo.close)
         wire = await mongo.wire()
+        self.patch(mongo, "times", Times(command=0.3))
         held = self.hold_up(wire, 1.0)
+        sessions: list[Binary] = []
 
         async def work(transaction: Transaction) -> None:
             transaction.wire = wire
+            sessions.append(transaction.lease.id["id"])
             await transaction.change("schema", {"_id": "schema"}, {"$inc": {"n": 1}})
 
         with self.assertRaises(errors.Unavailable):
@@ -183,16 +187,12 @@ class TransactionTests(StoreTestCase):
         await held
         await self.until(lambda: not mongo._transactions._leaving)
         await self.count(self.mongo)
+        open_ones = [
+            {"$currentOp": {"allUsers": False, "idleSessions": True}},
+            {"$match": {"transaction": {"$exists": True}, "lsid.id": {"$in": sessions}}},
+        ]
         found = await self.mongo.send(
-            {
-                "aggregate": 1,
-                "pipeline": [
-                    {"$currentOp": {"allUsers": False, "idleSessions": True}},
-                    {"$match": {"transaction": {"$exists": True}, "type": "idleSession"}},
-                ],
-                "cursor": {},
-            },
-            "admin",
+            {"aggregate": 1, "pipeline": open_ones, "cursor": {}}, "admin"
         )
         self.assertEqual(found["cursor"]["firstBatch"], [])
 
