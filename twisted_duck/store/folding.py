@@ -140,14 +140,15 @@ async def fold(mongo: Mongo, user: ObjectId, mailbox: ObjectId, turn: Turn = nul
     for first, last in UIDSet.of_ranges(r for each in sweeps for r in each.uids.ranges).ranges:
         above: int | None = first - 1
         while above is not None:
-            began = mongo.reactor.seconds()
             try:
                 async with turn():
+                    began = mongo.reactor.seconds()
                     above = await _fold_piece(mongo, there, above, last)
+                    took = mongo.reactor.seconds() - began
             except Moved:
                 return
-            # Half of the time is for others.
-            await rest(mongo.reactor, mongo.reactor.seconds() - began)
+            # Half of the time is for others, beside what they have had while the turn was waited for.
+            await rest(mongo.reactor, took)
     pull = {"$pull": {"sweeps": {"modseq": {"$lte": sweeps[-1].modseq}}}}
     await mongo.run(
         {"update": MAILBOXES, "updates": [{"q": there, "u": pull}], "writeConcern": MAJORITY}
