@@ -41,6 +41,7 @@ SESSION = {
     "outflow",
     "prompt",
     "reads",
+    "room",
     "spool",
 }
 #: What the protocols share that speak to one client each.

@@ -50,7 +50,7 @@ from zope.interface import implementer
 from twisted_duck import errors, reads
 from twisted_duck.busy_polling import QUICK, BusyPolling
 from twisted_duck.inactivity import Inactivity
-from twisted_duck.limits import Limits
+from twisted_duck.limits import KIB, Limits
 from twisted_duck.outflow import ConnectionOver, Outflow
 from twisted_duck.session import ISessionAware, Session, whyLost
 from twisted_duck.wire.strangers import stranger
@@ -58,6 +58,8 @@ from twisted_duck.wire.strangers import stranger
 #: Pieces of work, a command or some hundred messages each, after which the reactor is given a turn: one or two milliseconds
 #: each, so that nobody waits for 50.
 _BREATH = 10
+#: Bytes of answers that wait for each other: two or three packets.
+_TOGETHER = 4 * KIB
 
 T = TypeVar("T")
 
@@ -121,7 +123,8 @@ class Connection(Protocol):
     has_login: ClassVar[bool] = False
     #: Whether each octet shows that the client is at work; else a whole line does, and what is told to the timer.
     octets_count: ClassVar[bool] = False
-    #: Whether answers to what was sent ahead go out together, when all of it has been looked at (RFC 2920 §3.2).
+    #: Whether answers to what was sent ahead go out together, `_TOGETHER` of them or when all of it has been looked at
+    #: (RFC 2920 §3.2).
     answers_together: ClassVar[bool] = False
     #: By the class of a command's value.
     table: ClassVar[Mapping[type, Rule]]
@@ -443,7 +446,7 @@ class Connection(Protocol):
         return self._breaths < _BREATH and not (self.out.full or self.is_over)
 
     def _hand_on(self) -> None:
-        if not self.answers_together:
+        if not self.answers_together or self.out.collected >= _TOGETHER:
             self.out.flush()
 
     async def _rest(self) -> None:

@@ -211,6 +211,9 @@ class Limits:
     lmtp_line: int = 2 * KIB
     #: Recipients of one message (RFC 5321 §4.5.3.1.8: at least 100); with more, a client sends the message again.
     lmtp_recipients: int = 100
+    #: Recipients that are looked for before it is their turn, as they were sent in one piece, of all LMTP connections of a process: 3 KiB
+    #: each, while they are looked for.  Where there are so many, the others are looked for one by one.
+    lmtp_ahead_of_all: int = 1_000
     #: Recipients whose users are asked for in one question to the database: 250 KiB of addresses at the most.
     resolved_at_once: int = 100
     #: Addresses that mail was taken for within the last second, whose users are known: 10 KiB each at the most, 1 KiB as a rule.

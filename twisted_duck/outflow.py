@@ -65,6 +65,11 @@ class Outflow:
         """Whether the transport has more than it wants to keep."""
         return self._full
 
+    @property
+    def collected(self) -> int:
+        """Bytes that wait to be handed on."""
+        return self._size
+
     def write(self, data: bytes) -> None:
         self._pieces.append(data)
         self._size += len(data)
@@ -72,11 +77,11 @@ class Outflow:
             self.flush()
 
     def flush(self) -> None:
-        if data := self._collected():
+        if data := self._take():
             self._unsent = True
             self._transport.write(data)
 
-    def _collected(self) -> bytes:
+    def _take(self) -> bytes:
         """What is to be handed on now; nothing once it is over."""
         pieces = self._pieces
         if not pieces:
@@ -100,7 +105,7 @@ class Outflow:
             self.flush()
             self._unsent = False
             prompt.send(self._socket)
-        elif data := self._collected():
+        elif data := self._take():
             prompt.write(self._transport, data)
         else:
             return False

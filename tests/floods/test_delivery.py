@@ -12,7 +12,7 @@ ADDRESS = f"{USER}@example.org"
 
 
 class DeliveryTests(FloodCase):
-    counts: ClassVar = (30, 1_000)
+    counts: ClassVar = (100, 1_000)
 
     async def setUp(self) -> None:
         await super().setUp()

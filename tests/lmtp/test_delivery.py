@@ -20,7 +20,7 @@ from twisted_duck.values import Recipient
 
 
 class DeliveryTests(LMTPCase):
-    limits = attrs.evolve(Limits(), lmtp_recipients=3, lmtp_deliveries=2)
+    limits = attrs.evolve(Limits(), lmtp_recipients=3, lmtp_ahead_of_all=4, lmtp_deliveries=2)
 
     def setUp(self) -> None:
         super().setUp()
@@ -125,6 +125,17 @@ class DeliveryTests(LMTPCase):
         client.send(b"MAIL FROM:<>\r\nRCPT TO:<alice@example.org>\r\nDATA\r\n")
         self.assertEqual([piece.count(b"\r\n") for piece in written], [3])
 
+    def test_of_answers_4_KiB_wait_for_each_other(self) -> None:
+        client = self.client()
+        written: list[bytes] = []
+        self.patch(client.transport, "write", written.append)
+        client.send(b"NOOP\r\n" * 1000)
+        for _ in range(1000):
+            self.clock.advance(0)
+        self.assertEqual(b"".join(written), b"250 2.0.0 still here\r\n" * 1000)
+        self.assertTrue(all(len(piece) < 4096 + 22 for piece in written))
+        self.assertLess(len(written), 8)
+
     def test_no_more_are_looked_for_than_a_message_may_have(self) -> None:
         held = self.hold(MemoryDelivery, "resolve")
         client = self.client()
@@ -134,6 +145,32 @@ class DeliveryTests(LMTPCase):
             held.let_go()
         said = [line[:9] for line in client.heard().splitlines()]
         self.assertEqual(said, [b"250 2.1.0", *[b"250 2.1.5"] * 3, *[b"452 4.5.3"] * 2])
+
+    def test_all_connections_together_look_for_so_many_ahead(self) -> None:
+        held = self.hold(MemoryDelivery, "resolve")
+        # Each has one whose turn it is; of the four that there is room for two are the first's, and two the second's.
+        clients = [self.client(name) for name in "abcd"]
+        asked = []
+        for client in clients:
+            client.send(b"MAIL FROM:<>\r\n" + b"RCPT TO:<alice@example.org>\r\n" * 3)
+            asked.append(held.count)
+        self.assertEqual(asked, [3, 6, 7, 8])
+        for _ in range(12):
+            held.let_go()
+        for client in clients:
+            said = [line[:9] for line in client.heard().splitlines()]
+            self.assertEqual(said, [b"250 2.1.0", *[b"250 2.1.5"] * 3])
+        # All was given back.
+        client = self.client("e")
+        client.send(b"MAIL FROM:<>\r\n" + b"RCPT TO:<alice@example.org>\r\n" * 3)
+        self.assertEqual(held.count, 3)
+
+    def test_what_is_looked_for_ahead_gives_its_room_back_however_it_ends(self) -> None:
+        self.break_(MemoryDelivery, "resolve", Unavailable("the database is away"))
+        client = self.client()
+        for _ in range(5):
+            client.send(b"RSET\r\nMAIL FROM:<>\r\n" + b"RCPT TO:<alice@example.org>\r\n" * 3)
+        self.assertEqual(self.factory.make_protocol().settings.room.left, 4)
 
     def test_a_line_that_was_sent_ahead_is_parsed_twice_at_the_most(self) -> None:
         parsed: list[bytes] = []

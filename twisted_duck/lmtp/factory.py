@@ -10,6 +10,7 @@ from twisted_duck.factory import ConnectionFactory, Options
 from twisted_duck.interfaces import IDelivery
 from twisted_duck.lmtp.protocol import LMTPProtocol, Settings
 from twisted_duck.lmtp.spam import SpamMark
+from twisted_duck.room import Room
 
 
 class LMTPFactory(ConnectionFactory):
@@ -41,6 +42,7 @@ class LMTPFactory(ConnectionFactory):
             **self._common,
             delivery=delivery,
             hostname=hostname or socket.gethostname(),
+            room=Room(self.limits.lmtp_ahead_of_all),
             spam=None if spamHeader is None else SpamMark.parse(spamHeader),
         )
 

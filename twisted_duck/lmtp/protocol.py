@@ -22,6 +22,7 @@ from twisted_duck.lmtp.capability import Circumstances, keywords
 from twisted_duck.lmtp.commands import CONNECTED, READY, TABLE, is_bad
 from twisted_duck.lmtp.spam import SpamMark
 from twisted_duck.lmtp.transaction import Transaction
+from twisted_duck.room import Room
 from twisted_duck.wire.framing import NEED_DATA, Line, LineFramer
 
 #: Octets of mail data that are taken at a time.
@@ -34,6 +35,8 @@ class Settings(connection.Settings):
     delivery: Any
     #: What the server calls itself.
     hostname: str
+    #: Recipients that all connections may look for ahead.
+    room: Room
     #: What marks spam; None: nothing does.
     spam: SpamMark | None = None
 

@@ -14,6 +14,7 @@ from twisted_duck.errors import BadSyntax, DuckError, Unavailable
 from twisted_duck.lmtp import grammar
 from twisted_duck.lmtp.address import Address
 from twisted_duck.lmtp.intake import Intake
+from twisted_duck.room import Room
 from twisted_duck.values import Recipient
 from twisted_duck.wire.lines import LineEnds
 
@@ -50,16 +51,17 @@ class Transaction:
         """What comes of looking for a recipient who is named by the present RCPT.
 
         A client sends all RCPTs of a message in one piece (RFC 2920): those that wait are looked for with the first of them, which
-        may be one question to a database, and not one after the other.
+        may be one question to a database, and not one after the other, as many as there is room for among all connections.
         """
         if self._ahead and self._ahead[0][0] == address:
             _, found = self._ahead.popleft()
             return await found
         self._ahead.clear()
         size = self.mail.size or 0
-        room = connection.limits.lmtp_recipients - len(self.recipients) - 1
-        for each in islice(self._sent_ahead(connection), room):
-            found = Deferred.fromCoroutine(_look_for(connection, each, size))
+        room = connection.settings.room
+        most = min(connection.limits.lmtp_recipients - len(self.recipients) - 1, room.left)
+        for each in islice(self._sent_ahead(connection), most):
+            found = Deferred.fromCoroutine(_look_ahead(connection, each, size, room))
             self._ahead.append((each, found))
         return await _look_for(connection, address, size)
 
@@ -73,6 +75,16 @@ class Transaction:
             if not (isinstance(command, grammar.Rcpt) and self.takes(command.recipient)):
                 return
             yield command.recipient
+
+
+async def _look_ahead(
+    connection: LMTPProtocol, address: Address, size: int, room: Room
+) -> Recipient | DuckError:
+    room.left -= 1
+    try:
+        return await _look_for(connection, address, size)
+    finally:
+        room.left += 1
 
 
 async def _look_for(connection: LMTPProtocol, address: Address, size: int) -> Recipient | DuckError:

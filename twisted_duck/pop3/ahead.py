@@ -16,13 +16,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.python.failure import Failure
 
 from twisted_duck import errors
-
-
-@attrs.define
-class Room:
-    """What all connections together may still read ahead, bytes."""
-
-    left: int
+from twisted_duck.room import Room
 
 
 @attrs.frozen
@@ -30,7 +24,7 @@ class Bounds:
     """How much may be read before it is asked for, and how long it is held.
 
     @ivar each: bytes for one connection
-    @ivar room: for all of them
+    @ivar room: bytes, for all of them
     @ivar held: seconds
     """
 

@@ -9,9 +9,9 @@ from twisted.logger import Logger
 
 from twisted_duck.arguments import check_choice
 from twisted_duck.factory import LoginFactory, LoginOptions
-from twisted_duck.pop3.ahead import Room
 from twisted_duck.pop3.inbox import DeleteAction
 from twisted_duck.pop3.protocol import POP3Protocol, Settings
+from twisted_duck.room import Room
 
 #: RFC 1939 §3: an inactivity timer must not be shorter.
 _SHORTEST_IDLE = 10 * 60

@@ -18,11 +18,12 @@ from zope.interface import Interface
 from twisted_duck import errors, login
 from twisted_duck.interfaces import IMaildropAccount
 from twisted_duck.pop3 import grammar, responses
-from twisted_duck.pop3.ahead import Bounds, Room
+from twisted_duck.pop3.ahead import Bounds
 from twisted_duck.pop3.capability import Circumstances, capabilities
 from twisted_duck.pop3.commands import AUTHORIZATION, TABLE, TRANSACTION
 from twisted_duck.pop3.inbox import DeleteAction, Inbox
 from twisted_duck.pop3.maildrop import Maildrop
+from twisted_duck.room import Room
 from twisted_duck.wire.framing import NEED_DATA, Line, LineFramer, TooLong
 
 
