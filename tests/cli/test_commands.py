@@ -194,6 +194,28 @@ class UserTests(CommandCase):
         await self.duck("user", "enable", "tim")
         self.assertEqual((await self.duck("user", "list")).out, "tim\tactive\t0 B\tnone\n")
 
+    async def test_uidvalidity_of_one_and_of_all(self) -> None:
+        for name in ("ann", "tim"):
+            await self.duck("user", "add", name, "--password", "secret")
+        store = await self.store()
+
+        async def told(name: str) -> int:
+            return (await (await store.account(name)).status("INBOX")).uidvalidity
+
+        first = [await told("ann"), await told("tim")]
+        said = await self.duck("user", "uidvalidity", "Tim")
+        self.assertEqual(said.out, "6 mailboxes of 1 user have new UIDVALIDITYs\n")
+        second = [await told("ann"), await told("tim")]
+        self.assertEqual([second[0] == first[0], second[1] > first[1]], [True, True])
+        said = await self.duck("user", "uidvalidity", "--all")
+        self.assertEqual(said.out, "12 mailboxes of 2 users have new UIDVALIDITYs\n")
+        self.assertGreater(await told("ann"), first[0])
+        self.assertGreater(await told("tim"), second[1])
+        self.assertIn("nobody", await self.fails("user", "uidvalidity", "nobody"))
+        for wrong in ((), ("tim", "--all")):
+            with self.assertRaises(SystemExit):
+                await self.duck("user", "uidvalidity", *wrong)
+
     async def test_delete_asks(self) -> None:
         await self.duck("user", "add", "tim", "--password", "secret")
         for typed in ("\n", "no\n", "", "yes please\n"):

@@ -26,7 +26,7 @@ from twisted_duck.names import DEFAULT_MAILBOXES
 from twisted_duck.store.addresses import address_document
 from twisted_duck.store.connection import Mongo
 from twisted_duck.store.driver import Document
-from twisted_duck.store.hierarchy import default_mailboxes
+from twisted_duck.store.hierarchy import default_mailboxes, renew
 from twisted_duck.store.schema import (
     ADDRESSES,
     MAILBOXES,
@@ -211,6 +211,10 @@ class Accounts:
         """In bytes; None lifts it."""
         user = await self.get(name)
         await self._update({"_id": user.id}, {"quota": quota})
+
+    async def renew_mailboxes(self, name: str) -> int:
+        """New UIDVALIDITYs for all the user's mailboxes: mail programs load them anew.  How many they are."""
+        return await renew(self._mongo, (await self.get(name)).id)
 
     async def delete(self, name: str) -> None:
         """The user and all the user's mail.  Attachments that nobody else has are collected later."""

@@ -18,9 +18,12 @@ from twisted_duck.names import DEFAULT_MAILBOXES, INBOX, ancestors, check_name, 
 from twisted_duck.store.changes import LOG_FIELDS, Moved, Place, bury, charge
 from twisted_duck.store.connection import Mongo
 from twisted_duck.store.driver import Document
-from twisted_duck.store.schema import MAILBOXES, SUBSCRIPTIONS, USERS
-from twisted_duck.store.transaction import Transaction
+from twisted_duck.store.schema import IMPORTS, MAILBOXES, SUBSCRIPTIONS, USERS
+from twisted_duck.store.transaction import MAJORITY, Transaction
 from twisted_duck.values import UIDSet
+
+#: Seconds for the keys of all that a user has ever imported: a million of them take a minute.
+_IMPORTS_TIME = 600.0
 
 
 async def _claim(transaction: Transaction, user: ObjectId, mailboxes: int = 0) -> int:
@@ -226,6 +229,44 @@ async def give_away_inbox(
         return heir
 
     return await mongo.transaction(work)
+
+
+async def renew(mongo: Mongo, user: ObjectId) -> int:
+    """Give all the user's mailboxes new UIDVALIDITYs, under which they have the same messages, UIDs and names; how many they are.
+
+    To whoever has one open it is as if it had been deleted: another has its name.  What was imported into them is known as before;
+    should the database go away behind the change, that may be forgotten.
+    """
+
+    async def work(transaction: Transaction) -> dict[ObjectId, ObjectId]:
+        old = await transaction.find(MAILBOXES, {"user": user})
+        first = await _claim(transaction, user, len(old))
+        # Tombstones are of the mailboxes that were.
+        new = [
+            {**each, "_id": ObjectId(), "uidvalidity": first + n, "floor": each["modseq"]}
+            for n, each in enumerate(old)
+        ]
+        await transaction.delete(MAILBOXES, [{"user": user}])
+        await transaction.insert(MAILBOXES, new)
+        return {was["_id"]: now["_id"] for was, now in zip(old, new, strict=True)}
+
+    renewed = await mongo.transaction(work)
+    await mongo.run(
+        {
+            "update": IMPORTS,
+            "updates": [
+                {
+                    "q": {"user": user, "mailbox": old},
+                    "u": {"$set": {"mailbox": new}},
+                    "multi": True,
+                }
+                for old, new in renewed.items()
+            ],
+            "writeConcern": MAJORITY,
+        },
+        time=_IMPORTS_TIME,
+    )
+    return len(renewed)
 
 
 async def subscribe(mongo: Mongo, user: ObjectId, name: str, limits: Limits) -> None:

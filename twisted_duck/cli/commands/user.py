@@ -6,7 +6,7 @@ import argparse
 import re
 from typing import Any
 
-from twisted_duck.cli.console import OK, ask_password, confirm, count, say, size
+from twisted_duck.cli.console import OK, Progress, ask_password, confirm, count, say, size
 from twisted_duck.cli.parser import Parser, add_store_options, described, group
 from twisted_duck.cli.stores import opened
 
@@ -130,6 +130,26 @@ def add_to(commands: Any) -> None:
     _name(enable)
     _finish(enable, _enable)
 
+    uidvalidity = described(
+        users,
+        "uidvalidity",
+        "have mail programs load a user's mail anew",
+        """
+        Gives all mailboxes of a user, or of all users, new UIDVALIDITYs: mail programs forget what they have kept of
+        them, and load them anew. That is needed where an older state of the store was restored: UIDs that programs have
+        seen are given to other messages there, which these would not see. POP3 programs that leave mail on the server
+        fetch all of it again. Nothing else changes; mailboxes that are open are closed.
+        """,
+        """
+        duckmail user uidvalidity tim@example.org
+        duckmail user uidvalidity --all
+        """,
+    )
+    which = uidvalidity.add_mutually_exclusive_group(required=True)
+    which.add_argument("name", metavar="NAME", nargs="?", help="The user's name.")
+    which.add_argument("--all", action="store_true", help="All users.")
+    _finish(uidvalidity, _uidvalidity)
+
     delete = described(
         users,
         "delete",
@@ -224,6 +244,24 @@ async def _enable(reactor: Any, arguments: argparse.Namespace) -> int:
     async with opened(reactor, arguments) as (store, _):
         await store.users.set_disabled(arguments.name, False)
     say(f"user {arguments.name} is enabled")
+    return OK
+
+
+async def _uidvalidity(reactor: Any, arguments: argparse.Namespace) -> int:
+    mailboxes = 0
+    async with opened(reactor, arguments) as (store, _):
+        if arguments.all:
+            names = [user.name async for user in store.users.all()]
+        else:
+            names = [arguments.name]
+        with Progress(len(names), "users") as progress:
+            for name in names:
+                progress.at(name)
+                mailboxes += await store.users.renew_mailboxes(name)
+                progress.step(1)
+    say(
+        f"{count(mailboxes, 'mailbox', 'mailboxes')} of {count(len(names), 'user')} have new UIDVALIDITYs"
+    )
     return OK
 
 
