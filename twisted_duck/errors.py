@@ -16,7 +16,9 @@ from typing import ClassVar
 
 
 class DuckError(Exception):
-    """The root of both trees.  `str(error)` is one line that may be shown to the client."""
+    """The root of both trees.  `message` is one line that may be shown to the client; so is `str(error)`, but where a class says that
+    it is for whoever runs the server.
+    """
 
     imap: ClassVar[str | None] = None
     pop3: ClassVar[str | None] = None
@@ -254,6 +256,17 @@ class Unavailable(ServerError):
     """The database is away or too slow: nothing was changed."""
 
     imap = "UNAVAILABLE"
+
+
+class NotAllowed(Unavailable):
+    """The database does not let the server do that; `str(error)` says to whoever runs it what is to be done, which no client is told."""
+
+    def __init__(self, remedy: str) -> None:
+        super().__init__("the database does not let the server do that")
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        return self.remedy
 
 
 class Unsettled(Unavailable):

@@ -7,6 +7,7 @@ needs it (`Limits(message=10 * MIB)`); an administrator changes single fields in
 from __future__ import annotations
 
 import inspect
+from typing import Final
 
 import attrs
 
@@ -269,3 +270,6 @@ class _Source:
 
 
 Limits.__doc__ = _Source()  # type: ignore[assignment]
+
+#: What holds where nobody has said anything else.
+DEFAULTS: Final = Limits()

@@ -6,7 +6,7 @@ import mmap
 import tempfile
 from typing import IO
 
-from twisted_duck.limits import Limits
+from twisted_duck.limits import DEFAULTS, Limits
 
 
 class Spool:
@@ -29,7 +29,7 @@ class Spool:
     @classmethod
     def of(cls, data: bytes, limits: Limits | None = None) -> Spool:
         """A finished spool that holds `data`."""
-        spool = cls(limits or Limits())
+        spool = cls(limits or DEFAULTS)
         spool.write(data)
         spool.finish()
         return spool

@@ -19,7 +19,7 @@ class TranslationTests(SynchronousTestCase):
         for failure, told in (
             (ConnectionFailure("lost"), errors.Unavailable),
             (failed(14031), errors.Unavailable),
-            (failed(13), errors.Unavailable),
+            (failed(13), errors.NotAllowed),
             (failed(11000), errors.AlreadyExists),
             # More than fits into a share of the cache: in several parts it does.
             (failed(388), errors.TooMany),
@@ -42,6 +42,9 @@ class TranslationTests(SynchronousTestCase):
             error = translate(CommandFailed("find", {"code": code}, parse(uri)))
             self.assertIn(told, str(error))
             self.assertNotIn("secret", str(error))
+            # Which is nothing for a client.
+            self.assertNotIn("duck", error.message)
+            self.assertNotIn("ro", error.message.split())
 
     def test_only_what_the_server_says_can_be_tried_again_is(self) -> None:
         self.assertTrue(is_transient(failed(112, "TransientTransactionError")))

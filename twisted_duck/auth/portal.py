@@ -15,7 +15,7 @@ from twisted_duck.auth.realm import AccountRealm
 from twisted_duck.auth.throttle import LoginThrottle
 from twisted_duck.auth.verified import VerifiedPasswords
 from twisted_duck.interfaces import IAccount
-from twisted_duck.limits import Limits
+from twisted_duck.limits import DEFAULTS, Limits
 
 
 def make_portal(
@@ -42,7 +42,7 @@ def make_portal(
     was just found in the directory, so that nobody looks there again.  Passwords are hashed in `threads`, or in those of the
     reactor: each thread that has hashed keeps its 19 MiB, so a pool of its own, of `limits.hashing_threads`, bounds that.
     """
-    limits = limits or Limits()
+    limits = limits or DEFAULTS
     checker = DirectoryChecker(
         directory,
         PasswordHasher(reactor, limits, parameters, threads),

@@ -20,7 +20,7 @@ from typing import Any
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from twisted_duck.auth.interfaces import UserRecord
-from twisted_duck.limits import Limits
+from twisted_duck.limits import DEFAULTS, Limits
 
 #: Seconds.
 LIFE = 60.0
@@ -37,7 +37,7 @@ class VerifiedPasswords:
     ) -> None:
         self._clock = clock
         self._seconds = seconds
-        self._most = (limits or Limits()).verified_passwords
+        self._most = (limits or DEFAULTS).verified_passwords
         self._secret = secrets.token_bytes(32)
         #: User -> hash, and when it ends, in the order in which they do.
         self._known: OrderedDict[Any, tuple[bytes, float]] = OrderedDict()

@@ -21,7 +21,7 @@ from zope.interface import alsoProvides, implementer, providedBy
 from twisted_duck import prompt, reads
 from twisted_duck.arguments import check_kind
 from twisted_duck.clock import reactor_clock
-from twisted_duck.limits import Limits
+from twisted_duck.limits import DEFAULTS, Limits
 from twisted_duck.prompt import Prompt
 
 
@@ -229,7 +229,7 @@ class PassageFactory(WrappingFactory[Any]):
             "limits", limits, limits is None or isinstance(limits, Limits), "a Limits or None"
         )
         super().__init__(factory)  # type: ignore[no-untyped-call]
-        self.limits = limits or Limits()
+        self.limits = limits or DEFAULTS
         self.clock = clock or reactor_clock()
         if IProtocolNegotiationFactory.providedBy(factory):
             alsoProvides(self, IProtocolNegotiationFactory)

@@ -103,7 +103,9 @@ async def mail(connection: LMTPProtocol, command: grammar.Mail) -> None:
     """RFC 5321 §4.1.1.2, RFC 1870 §6.1."""
     most = connection.limits.message
     if command.size is not None and command.size > most:
-        raise TooBig(f"a message may have {most} bytes")
+        error = TooBig(f"a message may have {most} bytes")
+        journal.refused_announcement(connection, command.sender, error)
+        raise error
     connection.transaction = Transaction(command)
     connection.session.state = MAIL
     connection.send(responses.reply("250 2.1.0", "the sender is fine"))

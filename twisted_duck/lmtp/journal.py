@@ -27,13 +27,14 @@ def path(address: Address | None) -> str:
 def refused_recipient(
     connection: LMTPProtocol, sender: Address | None, address: Address, error: DuckError
 ) -> None:
-    """A line for each, of as many as a message may have; one who delivers nothing does not fill the log with more."""
-    connection.refused += 1
-    most = connection.limits.lmtp_recipients
-    if connection.refused <= most:
-        _log(connection, f"refused {path(address)}, mail from {path(sender)}", error)
-    elif connection.refused == most + 1:
-        _log(connection, "refuses more recipients, of whom nothing is said until mail is delivered")
+    _refused(connection, f"refused {path(address)}, mail from {path(sender)}", error)
+
+
+def refused_announcement(
+    connection: LMTPProtocol, sender: Address | None, error: DuckError
+) -> None:
+    """Of a message that was not sent, for what MAIL said of it."""
+    _refused(connection, f"refused a message from {path(sender)}", error)
 
 
 def refused_message(connection: LMTPProtocol, sender: Address | None, error: DuckError) -> None:
@@ -54,6 +55,16 @@ def delivered(connection: LMTPProtocol, recipient: Recipient, mailbox: object, o
 def origin(sender: Address | None, size: int) -> str:
     """Of a message, for `delivered`."""
     return f"mail from {path(sender)}, {size} bytes"
+
+
+def _refused(connection: LMTPProtocol, what: str, error: DuckError) -> None:
+    """A line for each, as many as a message may have recipients; one who delivers nothing does not fill the log with more."""
+    connection.refused += 1
+    most = connection.limits.lmtp_recipients
+    if connection.refused <= most:
+        _log(connection, what, error)
+    elif connection.refused == most + 1:
+        _log(connection, "refuses more, of which nothing is said until mail is delivered")
 
 
 def _log(connection: LMTPProtocol, what: str, error: DuckError | None = None) -> None:

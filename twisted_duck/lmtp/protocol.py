@@ -57,7 +57,7 @@ class LMTPProtocol(connection.Connection):
 
     settings: Settings
 
-    #: Recipients that were refused since mail was delivered.
+    #: Recipients, and announcements of messages, that were refused since mail was delivered.
     refused = 0
 
     def __init__(self, settings: Settings) -> None:

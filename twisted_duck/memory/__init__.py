@@ -24,7 +24,7 @@ from zope.interface import Interface, implementer
 from twisted_duck.addresses import AddressRules, form_of_name
 from twisted_duck.errors import AlreadyExists, NonExistent
 from twisted_duck.interfaces import IAccount
-from twisted_duck.limits import Limits
+from twisted_duck.limits import DEFAULTS, Limits
 from twisted_duck.memory.account import MemoryAccount
 from twisted_duck.memory.addresses import MemoryAddresses
 from twisted_duck.memory.delivery import MemoryDelivery
@@ -48,7 +48,7 @@ class MemoryStore:
     credentialInterfaces: ClassVar = (IUsernamePassword,)
 
     def __init__(self, limits: Limits | None = None, clock: Callable[[], datetime] = _now) -> None:
-        self._limits = limits or Limits()
+        self._limits = limits or DEFAULTS
         self._clock = clock
         self._users: dict[str, User] = {}
         self.addresses = MemoryAddresses(self._users)

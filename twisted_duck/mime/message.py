@@ -6,14 +6,14 @@ import datetime
 from collections.abc import Iterator
 
 from twisted_duck.light import light
-from twisted_duck.limits import Limits
+from twisted_duck.limits import DEFAULTS, Limits
 from twisted_duck.mime.date import sent
 from twisted_duck.mime.form import Encoding
 from twisted_duck.mime.head import read_head, search_lines
 from twisted_duck.mime.order import order
 from twisted_duck.mime.preview import preview
 from twisted_duck.mime.references import ids
-from twisted_duck.mime.scan import DEFAULT_LIMITS, Data, PartTree, scan_with_heads
+from twisted_duck.mime.scan import Data, PartTree, scan_with_heads
 from twisted_duck.mime.structure import structure
 from twisted_duck.mime.text import Searchable, fold, searchable
 from twisted_duck.values import Order
@@ -57,7 +57,7 @@ class Analysis:
         )
 
 
-def analyse(data: Data, limits: Limits = DEFAULT_LIMITS) -> Analysis:
+def analyse(data: Data, limits: Limits = DEFAULTS) -> Analysis:
     """Read the message `data`, bytes or a mapped file, once. Never fails."""
     tree, heads = scan_with_heads(data, limits)
     lists = structure(tree, heads, limits)
@@ -79,7 +79,7 @@ def analyse(data: Data, limits: Limits = DEFAULT_LIMITS) -> Analysis:
     )
 
 
-def behind(fields: bytes, analysis: Analysis, limits: Limits = DEFAULT_LIMITS) -> Analysis:
+def behind(fields: bytes, analysis: Analysis, limits: Limits = DEFAULTS) -> Analysis:
     """What `analyse` would say of a message with `fields` in front of it, without reading it again.
 
     `fields` are whole fields of a header that ENVELOPE and BODYSTRUCTURE are not made of, as Return-Path, and few.

@@ -15,12 +15,12 @@ from typing import Final
 
 from attrs import Factory, define
 
-from twisted_duck.limits import Limits
+from twisted_duck.limits import DEFAULTS, Limits
 from twisted_duck.mime import markup
 from twisted_duck.mime.content import disposition
 from twisted_duck.mime.form import Encoding, Kind
 from twisted_duck.mime.head import Head
-from twisted_duck.mime.scan import DEFAULT_LIMITS, Data, PartTree, heads_of
+from twisted_duck.mime.scan import Data, PartTree, heads_of
 from twisted_duck.mime.text import CHUNK, decoded
 
 #: Control characters, but for those that are white space; marks of direction, which a cut would leave open; what is
@@ -58,7 +58,7 @@ _PGP_SIGNATURE: Final = "-----BEGIN PGP SIGNATURE-----"
 def preview(
     data: Data,
     tree: PartTree,
-    limits: Limits = DEFAULT_LIMITS,
+    limits: Limits = DEFAULTS,
     heads: Sequence[Head] | None = None,
     texts: dict[int, str] | None = None,
 ) -> str:

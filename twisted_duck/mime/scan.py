@@ -19,14 +19,12 @@ from typing import Final
 from attrs import define, evolve
 
 from twisted_duck.light import light
-from twisted_duck.limits import Limits
+from twisted_duck.limits import DEFAULTS, Limits
 from twisted_duck.mime.content import ContentType
 from twisted_duck.mime.form import Encoding, Form, Kind
 from twisted_duck.mime.head import Head, read_head
 
 Data = bytes | mmap.mmap
-
-DEFAULT_LIMITS: Final = Limits()
 
 #: Bytes that a blank line may have behind the line end before it.
 _BLANK_REST = 2
@@ -202,14 +200,12 @@ class _Draft:
     form: Form
 
 
-def scan(data: Data, limits: Limits = DEFAULT_LIMITS) -> PartTree:
+def scan(data: Data, limits: Limits = DEFAULTS) -> PartTree:
     """The part tree of the message `data`. Never fails, and does not decode or copy bodies."""
     return scan_with_heads(data, limits)[0]
 
 
-def scan_with_heads(
-    data: Data, limits: Limits = DEFAULT_LIMITS
-) -> tuple[PartTree, tuple[Head, ...]]:
+def scan_with_heads(data: Data, limits: Limits = DEFAULTS) -> tuple[PartTree, tuple[Head, ...]]:
     """Like `scan`, with what was read of each part's header, so that it need not be read again."""
     size = len(data)
     drafts: list[_Draft] = []
@@ -276,7 +272,7 @@ def scan_with_heads(
     return PartTree(tuple(parts)), tuple(heads)
 
 
-def heads_of(data: Data, tree: PartTree, limits: Limits = DEFAULT_LIMITS) -> tuple[Head, ...]:
+def heads_of(data: Data, tree: PartTree, limits: Limits = DEFAULTS) -> tuple[Head, ...]:
     """What `scan_with_heads` gave beside `tree`, read again."""
     heads: list[Head] = []
     before = 0

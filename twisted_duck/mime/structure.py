@@ -14,14 +14,14 @@ from typing import Final
 from attrs import define
 
 from twisted_duck.light import light
-from twisted_duck.limits import Limits
+from twisted_duck.limits import DEFAULTS, Limits
 from twisted_duck.mime.address import addresses
 from twisted_duck.mime.content import Parameters, disposition, languages
 from twisted_duck.mime.form import Kind, parameter, parameter_list
 from twisted_duck.mime.head import Head
 from twisted_duck.mime.header import Fields, first, unfold
 from twisted_duck.mime.people import SHORT, people, written
-from twisted_duck.mime.scan import DEFAULT_LIMITS, Data, PartTree, heads_of
+from twisted_duck.mime.scan import Data, PartTree, heads_of
 from twisted_duck.mime.strings import string
 
 _EMPTY_ENVELOPE: Final = b"(NIL NIL NIL NIL NIL NIL NIL NIL NIL NIL)"
@@ -77,7 +77,7 @@ class _Budget:
         return field
 
 
-def structure(tree: PartTree, heads: Sequence[Head], limits: Limits = DEFAULT_LIMITS) -> Structure:
+def structure(tree: PartTree, heads: Sequence[Head], limits: Limits = DEFAULTS) -> Structure:
     """All three for the message of `tree`; `heads` are what `scan_with_heads` read of its parts."""
     parts = tree.parts
     size = 0
@@ -111,17 +111,17 @@ def structure(tree: PartTree, heads: Sequence[Head], limits: Limits = DEFAULT_LI
     return Structure(_envelope(heads[0].fields, above), whole[0][0], whole[0][1])
 
 
-def envelope(data: Data, tree: PartTree, limits: Limits = DEFAULT_LIMITS) -> bytes:
+def envelope(data: Data, tree: PartTree, limits: Limits = DEFAULTS) -> bytes:
     """ENVELOPE of the message `data`."""
     return structure(tree, heads_of(data, tree, limits), limits).envelope
 
 
-def bodystructure(data: Data, tree: PartTree, limits: Limits = DEFAULT_LIMITS) -> bytes:
+def bodystructure(data: Data, tree: PartTree, limits: Limits = DEFAULTS) -> bytes:
     """BODYSTRUCTURE of the message `data`, with extension data."""
     return structure(tree, heads_of(data, tree, limits), limits).bodystructure
 
 
-def body(data: Data, tree: PartTree, limits: Limits = DEFAULT_LIMITS) -> bytes:
+def body(data: Data, tree: PartTree, limits: Limits = DEFAULTS) -> bytes:
     """BODY of the message `data`: BODYSTRUCTURE without extension data."""
     return structure(tree, heads_of(data, tree, limits), limits).body
 

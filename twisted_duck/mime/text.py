@@ -14,12 +14,12 @@ from typing import Final, Protocol
 
 from twisted_duck.collation import decomposed, one
 from twisted_duck.light import light
-from twisted_duck.limits import Limits
+from twisted_duck.limits import DEFAULTS, Limits
 from twisted_duck.mime.content import ContentType
 from twisted_duck.mime.decoding import DECODERS, Decoder
 from twisted_duck.mime.form import Kind
 from twisted_duck.mime.head import Head, search_lines
-from twisted_duck.mime.scan import DEFAULT_LIMITS, Data, Part, PartTree, heads_of
+from twisted_duck.mime.scan import Data, Part, PartTree, heads_of
 from twisted_duck.mime.words import (
     MARKED,
     codec,
@@ -115,7 +115,7 @@ class Searchable:
 def searchable(
     data: Data,
     tree: PartTree,
-    limits: Limits = DEFAULT_LIMITS,
+    limits: Limits = DEFAULTS,
     heads: Sequence[Head] | None = None,
     texts: Mapping[int, str] = _NONE,
 ) -> Searchable:
@@ -167,7 +167,7 @@ def _inside(lines: str) -> str:
 def iter_search_text(
     data: Data,
     tree: PartTree,
-    limits: Limits = DEFAULT_LIMITS,
+    limits: Limits = DEFAULTS,
     heads: Sequence[Head] | None = None,
     texts: Mapping[int, str] = _NONE,
 ) -> Iterator[str]:

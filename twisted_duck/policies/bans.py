@@ -11,7 +11,7 @@ from twisted.internet.interfaces import IReactorTime
 
 from twisted_duck.clock import reactor_clock
 from twisted_duck.errors import ConnectionRefused
-from twisted_duck.limits import Limits
+from twisted_duck.limits import DEFAULTS, Limits
 from twisted_duck.policies.base import Policy
 from twisted_duck.policies.masks import Address, Mask, Network, Trusted, parse
 from twisted_duck.session import Session
@@ -63,7 +63,7 @@ class Bans(Policy):
         self._window = window
         self._seconds = seconds
         self._trusted = Trusted(trusted)
-        self._entries = (limits or Limits()).ban_entries
+        self._entries = (limits or DEFAULTS).ban_entries
         self._clock = clock or reactor_clock()
         self._secret = secrets.token_bytes(16)
         #: Network -> when it began, and the hashes of what was tried since.

@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 from twisted.internet.interfaces import IReactorTime
 
 from twisted_duck.clock import reactor_clock
-from twisted_duck.limits import Limits
+from twisted_duck.limits import DEFAULTS, Limits
 from twisted_duck.policies.base import Policy
 from twisted_duck.policies.masks import Address, Mask, Network, Trusted, parse
 from twisted_duck.session import Session
@@ -74,7 +74,7 @@ class ConnectionRate(Policy):
         self._clock = clock or reactor_clock()
         self._trusted = Trusted(trusted)
         self._seconds = seconds
-        entries = (limits or Limits()).rate_entries
+        entries = (limits or DEFAULTS).rate_entries
         self._masks = tuple(masks)
         self._buckets = [Buckets(mask.most, seconds / mask.most, entries) for mask in masks]
 

@@ -18,7 +18,7 @@ import attrs
 
 from twisted_duck.auth.verified import LIFE
 from twisted_duck.guard.guarded import OnDeadline
-from twisted_duck.limits import Limits
+from twisted_duck.limits import DEFAULTS, Limits
 from twisted_duck.service import reading
 from twisted_duck.service.fault import Fault
 from twisted_duck.service.policies import (
@@ -90,7 +90,7 @@ class Settings:
     policies: tuple[PolicyTable, ...] = DEFAULT_POLICIES
     #: Where the proxies are that send PROXY headers.
     proxy_networks: tuple[IPv4Network | IPv6Network, ...] = ()
-    limits: Limits = Limits()
+    limits: Limits = DEFAULTS
 
 
 # --- the list ---------------------------------------------------------------------------------------------------------

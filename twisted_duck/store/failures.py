@@ -69,7 +69,7 @@ def translate(error: Exception) -> errors.DuckError:
             return errors.TooMany("that is more than can be done at once; do it in several parts")
         if error.code == _UNAUTHORIZED:
             log.error("MongoDB does not let us: {text}", text=error.text)
-            return errors.Unavailable(_missing(error.target))
+            return errors.NotAllowed(_missing(error.target))
         if error.code in _NOT_AUTHENTICATED:
             log.error("MongoDB refuses us: {text}", text=error.text)
             return errors.Unavailable("the database refuses the server's credentials")

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from operator import attrgetter
 from typing import Any, Final
 
-from twisted_duck.limits import Limits
+from twisted_duck.limits import DEFAULTS, Limits
 from twisted_duck.mime.date import sent_moment
 from twisted_duck.mime.head import WANTED
 from twisted_duck.mime.header import first, select
@@ -19,7 +19,6 @@ from twisted_duck.store.content import StoredContent
 from twisted_duck.store.driver import Document
 from twisted_duck.values import Order
 
-_LIMITS: Final = Limits()
 #: Each attribute of `Order`, and what it is called in `messages.order`.
 _NAMES: Final[Mapping[str, str]] = {
     "sent": "sent",
@@ -46,7 +45,7 @@ def load(document: Mapping[str, Any]) -> Order:
     return Order(**{key: document[name] for key, name in _NAMES.items() if name in document})
 
 
-async def read_again(content: StoredContent, limits: Limits = _LIMITS) -> tuple[Order, bytes]:
+async def read_again(content: StoredContent, limits: Limits = DEFAULTS) -> tuple[Order, bytes]:
     """`order` and `ids` of a stored message."""
     top = content.tree.parts[0]
     header = content.peek(top.start, top.body)

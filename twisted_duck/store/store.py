@@ -10,7 +10,7 @@ from bson.objectid import ObjectId
 
 from twisted_duck.addresses import AddressRules
 from twisted_duck.auth.interfaces import UserRecord
-from twisted_duck.limits import Limits
+from twisted_duck.limits import DEFAULTS, Limits
 from twisted_duck.store import schema
 from twisted_duck.store.account import StoreAccount
 from twisted_duck.store.accounts import Accounts, User
@@ -55,7 +55,7 @@ class MailStore:
         """Raises BadURI.  `on_command` is called with the database and each command that is sent."""
         if reactor is None:
             from twisted.internet import reactor
-        self.limits = limits or Limits()
+        self.limits = limits or DEFAULTS
         self._mongo = Mongo(
             parse(uri, database), reactor, times=times or Times(), on_command=on_command
         )

@@ -22,7 +22,7 @@ from twisted_duck.errors import (
     TryCreate,
 )
 from twisted_duck.interfaces import IAccount
-from twisted_duck.limits import Limits
+from twisted_duck.limits import DEFAULTS
 from twisted_duck.names import INBOX, canonical, is_beneath
 from twisted_duck.spool import Spool
 from twisted_duck.values import DELIMITER, AppendMessage, MailboxInfo, MailboxStatus, StatusWant
@@ -57,7 +57,7 @@ class AdaptedAccount:
         self._account = account
         self.name = text_of(getattr(account, "name", ""))
         self._delimiter = DELIMITER
-        self._limits = Limits()
+        self._limits = DEFAULTS
 
     # --- names --------------------------------------------------------------------------------------------------------
 

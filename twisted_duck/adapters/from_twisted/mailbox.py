@@ -38,7 +38,7 @@ from twisted_duck.errors import (
 from twisted_duck.held import HeldMessage
 from twisted_duck.index import MailboxIndex, living
 from twisted_duck.interfaces import IMailbox
-from twisted_duck.limits import Limits
+from twisted_duck.limits import DEFAULTS
 from twisted_duck.matching import match
 from twisted_duck.predicates import predicate
 from twisted_duck.search import SearchKey
@@ -277,7 +277,7 @@ class AdaptedMailbox:
         if not wanted - at_hand:
             size = int(await call(message.getSize)) if "size" in wanted else None
             return MessageData(uid, date, size)
-        held = HeldMessage.of(await read(message), date or datetime.now(UTC), Limits())
+        held = HeldMessage.of(await read(message), date or datetime.now(UTC), DEFAULTS)
         return held.tell(uid, wanted)
 
     async def _date(self, message: Any) -> datetime:
@@ -317,7 +317,7 @@ class AdaptedMailbox:
             batch = living(self.index, uids[start : start + BATCH])
             for _, message in await self._messages(message_set(batch), uid=True) if batch else ():
                 date = await self._date(message)
-                if matches(HeldMessage.of(await read(message), date, Limits()).facts):
+                if matches(HeldMessage.of(await read(message), date, DEFAULTS).facts):
                     found.add(int(await call(message.getUID)))
         return found
 

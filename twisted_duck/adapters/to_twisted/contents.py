@@ -7,7 +7,7 @@ from typing import Any
 
 import attrs
 
-from twisted_duck.limits import Limits
+from twisted_duck.limits import DEFAULTS
 from twisted_duck.spool import Spool
 
 
@@ -15,7 +15,7 @@ class Contents:
     """Messages one after the other; memory is bounded by that of one spool."""
 
     def __init__(self) -> None:
-        self._spool = Spool(Limits())
+        self._spool = Spool(DEFAULTS)
         weakref.finalize(self, self._spool.close)
 
     async def add(self, content: Any) -> Extent:

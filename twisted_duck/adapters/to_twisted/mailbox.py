@@ -24,7 +24,7 @@ from twisted_duck.adapters.to_twisted.message import TwistedMessage
 from twisted_duck.adapters.to_twisted.queries import search_key
 from twisted_duck.errors import Cannot, DuckError
 from twisted_duck.imap.view import ExistsNews, ExpungeNews, FlagsNews, View
-from twisted_duck.limits import Limits
+from twisted_duck.limits import DEFAULTS
 from twisted_duck.search import at
 from twisted_duck.sequence import STAR, SequenceSet
 from twisted_duck.spool import Spool
@@ -189,7 +189,7 @@ class TwistedMailbox:
             internal_date = None if date is None else dates.parse(date)
             if date is not None and internal_date is None:
                 raise Cannot("the date cannot be understood")
-            spool = Spool(Limits())
+            spool = Spool(DEFAULTS)
             try:
                 while chunk := message.read(_CHUNK):
                     spool.write(chunk)

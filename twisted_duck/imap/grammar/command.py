@@ -20,7 +20,7 @@ from twisted_duck.imap.grammar import (
 )
 from twisted_duck.imap.grammar.cursor import Cursor, Literal
 from twisted_duck.light import light
-from twisted_duck.limits import Limits
+from twisted_duck.limits import DEFAULTS, Limits
 
 # ASTRING-CHAR without "+".
 _TAG = re.compile(rb"[!#$&',\-./0-9:;<=>?@A-Z\[\]^_`a-z|}~]+")
@@ -37,8 +37,6 @@ PARSERS: Final[dict[str, Callable[[Cursor], object]]] = {
 }
 """Each command by its name, `UID` included, to what reads everything behind the name."""
 
-_DEFAULTS: Final = Limits()
-
 
 @light
 class Command:
@@ -52,7 +50,7 @@ class Command:
 
 def parse(
     parts: Sequence[bytes | Literal],
-    limits: Limits = _DEFAULTS,
+    limits: Limits = DEFAULTS,
     *,
     utf8: bool = False,
     last: append.Announced | None = None,
@@ -94,7 +92,7 @@ def tag_of(parts: Sequence[bytes | Literal]) -> bytes | None:
 
 def announced(
     parts: Sequence[bytes | Literal],
-    limits: Limits = _DEFAULTS,
+    limits: Limits = DEFAULTS,
     *,
     utf8: bool = False,
     before: append.Announced | None = None,
