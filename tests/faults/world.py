@@ -231,7 +231,7 @@ class World:
 
     async def at_rest(self) -> None:
         """Until no transaction has locks any more: nobody could drop the database."""
-        while self.store.mongo._transactions._leaving:
+        while self.store.mongo._transactions.leaving:
             await self.pause(0.01)
 
     async def pause(self, seconds: float) -> None:

@@ -20,8 +20,9 @@ from twisted_duck import errors
 from twisted_duck.store.abandoned import Abandoned, session_id
 from twisted_duck.store.connection import Mongo, Times
 from twisted_duck.store.failures import CommandFailed
+from twisted_duck.store.leases import Lease
 from twisted_duck.store.store import MailStore
-from twisted_duck.store.transaction import Lease, Transaction
+from twisted_duck.store.transaction import Transaction
 
 #: As they are, a tenth as long.
 TIMES = Times(patience=0.1, idle=0.5)
@@ -60,7 +61,7 @@ class RealTests(StoreTestCase):
         return transaction
 
     async def test_a_process_that_was_killed(self) -> None:
-        await self.begun(self.other._transactions._lease())
+        await self.begun(self.other._transactions._leases.take())
         await self.other.close()
         started = reactor.seconds()  # type: ignore[attr-defined]
         self.assertEqual(await self.put(self.account, "INBOX", simple()), [1])
@@ -84,7 +85,7 @@ class RealTests(StoreTestCase):
         impatient = MailStore(self.uri, times=Times(transaction=2.5, patience=0.1, idle=0.9))
         await impatient.open()
         self.addCleanup(impatient.close)
-        transaction = await self.begun(self.other._transactions._lease())
+        transaction = await self.begun(self.other._transactions._leases.take())
         append = Deferred.fromCoroutine(self.put(await impatient.account("ada"), "INBOX", simple()))
         while not append.called:
             await self.pause(0.3)

@@ -137,7 +137,7 @@ class TransactionTests(StoreTestCase):
                 with self.assertRaises(errors.DuckError):
                     await self.mongo.transaction(work)
                 # What is done in the background is done.
-                await self.until(lambda: not self.mongo._transactions._leaving)
+                await self.until(lambda: not self.mongo._transactions.leaving)
         await self.count(self.mongo)
         self.assertEqual(len(sessions), 1)
 
@@ -185,7 +185,7 @@ class TransactionTests(StoreTestCase):
         with self.assertRaises(errors.Unavailable):
             await mongo.transaction(work)
         await held
-        await self.until(lambda: not mongo._transactions._leaving)
+        await self.until(lambda: not mongo._transactions.leaving)
         await self.count(self.mongo)
         open_ones = [
             {"$currentOp": {"allUsers": False, "idleSessions": True}},

@@ -24,18 +24,16 @@ from collections.abc import (
 )
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-import attrs
 from bson.int64 import Int64
 from pymongo.errors import ConnectionFailure
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.defer import TimeoutError as OutOfTime
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
-from twisted.python.failure import Failure
 
 from twisted_duck import errors
 from twisted_duck.store import cursors
-from twisted_duck.store.abandoned import Abandoned, session_id
+from twisted_duck.store.abandoned import Abandoned
 from twisted_duck.store.driver import Document, Wire
 from twisted_duck.store.failures import (
     FAILURES,
@@ -45,6 +43,7 @@ from twisted_duck.store.failures import (
     pauses,
     translate,
 )
+from twisted_duck.store.leases import Lease, Leases
 
 if TYPE_CHECKING:
     from twisted_duck.store.connection import Mongo
@@ -56,25 +55,11 @@ log = Logger()
 #: What every change is committed with.
 MAJORITY: Final = {"w": "majority", "j": True}
 
-#: Attempts, a second apart, to tell the server to end a transaction; after a minute it does so by itself.
-_ABORTS = 60
-
 #: Seconds for a look at the transactions of others, and for ending them.
 _LOOK = 2.0
 
 #: Bytes of documents in one insert; the server takes 16 MiB.
 _LARGEST_COMMAND = 8 << 20
-
-
-@attrs.define
-class Lease:
-    """A server-side session: what a transaction is known by."""
-
-    id: Document
-    number: int = 0
-    used: float = 0.0
-    #: Whether the server may have heard of a transaction since somebody took it.
-    began: bool = False
 
 
 class _Over(Exception):
@@ -251,9 +236,7 @@ class Transactions:
 
     def __init__(self, mongo: Mongo) -> None:
         self._mongo = mongo
-        self._leases: list[Lease] = []
-        #: Transactions that are being ended in the background.
-        self._leaving: set[Deferred[None]] = set()
+        self._leases = Leases(mongo)
         #: Transactions that somebody waits for, and who waits until there are none.
         self._running = 0
         self._closing: list[Deferred[None]] | None = None
@@ -264,6 +247,11 @@ class Transactions:
             mongo.target.database,
             mongo.times.idle,
         )
+
+    @property
+    def leaving(self) -> int:
+        """How many are being ended in the background."""
+        return self._leases.leaving
 
     def open(self) -> None:
         """They may begin (again)."""
@@ -281,8 +269,7 @@ class Transactions:
                 closing.remove(none)
             # Whoever was told goes on first.
             await deferLater(self._mongo.reactor, 0)
-        for leaving in list(self._leaving):
-            leaving.cancel()
+        self._leases.close()
 
     async def run(self, work: Callable[[Transaction], Awaitable[T]]) -> T:
         """Run `work`, all of whose commands take effect together or not at all; what it returned.
@@ -304,7 +291,7 @@ class Transactions:
         began = self._mongo.reactor.seconds()
         end = began + self._mongo.times.transaction
         waits = pauses()
-        lease = self._lease()
+        lease = self._leases.take()
         while True:
             # The next transaction of a session ends the one before, wherever that got stuck.
             lease.number += 1
@@ -317,7 +304,7 @@ class Transactions:
                 pause = next(waits)
                 late = self._closing is not None or self._mongo.reactor.seconds() + pause >= end
                 if not is_transient(error) or late:
-                    self._leave(transaction)
+                    self._leases.leave(lease, transaction.wire)
                     if late and isinstance(error, CommandFailed) and is_transient(error):
                         raise errors.Contention(
                             "too many changes at the same time, try again"
@@ -330,34 +317,19 @@ class Transactions:
                     await self._abandoned.end()
             except errors.Unsettled:
                 # The database is away: to wait for it once more would tell nobody anything.
-                self._leave(transaction)
+                self._leases.leave(lease, transaction.wire)
                 raise
             except Exception:
                 # Its locks are given back before anybody is told; nothing has to be waited for if that fails.
                 if transaction.began and await self._abort(transaction):
-                    self._give_back(lease)
+                    self._leases.give_back(lease)
                 else:
-                    self._leave(transaction)
+                    self._leases.leave(lease, transaction.wire)
                 raise
             else:
-                self._give_back(lease)
+                self._leases.give_back(lease)
                 return result
             await deferLater(self._mongo.reactor, pause)
-
-    def _lease(self) -> Lease:
-        while self._leases:
-            lease = self._leases.pop()
-            # The server forgets a session after 30 minutes.
-            if self._mongo.reactor.seconds() - lease.used < 20 * 60:
-                break
-        else:
-            lease = Lease({"id": session_id(self._mongo.target.database)})
-        return lease
-
-    def _give_back(self, lease: Lease) -> None:
-        lease.began = False
-        lease.used = self._mongo.reactor.seconds()
-        self._leases.append(lease)
 
     def _finish(
         self, verb: str, lease: Lease, time: float, wire: Wire | None = None
@@ -381,48 +353,6 @@ class Transactions:
         except (ConnectionFailure, OutOfTime):
             return False
         return True
-
-    async def _kill(self, lease: Lease, wire: Wire | None) -> bool:
-        """Whether the server has ended whatever the session has: of the transactions that were tried one after another, it
-        may not have heard of the last ones.  Now, and behind whatever it has not answered on their own connection, which might
-        begin one anew.
-        """
-        try:
-            await self._mongo.send({"killSessions": [lease.id]}, "admin")
-            if wire is not None and wire.busy and not wire.is_lost:
-                await self._mongo.send({"killSessions": [lease.id]}, "admin", wire=wire)
-        except FAILURES:
-            return False
-        return True
-
-    def _leave(self, transaction: Transaction) -> None:
-        """See to it, in the background, that no transaction keeps its locks longer than it takes to reach the server: the last
-        one that was tried may never have reached it, and one before may have got stuck.  Then somebody else has the session: of those
-        that nobody ends the server keeps a million, for half an hour, and makes no more.
-        """
-        lease, wire = transaction.lease, transaction.wire
-
-        async def end() -> None:
-            for _ in range(_ABORTS):
-                if not self._mongo.is_open:
-                    return
-                if await self._kill(lease, wire):
-                    self._give_back(lease)
-                    return
-                await deferLater(self._mongo.reactor, 1.0)
-
-        if not lease.began:
-            self._give_back(lease)
-        else:
-            leaving = Deferred.fromCoroutine(end())
-            self._leaving.add(leaving)
-
-            def left(result: object) -> None:
-                self._leaving.discard(leaving)
-                if isinstance(result, Failure):
-                    result.trap(CancelledError)
-
-            leaving.addBoth(left)
 
     async def _commit(self, lease: Lease) -> None:
         end = self._mongo.reactor.seconds() + self._mongo.times.settle
