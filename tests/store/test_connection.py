@@ -138,6 +138,18 @@ class StartTests(TestCase):
         await store.close()
 
 
+class SiblingTests(StoreTestCase):
+    async def test_it_has_one_connection_whatever_the_uri_says(self) -> None:
+        mongo = Mongo(f"{self.uri}&maxPoolSize=5", reactor)
+        for each, connections in ((mongo, 5), (mongo.sibling(), 1)):
+            await each.open()
+            self.addCleanup(each.close)
+            pool: Any = each._pool
+            await self.until(lambda pool=pool, count=connections: len(pool.wires) == count)
+            await self.pause(0.05)
+            self.assertEqual(len(pool.wires), connections)
+
+
 class SchemaTests(StoreTestCase):
     async def test_a_newer_schema_is_left_alone(self) -> None:
         store = await self.make_store()

@@ -38,6 +38,9 @@ _OLDEST_WIRE_VERSION = 17
 #: Seconds in which a name must be found, to be said of it that it is not known.
 _RESOLVING = 2.0
 
+#: Where the URI says nothing (`maxPoolSize`).
+_CONNECTIONS = 8
+
 
 @attrs.frozen
 class Times:
@@ -77,16 +80,19 @@ class Mongo:
         target: Target | str,
         reactor: Any,
         *,
-        connections: int = 8,
+        connections: int | None = None,
         times: Times = Times(),
         on_command: Callable[[str, Document], None] | None = None,
+        tells: bool = True,
     ) -> None:
         self.target = parse(target) if isinstance(target, str) else target
         self.reactor = reactor
         self.times = times
         #: Called with the database and each command just before it is sent (and sent again).
         self.on_command = on_command
-        self._connections = self.target.connections or connections
+        #: Whether it logs that the database is away, and back.
+        self._tells = tells
+        self._connections = connections or self.target.connections or _CONNECTIONS
         self._pool: Pool | None = None
         #: Whether it is a sharded cluster; known once it is open.
         self.is_sharded = False
@@ -101,7 +107,7 @@ class Mongo:
 
         Fails with Unavailable, whose message is one line that says what to do.
         """
-        self._pool = Pool(self.target, self._connections, self.reactor)
+        self._pool = Pool(self.target, self._connections, self.reactor, tells=self._tells)
         self._transactions.open()
         try:
             await self._check()
@@ -121,9 +127,16 @@ class Mongo:
         return self._pool is not None
 
     def sibling(self) -> Mongo:
-        """The same database over one connection of its own, to be opened: for what keeps a connection busy."""
+        """The same database over one connection of its own, to be opened: for what keeps a connection busy.  That the database is away
+        is told by this one.
+        """
         return Mongo(
-            self.target, self.reactor, connections=1, times=self.times, on_command=self.on_command
+            self.target,
+            self.reactor,
+            connections=1,
+            times=self.times,
+            on_command=self.on_command,
+            tells=False,
         )
 
     async def _check(self) -> None:

@@ -260,8 +260,14 @@ class Pool(ConnectionPool):  # type: ignore[misc]
     last_failure: str | None = None
     is_refused = False
 
-    def __init__(self, target: Target, connections: int, reactor: Any) -> None:
+    def __init__(
+        self, target: Target, connections: int, reactor: Any, *, tells: bool = True
+    ) -> None:
+        """
+        @param tells: whether it logs that the database is away, and back
+        """
         self.reactor = reactor
+        self._tells = tells
         self.wires: set[Wire] = set()
         #: Whether there has been a connection that is not to be lost.
         self._open = False
@@ -353,18 +359,20 @@ class Pool(ConnectionPool):  # type: ignore[misc]
         nobody = not any(each.instance for each in self.getprotocols())
         if self._open and nobody and self._outage is None:
             self._outage = _Outage(self.reactor.seconds())
-            log.warn("MongoDB is away: {reason}", reason=reason)
+            if self._tells:
+                log.warn("MongoDB is away: {reason}", reason=reason)
         if self._outage is not None:
             self._outage.failures += 1
 
     def _over(self, outage: _Outage) -> None:
         self._outage = None
         self.is_refused = False
-        log.info(
-            "MongoDB is back after {seconds:.1f} s; {count} connections were given up",
-            seconds=self.reactor.seconds() - outage.began,
-            count=outage.failures,
-        )
+        if self._tells:
+            log.info(
+                "MongoDB is back after {seconds:.1f} s; {count} connections were given up",
+                seconds=self.reactor.seconds() - outage.began,
+                count=outage.failures,
+            )
 
     def lost(self, wire: Wire) -> None:
         self.wires.discard(wire)
