@@ -79,7 +79,8 @@ What is shown always can be used after login; "before login" means the AUTHORIZA
 
 {pop3}
 
-* **UPDATE is one change**: all that was deleted goes, or nothing does, and QUIT says so.
+* **UPDATE is one change**: all that was deleted goes, or nothing does, and QUIT says so. More than `limits.messages_per_change`
+  are several changes: where one fails, QUIT says that not all was deleted (RFC 1939 §6).
 * **The maildrop is what was there at login**, with numbers that stay; what arrives later is for the next session.
 
 ## LMTP

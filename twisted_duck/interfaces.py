@@ -102,7 +102,8 @@ class IMailbox(Interface):
         """
 
     def remove(uids):
-        """Remove messages whatever their flags, as one change (RFC 1939 §6); those that live no more are left out.
+        """Remove messages whatever their flags, as one change (RFC 1939 §6), of very many as several; those that live no more are
+        left out.
 
         @param uids: ascending sequence of L{int}
         Awaitable of the UIDSet that went; `index` holds the change when it has fired.
@@ -218,7 +219,8 @@ class IMaildrop(Interface):
         """The message has been read, where that is remembered.  Awaitable."""
 
     def remove(places):
-        """UPDATE (RFC 1939 §6): all of the messages go, or none and it fails; those that are gone do not count.
+        """UPDATE (RFC 1939 §6): all of the messages go, or it fails and none does, of more than `Limits.messages_per_change` perhaps
+        some; those that are gone do not count.
 
         @param places: ascending sequence of L{int}
         Awaitable.

@@ -1,4 +1,4 @@
-"""UPDATE (RFC 1939 §6): what was marked goes in QUIT and nowhere else, all of it or none."""
+"""UPDATE (RFC 1939 §6): what was marked goes in QUIT and nowhere else, all of it or none, but of very many."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from zope.interface import classImplementsOnly, implementedBy
 from tests.pop3.transcript import FIRST, POP3Case
 from twisted_duck import errors
 from twisted_duck.interfaces import IMailbox
+from twisted_duck.limits import Limits
 from twisted_duck.memory import MemoryAccount
 from twisted_duck.memory.mailbox import MemoryMailbox
 from twisted_duck.names import INBOX
@@ -150,6 +151,56 @@ class FailureTests(UpdateCase):
         )
         self.assertEqual(self.flags(), [frozenset(), frozenset()])
         self.assertEqual(len(self.flushLoggedErrors(ValueError)), 1)
+
+
+class ManyTests(UpdateCase):
+    """More than one change takes: what was done before one that fails is not said to be undone."""
+
+    limits = Limits(messages_per_change=1)
+
+    def test_not_all(self) -> None:
+        self.break_(MemoryMailbox, "remove", AWAY)
+        self.failing_quit("-ERR [SYS/TEMP] not all was deleted: the database is away")
+
+    def test_one_is_all_or_nothing(self) -> None:
+        self.break_(MemoryMailbox, "remove", AWAY)
+        self.transcript("""
+            C: DELE 1
+            S: +OK ...
+            C: QUIT
+            S: -ERR [SYS/TEMP] nothing was deleted: the database is away
+            S: (closed)
+        """)
+
+
+class ManyToTrashTests(UpdateCase):
+    limits = Limits(messages_per_change=1)
+    options: ClassVar[dict[str, Any]] = {"cleartextAuth": "always", "deleteAction": "trash"}
+
+    def test_they_are_moved_in_pieces(self) -> None:
+        original, moved = MemoryMailbox.move, []
+
+        async def move(mailbox: MemoryMailbox, uids: Any, destination: str) -> Any:
+            moved.append(list(uids))
+            return await original(mailbox, uids, destination)
+
+        self.patch(MemoryMailbox, "move", move)
+        self.transcript(DELETE_BOTH)
+        self.assertEqual(moved, [[1], [2]])
+        self.assertEqual((self.count(), self.count("Trash")), (0, 2))
+
+    def test_where_one_fails_those_before_it_are_there(self) -> None:
+        original, moved = MemoryMailbox.move, []
+
+        async def move(mailbox: MemoryMailbox, uids: Any, destination: str) -> Any:
+            if moved:
+                raise AWAY
+            moved.append(list(uids))
+            return await original(mailbox, uids, destination)
+
+        self.patch(MemoryMailbox, "move", move)
+        self.failing_quit("-ERR [SYS/TEMP] not all was deleted: the database is away")
+        self.assertEqual((self.count(), self.count("Trash")), (1, 1))
 
 
 class TrashTests(UpdateCase):

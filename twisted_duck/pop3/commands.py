@@ -55,14 +55,17 @@ async def leave(connection: POP3Protocol, command: grammar.Quit) -> None:
 
 
 async def _update(connection: POP3Protocol, places: list[int]) -> bool:
-    """Whether the messages are gone."""
+    """Whether all of the messages are gone."""
     try:
         await connection.run(connection.source.remove(places), "UPDATE")
     except Unsettled as error:
         connection.abandon(error.message)
     except DuckError as error:
         connection.failed(error, bad=False)
-        connection.send(responses.err(f"nothing was deleted: {error.message}", error.pop3))
+        # With more than one change takes, those before the one that failed were made.
+        one = len(places) <= connection.limits.messages_per_change
+        what = "nothing" if one else "not all"
+        connection.send(responses.err(f"{what} was deleted: {error.message}", error.pop3))
         return False
     connection.log.info(
         "{session.id} removed {count} messages ({action})",

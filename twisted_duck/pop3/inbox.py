@@ -34,11 +34,17 @@ class Inbox:
     """INBOX as it was when it was opened.  Twelve bytes a message, and what is read ahead."""
 
     def __init__(
-        self, account: Any, mailbox: Any, action: DeleteAction, ahead: Bounds | None = None
+        self,
+        account: Any,
+        mailbox: Any,
+        action: DeleteAction,
+        ahead: Bounds | None = None,
+        most: int | None = None,
     ) -> None:
         self._account = account
         self._mailbox = mailbox
         self._action = action
+        self._most = most
         self._uids = array("I")
         self.sizes = array("Q")
         self._ahead = None if ahead is None else ReadAhead(self._read, self.sizes, ahead)
@@ -50,14 +56,16 @@ class Inbox:
         limit: int | None = None,
         action: DeleteAction = "delete",
         ahead: Bounds | None = None,
+        most: int | None = None,
     ) -> Inbox:
         """
         @param account: provides IAccount
         @param limit: the newest messages, as many as are shown; None for all
         @param ahead: how much may be read before it is asked for; None for nothing
+        @param most: messages that are moved at a time, to the trash; None for all
         """
         mailbox = await account.select(INBOX, False)
-        inbox = cls(account, mailbox, action, ahead)
+        inbox = cls(account, mailbox, action, ahead, most)
         try:
             uids = list(mailbox.index.uids if limit is None else mailbox.index.uids[-limit:])
             async for batch in mailbox.fetch(uids, frozenset({"size"})):
@@ -98,7 +106,7 @@ class Inbox:
     async def remove(self, places: Sequence[int]) -> None:
         uids = [self._uids[place] for place in places]
         if self._action == "trash":
-            await _move_to_trash(self._account, self._mailbox, uids)
+            await _move_to_trash(self._account, self._mailbox, uids, self._most or len(uids))
         else:
             await self._mailbox.remove(uids)
 
@@ -124,15 +132,15 @@ async def pieces(message: Any, start: int, stop: int) -> AsyncGenerator[bytes, N
         yield chunk
 
 
-async def _move_to_trash(account: Any, mailbox: Any, uids: Sequence[int]) -> None:
+async def _move_to_trash(account: Any, mailbox: Any, uids: Sequence[int], most: int) -> None:
     trash = await _trash(account)
     for _ in range(_ATTEMPTS):
         await mailbox.refresh()
         alive = living(mailbox.index, uids)
-        if not alive:
-            return
         try:
-            await _move(mailbox, alive, trash)
+            # What does not fit into one change never would, however often the client came back.
+            for at in range(0, len(alive), most):
+                await _move(mailbox, alive[at : at + most], trash)
             return
         except errors.TryCreate:
             await _create(account, trash)

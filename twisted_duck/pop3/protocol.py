@@ -2,7 +2,7 @@
 
     AUTHORIZATION   USER and PASS, or AUTH: then INBOX is opened, and what it holds becomes the maildrop
     TRANSACTION     everything is answered from the maildrop, and messages are read from the mailbox
-    UPDATE          QUIT in TRANSACTION, and nothing else: what was marked goes, all or nothing
+    UPDATE          QUIT in TRANSACTION, and nothing else: what was marked goes, all or nothing (of very many, in pieces)
 
 How a connection lives and ends is told in `twisted_duck.connection`.
 """
@@ -87,7 +87,13 @@ class POP3Protocol(login.LoginConnection):
                 self.limits.pop3_held,
                 self.settings.clock,
             )
-            self.source = await Inbox.open(account, limit, self.settings.delete_action, bounds)
+            self.source = await Inbox.open(
+                account,
+                limit,
+                self.settings.delete_action,
+                bounds,
+                self.limits.messages_per_change,
+            )
         self._maildrop = Maildrop(self.source.sizes)
         self.session.state = TRANSACTION
 
