@@ -113,6 +113,31 @@ class ServerTests(ServerCase):
             await second.stopService()
         await first.stopService()
 
+    async def test_unix_socket_of_a_process_that_was_killed(self) -> None:
+        """The number in its lock is somebody's by now: another user's process, whom we may not ask, or ours."""
+        path = self.data_dir.parent / "a:b"
+        lock = path.with_name("a:b.lock")
+        for number in (1, os.getpid()):
+            with socket.socket(socket.AF_UNIX) as dead:
+                dead.bind(str(path))
+            lock.symlink_to(str(number))
+            endpoint = f"unix:{str(path).replace(':', chr(92) + ':')}:mode=600"
+            server = await self.running(self.settings(**{"listen.imap": [endpoint]}))
+            self.assertEqual(self.ends, [])
+            with socket.socket(socket.AF_UNIX) as client:
+                client.connect(str(path))
+                self.assertIn(b"* OK", await deferToThread(client.recv, 1000))
+            await server.stopService()
+            self.assertFalse(lock.is_symlink())
+
+    async def test_what_is_no_socket_stays(self) -> None:
+        path = self.data_dir.parent / "imap"
+        path.write_text("mine")
+        server = await self.running(self.settings(**{"listen.imap": [f"unix:address={path}"]}))
+        self.assertEqual(len(self.ends), 1)
+        self.assertEqual(path.read_text(), "mine")
+        await server.stopService()
+
     async def test_port_in_use(self) -> None:
         with socket.create_server(("127.0.0.1", 0)) as other:
             taken = f"tcp:{other.getsockname()[1]}:interface=127.0.0.1"

@@ -36,6 +36,7 @@ from twisted_duck.policies import Policies
 from twisted_duck.service.certificate import ServerCertificate, ServerTLS, self_signed
 from twisted_duck.service.config import ConfigError, Listener, Settings
 from twisted_duck.service.datadir import DataDir
+from twisted_duck.service.dead import forget_dead
 from twisted_duck.service.fault import Fault
 from twisted_duck.service.policies import Made, PolicyParts, Shared, make_policies
 from twisted_duck.service.protocols import Parts
@@ -214,6 +215,7 @@ class Server(StartingService):
                 factories[name] = listener.protocol.make(
                     Parts(portal, store.delivery, tls, self._reactor, settings, self._policies)
                 )
+            forget_dead(listener.endpoint)
             try:
                 port = await endpoint.listen(self._stacked(listener, factories[name], tls))
             except (CannotListenError, OSError, OverflowError) as error:

@@ -1,0 +1,56 @@
+"""What a process that was killed has left of its UNIX sockets.
+
+Twisted puts a lock beside each, with the number of its process, and takes the place of one that is gone.  After a reboot, or in a
+container that was killed, the number may be another's, or our own, and the socket would be in use for ever.  So what counts
+is whether anybody listens.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+import stat
+from contextlib import suppress
+
+#: What is between the parts of an endpoint's description, and what stands for a character inside of one.
+_COLON = re.compile(r"(?<!\\):")
+_ESCAPED = re.compile(r"\\(.)")
+
+
+def forget_dead(endpoint: str) -> None:
+    """Remove the socket of an endpoint's description, and its lock, if it is a UNIX socket on which nobody listens."""
+    path = _path(endpoint)
+    if path is None or _is_taken(path):
+        return
+    for name in (path, f"{path}.lock"):
+        # Whoever listens next finds out what is wrong.
+        with suppress(OSError):
+            os.unlink(name)
+
+
+def _path(endpoint: str) -> str | None:
+    kind, *arguments = _COLON.split(endpoint)
+    if kind != "unix":
+        return None
+    for argument in arguments:
+        name, _, value = argument.rpartition("=")
+        if name in ("", "address"):
+            return _ESCAPED.sub(r"\1", value)
+    return None
+
+
+def _is_taken(path: str) -> bool:
+    """Whether somebody listens there, or it is something else than a socket."""
+    try:
+        if not stat.S_ISSOCK(os.stat(path).st_mode):
+            return True
+        with socket.socket(socket.AF_UNIX) as probe:
+            # One that is too busy to be connected to is not waited for.
+            probe.setblocking(False)
+            probe.connect(path)
+    except (FileNotFoundError, ConnectionRefusedError):
+        return False
+    except OSError:
+        pass
+    return True
