@@ -99,7 +99,7 @@ RULES: dict[str, tuple[set[str], set[str]]] = {
     "memory": (GROUND | LANGUAGE | SESSION, {"attrs", "zope", "twisted"}),
     "store": (
         GROUND | LANGUAGE | SESSION | {"auth"},
-        {"attrs", "zope", "twisted", "txmongo", "bson", "pymongo", "OpenSSL"},
+        {"attrs", "zope", "twisted", "txmongo", "bson", "pymongo", "OpenSSL", "service_identity"},
     ),
 }
 #: They know everything, and nothing knows them; but the driver is the store's alone.

@@ -194,12 +194,13 @@ class TLSTests(TestCase):
         self.authority = _key()
         self.issuer = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "CA")])
         self.ca_file = self.write("ca.pem", self.certificate(self.issuer, self.authority, None))
-        own = _key()
-        pem = self.certificate(
-            x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "mongod")]), own, "127.0.0.1"
-        )
-        pair = self.write("server.pem", pem + _pem(own))
+        pair = self.pair("127.0.0.1")
         await self.server.restart("--tlsMode", "requireTLS", "--tlsCertificateKeyFile", pair)
+
+    def pair(self, address: str) -> str:
+        """A certificate for that address, and its key."""
+        own, name = _key(), x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "mongod")])
+        return self.write("server.pem", self.certificate(name, own, address) + _pem(own))
 
     def write(self, name: str, content: bytes) -> str:
         path = self.server.directory / name
@@ -239,9 +240,26 @@ class TLSTests(TestCase):
         self.assertEqual((await (await store.account("ada")).status("INBOX")).messages, 0)
 
     async def test_a_certificate_by_nobody(self) -> None:
-        for options in ("&tls=true", ""):
-            with self.assertRaises(errors.Unavailable):
-                await MailStore(self.server.uri + options, times=QUICK).open()
+        self.assertIn("no TLS with", await self.refused("&tls=true"))
+        self.assertIn("certificate verify failed", await self.refused("&tls=true"))
+        self.assertIn("can't be reached", await self.refused(""))
+
+    async def test_a_certificate_of_somebody_else(self) -> None:
+        pair = self.pair("127.0.0.2")
+        self.server.kill()
+        await self.server.restart("--tlsMode", "requireTLS", "--tlsCertificateKeyFile", pair)
+        why = await self.refused(f"&tls=true&tlsCAFile={quote(self.ca_file)}")
+        self.assertIn("another host", why)
+
+    async def test_no_certificate_in_the_file(self) -> None:
+        with self.assertRaises(BadURI) as caught:
+            await MailStore(f"{self.server.uri}&tls=true&tlsCAFile=/dev/null").open()
+        self.assertIn("there is no certificate in /dev/null", str(caught.exception))
+
+    async def refused(self, options: str) -> str:
+        with self.assertRaises(errors.Unavailable) as caught:
+            await MailStore(self.server.uri + options, times=QUICK).open()
+        return str(caught.exception)
 
     async def test_files_that_can_not_be_read(self) -> None:
         broken = self.write(

@@ -151,6 +151,11 @@ class Mongo:
                     f"MongoDB at {where} refuses the user {self.target.username!r} of database"
                     f" {self.target.auth_database!r} ({known}): check name, password, and that SCRAM-SHA-1 is allowed"
                 ) from None
+            if pool is not None and pool.tls_failure is not None:
+                raise errors.Unavailable(
+                    f"there is no TLS with MongoDB at {where} ({pool.tls_failure}): its certificate has to be valid, to name the"
+                    " host, and to be by an authority that is in tlsCAFile"
+                ) from None
             if unknown := [host for host, _ in self.target.hosts if not await self._resolves(host)]:
                 known = f"the name {unknown[0]!r} is not known"
             raise errors.Unavailable(

@@ -32,6 +32,7 @@ from bson.codec_options import CodecOptions
 from bson.errors import BSONError
 from OpenSSL import SSL, crypto
 from pymongo.errors import ConnectionFailure, NotPrimaryError, OperationFailure
+from service_identity import VerificationError
 from twisted.internet import defer, ssl
 from twisted.internet.defer import TimeoutError as OutOfTime
 from twisted.internet.interfaces import IDelayedCall, IOpenSSLClientConnectionCreator
@@ -118,6 +119,7 @@ class Wire(MongoProtocol):  # type: ignore[misc]
 
     def connectionLost(self, reason: Failure) -> None:
         self.is_lost = True
+        self.factory.pool.tls_failure = _of_tls(reason) or self.factory.pool.tls_failure
         super().connectionLost(reason)
         asked, self._asked = self._asked, {}
         for _, each in asked.values():
@@ -241,6 +243,17 @@ def _granted(reply: Document) -> Document:
     return reply
 
 
+def _of_tls(reason: Failure) -> str | None:
+    if reason.check(VerificationError):
+        return "its certificate is for another host"
+    error: Any = reason.value
+    if isinstance(error, SSL.Error):
+        # What OpenSSL has queued, each as its library, its function and the reason.
+        queued = error.args[0] if error.args and isinstance(error.args[0], list) else []
+        return ", ".join(each[-1] for each in queued) or "broken off"
+    return None
+
+
 @attrs.define
 class _Outage:
     """Nobody has been answered since."""
@@ -259,6 +272,8 @@ class Pool(ConnectionPool):  # type: ignore[misc]
     #: Why a connection was given up, and whether that was because of the credentials.
     last_failure: str | None = None
     is_refused = False
+    #: Why there was no TLS with a server, which the driver keeps to itself.
+    tls_failure: str | None = None
 
     def __init__(
         self, target: Target, connections: int, reactor: Any, *, tells: bool = True
@@ -420,9 +435,10 @@ class _Verifier:
             if target.ca_file is not None:
                 pem = FilePath(target.ca_file).getContent()
                 end = b"-----END CERTIFICATE-----"
-                self._trust = ssl.trustRootFromCertificates(
-                    [ssl.Certificate.loadPEM(one + end) for one in pem.split(end)[:-1]]
-                )
+                trusted = [ssl.Certificate.loadPEM(one + end) for one in pem.split(end)[:-1]]
+                if not trusted:
+                    raise BadURI(f"there is no certificate in {target.ca_file} (tlsCAFile)")
+                self._trust = ssl.trustRootFromCertificates(trusted)
             if target.certificate_file is not None:
                 pem = FilePath(target.certificate_file).getContent()
                 self._own = ssl.PrivateCertificate.loadPEM(pem)
