@@ -64,6 +64,8 @@ class URITests(SynchronousTestCase):
             "mongodb://localhost/?readPreference=secondary",
             "mongodb://localhost/?readPreference=primary",
             "mongodb://localhost/?tlsAllowInvalidCertificates=true&tls=true",
+            f"mongodb://localhost/?tlsCAFile={quote(__file__)}",
+            f"mongodb://localhost/?tls=false&tlsCertificateKeyFile={quote(__file__)}",
             "mongodb://localhost/?compressors=zlib",
             "mongodb://ada:secret@localhost/?authMechanism=SCRAM-SHA-256",
             "mongodb://ada:secret@localhost:99999/",

@@ -109,6 +109,11 @@ def parse(uri: str, database: str | None = None) -> Target:
         raise BadURI(
             f"the MongoDB URI asks for {mechanism}; SCRAM-SHA-1 and MONGODB-X509 can be used"
         )
+    tls = bool(options.get("tls", options.get("ssl", False)))
+    for name in ("tlsCAFile", "tlsCertificateKeyFile"):
+        if name.lower() in options and not tls:
+            # Whoever gives one does not want mail and password to go in clear.
+            raise BadURI(f"the MongoDB URI has {name}, and no TLS to use it for: add tls=true")
     username = parsed["username"]
     if username is not None and not parsed["password"] and mechanism != "MONGODB-X509":
         raise BadURI("the MongoDB URI names a user without a password")
@@ -120,7 +125,7 @@ def parse(uri: str, database: str | None = None) -> Target:
         password=parsed["password"],
         auth_database=options.get("authsource") or parsed["database"] or "admin",
         mechanism=mechanism,
-        tls=bool(options.get("tls", options.get("ssl", False))),
+        tls=tls,
         ca_file=options.get("tlscafile"),
         certificate_file=options.get("tlscertificatekeyfile"),
         connections=options.get("maxpoolsize"),
