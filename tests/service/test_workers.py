@@ -342,6 +342,14 @@ class ReplacingTests(SynchronousTestCase):
         self.workers.hung_up()
         self.assertEqual(process.signals, [signal.SIGHUP] * 2)
 
+    def test_one_that_comes_later_is_where_the_others_are(self) -> None:
+        self.latest.outReceived(b'{"ready": true}\n')
+        self.workers.hung_up()
+        self.pause()
+        process = self.latest.transport
+        self.latest.outReceived(b'{"ready": true}\n')
+        self.assertEqual(process.signals, [signal.SIGHUP])
+
     def test_after_the_end_nobody_is_started(self) -> None:
         self.dies()
         self.successResultOf(self.workers.stopService())
@@ -417,6 +425,21 @@ async def _started(workers: Workers) -> None:
 
 def _settings(options: dict[str, object]) -> Settings:
     return load(None, {"data_dir": "/nowhere", **options})
+
+
+class PackedTests(SynchronousTestCase):
+    def test_a_worker_that_is_started_later_has_what_the_file_said(self) -> None:
+        file = directory(self) / "c.toml"
+        file.write_text('pop3.delete = "trash"\n')
+        options = Options()
+        options.opt_config(str(file))
+        unpacked = Options.unpacked(json.loads(json.dumps(options.packed())))
+        for now in ('pop3.delete = "delete"\n', "nonsense"):
+            file.write_text(now)
+            self.assertEqual(unpacked.first_settings().pop3_delete, "trash")
+        self.assertRaises(ConfigError, unpacked.settings)
+        # For a process that is the first, that is what it says.
+        self.assertRaises(ConfigError, options.first_settings)
 
 
 class SharingTests(SynchronousTestCase):

@@ -220,18 +220,22 @@ _TABLES = {setting.key.partition(".")[0] for setting in SETTINGS if "." in setti
 
 
 def load(
-    file: Path | None, options: Mapping[str, object], directory: Path | None = None
+    file: Path | None,
+    options: Mapping[str, object],
+    directory: Path | None = None,
+    text: str | None = None,
 ) -> Settings:
     """The settings of a file, and over them those of the command line.
 
     @param options: what was given on the command line, by `Setting.key`
     @param directory: where that was; the present one by default
+    @param text: what the file said, where it may say something else by now
     @raise ConfigError: a mistake in either
     """
     values: dict[str, Any] = {}
     if file is not None:
         file = file.absolute()
-        for key, value in _flat(file, _parse(file)):
+        for key, value in _flat(file, _parse(file, text)):
             values[key] = _read(_BY_KEY[key], value, file.parent, f"{file}: {key}")
         if "policy" in values:
             values["policy"] = placed(values["policy"], file)
@@ -241,10 +245,9 @@ def load(
     return _settings(values, options.keys())
 
 
-def _parse(file: Path) -> dict[str, Any]:
+def _parse(file: Path, text: str | None) -> dict[str, Any]:
     try:
-        with open(file, "rb") as opened:
-            return tomllib.load(opened)
+        return tomllib.loads(file.read_bytes().decode() if text is None else text)
     except OSError as error:
         raise ConfigError(f"cannot read the configuration file {file}: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

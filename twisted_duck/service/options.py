@@ -115,6 +115,8 @@ class Options(usage.Options):
     def __init__(self) -> None:
         self.given: dict[str, Any] = {}
         self.config: Path | None = None
+        #: What that said when the server was started, in a process that is started later.
+        self._text: str | None = None
         self._directory = Path.cwd()
         super().__init__()  # type: ignore[no-untyped-call]
 
@@ -132,19 +134,34 @@ class Options(usage.Options):
         """@raise ConfigError: they make no sense"""
         return load(self.config, self.given, self._directory)
 
+    def first_settings(self) -> Settings:
+        """The same as the server had when it was started, whatever has become of the file."""
+        return load(self.config, self.given, self._directory, self._text)
+
     def packed(self) -> dict[str, Any]:
         """All that was given, for another process: what JSON can say."""
         return {
             "given": self.given,
             "config": None if self.config is None else str(self.config),
+            "text": self._said(),
             "directory": str(self._directory),
         }
+
+    def _said(self) -> str | None:
+        if self.config is None:
+            return None
+        try:
+            return self.config.read_bytes().decode()
+        except (OSError, UnicodeDecodeError):
+            # Whoever reads the settings is told what is wrong.
+            return None
 
     @classmethod
     def unpacked(cls, packed: dict[str, Any]) -> Options:
         options = cls()
         options.given = packed["given"]
         options.config = None if packed["config"] is None else Path(packed["config"])
+        options._text = packed["text"]
         options._directory = Path(packed["directory"])
         return options
 

@@ -64,6 +64,9 @@ class Worker:
     def settings(self) -> Settings:
         return of_worker(self._options.settings(), self._number, self._uri)
 
+    def first_settings(self) -> Settings:
+        return of_worker(self._options.first_settings(), self._number, self._uri)
+
     def run(self) -> None:
         try:
             # Here, for what is imported takes time, and the parent waits for nobody else.
@@ -75,7 +78,7 @@ class Worker:
 
             server = Server(
                 self._reactor,
-                self.settings(),
+                self.first_settings(),
                 open_store,
                 self.end,
                 self.settings,

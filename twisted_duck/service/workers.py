@@ -9,7 +9,8 @@ When a worker dies its connections are lost and nobody else's; the next one is s
 it dies soon again.  The first one has to come up before there are others, so that what the database or the data directory
 needs at first is done by one process, and what can't work ends at once.
 
-SIGHUP is passed on, and each worker reads the configuration again.  At the end all of them are told to stop, then MongoDB.
+SIGHUP is passed on, and each worker reads the configuration again; one that takes the place of another begins with what the
+first ones have read, and hears of SIGHUP then if they did, so that all serve the same.  At the end all of them are told to stop, then MongoDB.
 """
 
 from __future__ import annotations
@@ -155,6 +156,8 @@ class Workers(StartingService):
         self._pauses: dict[int, float] = {}
         self._later: dict[int, IDelayedCall] = {}
         self._stopping = False
+        #: Whether those that were here before one that is started have heard SIGHUP.
+        self._reloaded = False
         #: Whether it could not start.
         self._gave_up = False
 
@@ -208,6 +211,8 @@ class Workers(StartingService):
         task = {**self._task, "number": number, "uri": self._uri}
         process = _Process(f"worker {number}", task, self._reactor.seconds())
         self._processes[number] = process
+        if self._reloaded:
+            process.hang_up()
         try:
             self._reactor.spawnProcess(
                 process,
@@ -242,6 +247,7 @@ class Workers(StartingService):
         self._spawn(number).ready.addErrback(lambda failure: failure.trap(Fault))
 
     def hung_up(self) -> None:
+        self._reloaded = True
         for process in self._processes.values():
             process.hang_up()
 
