@@ -66,6 +66,7 @@ class URITests(SynchronousTestCase):
             "mongodb://localhost/?tlsAllowInvalidCertificates=true&tls=true",
             f"mongodb://localhost/?tlsCAFile={quote(__file__)}",
             f"mongodb://localhost/?tls=false&tlsCertificateKeyFile={quote(__file__)}",
+            "mongodb://localhost/?tls=true&authMechanism=MONGODB-X509",
             "mongodb://localhost/?compressors=zlib",
             "mongodb://ada:secret@localhost/?authMechanism=SCRAM-SHA-256",
             "mongodb://ada:secret@localhost:99999/",
@@ -252,6 +253,29 @@ class TLSTests(TestCase):
         await self.server.restart("--tlsMode", "requireTLS", "--tlsCertificateKeyFile", pair)
         why = await self.refused(f"&tls=true&tlsCAFile={quote(self.ca_file)}")
         self.assertIn("another host", why)
+
+    async def test_our_certificate_says_who_we_are(self) -> None:
+        own, name = _key(), x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "duckmail")])
+        pem = self.certificate(name, own, "127.0.0.1") + _pem(own)
+        tls = f"tls=true&tlsCAFile={quote(self.ca_file)}"
+        ours = f"{tls}&tlsCertificateKeyFile={quote(self.write('ours.pem', pem))}"
+        self.server.kill()
+        pair = str(self.server.directory / "server.pem")
+        more = ("--tlsCertificateKeyFile", pair, "--tlsCAFile", self.ca_file)
+        await self.server.restart("--tlsMode", "requireTLS", *more)
+        here = f"127.0.0.1:{self.server.port}/mail?replicaSet=duckmail&authMechanism=MONGODB-X509&{ours}"
+        with self.assertRaises(errors.Unavailable) as caught:
+            await MailStore(f"mongodb://{here}").open()
+        self.assertIn("the user of the certificate", str(caught.exception))
+        store = MailStore(f"{self.server.uri}&{ours}")
+        await store.open()
+        self.addCleanup(store.close)
+        right: Document = {"role": "readWrite", "db": "mail"}
+        await store.mongo.run({"createUser": "CN=duckmail", "roles": [right]}, database="$external")
+        for who in ("", "CN%3Dduckmail@"):
+            by_certificate = MailStore(f"mongodb://{who}{here}")
+            await by_certificate.open()
+            await by_certificate.close()
 
     async def test_no_certificate_in_the_file(self) -> None:
         with self.assertRaises(BadURI) as caught:

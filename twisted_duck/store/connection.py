@@ -28,7 +28,7 @@ from twisted_duck.store import cursors
 from twisted_duck.store.driver import Document, Pool, Wire
 from twisted_duck.store.failures import FAILURES, IN_A_MOMENT, CommandFailed, pauses, translate
 from twisted_duck.store.transaction import Transaction, Transactions
-from twisted_duck.store.uri import Target, parse
+from twisted_duck.store.uri import X509, Target, parse
 
 T = TypeVar("T")
 
@@ -70,6 +70,13 @@ class Snapshot:
 
     documents: list[Document]
     time: Timestamp
+
+
+def _advice(target: Target) -> str:
+    if target.mechanism == X509:
+        return "there has to be one in $external whose name is the certificate's subject"
+    where = f"check that it is of the database {target.auth_database!r} (authSource)"
+    return f"{where}, the password, and that SCRAM-SHA-1 is allowed"
 
 
 class Mongo:
@@ -148,8 +155,7 @@ class Mongo:
             known = pool.last_failure if pool is not None else None
             if pool is not None and pool.is_refused:
                 raise errors.Unavailable(
-                    f"MongoDB at {where} refuses the user {self.target.username!r} of database"
-                    f" {self.target.auth_database!r} ({known}): check name, password, and that SCRAM-SHA-1 is allowed"
+                    f"MongoDB at {where} refuses {self.target.who} ({known}): {_advice(self.target)}"
                 ) from None
             if pool is not None and pool.tls_failure is not None:
                 raise errors.Unavailable(

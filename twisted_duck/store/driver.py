@@ -52,7 +52,7 @@ from txmongo.pymongo_errors import _NOT_MASTER_CODES
 from zope.interface import implementer
 
 from twisted_duck import prompt
-from twisted_duck.store.uri import BadURI, Target
+from twisted_duck.store.uri import X509, BadURI, Target
 
 Document = dict[str, Any]
 
@@ -110,6 +110,13 @@ class Wire(MongoProtocol):  # type: ignore[misc]
         done: defer.Deferred[object] = super().authenticate(*credentials)
         done.addTimeout(_CONNECT_TIME, pool.reactor)
         return done.addErrback(self._stranger)
+
+    def authenticate_mongo_x509(
+        self, database: str, name: str, password: str
+    ) -> defer.Deferred[Document]:
+        """The server has the name from our certificate; one that is given has to be the same."""
+        command = {"authenticate": 1, "mechanism": X509, **({"user": name} if name else {})}
+        return self.send_op_query_command("$external", command)
 
     def _stranger(self, failure: Failure) -> None:
         # Whoever has it now finds it lost.
@@ -303,10 +310,13 @@ class Pool(ConnectionPool):  # type: ignore[misc]
         )
         for factory in self.getprotocols():
             factory.protocol = Wire
-        if target.username is not None:
+        if target.has_credentials:
             # No connection is there yet, so that this only remembers the credentials.
             self.authenticate(
-                target.auth_database, target.username, target.password or "", target.mechanism
+                target.auth_database,
+                target.username or "",
+                target.password or "",
+                target.mechanism,
             )
 
     def ready(self) -> Wire | None:

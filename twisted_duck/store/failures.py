@@ -86,13 +86,12 @@ def _missing(target: Target | None) -> str:
     """What right, and whose."""
     if target is None:
         return "the database does not let the server do that"
-    if target.username is None and target.mechanism == "DEFAULT":
+    if not target.has_credentials:
         return (
             f"the database {target.database!r} is for those who log in: put user and password into the URI,"
             " as mongodb://user:password@host"
         )
-    who = "the user" if target.username is None else f"the user {target.username!r}"
-    return f"{who} may not do that in the database {target.database!r}: it needs readWrite there"
+    return f"{target.who} may not do that in the database {target.database!r}: it needs readWrite there"
 
 
 def is_transient(error: Exception) -> bool:

@@ -18,7 +18,8 @@ from twisted_duck import errors
 DEFAULT_DATABASE: Final = "duckmail"
 
 #: Authentication that txmongo can do; "DEFAULT" is SCRAM-SHA-1 in it.
-_MECHANISMS: Final = ("DEFAULT", "SCRAM-SHA-1", "MONGODB-X509")
+X509: Final = "MONGODB-X509"
+_MECHANISMS: Final = ("DEFAULT", "SCRAM-SHA-1", X509)
 
 _USED = "used"
 _HARMLESS = "harmless"
@@ -75,6 +76,17 @@ class Target:
     connections: int | None = None
 
     @property
+    def has_credentials(self) -> bool:
+        return self.username is not None or self.mechanism == X509
+
+    @property
+    def who(self) -> str:
+        """As whom we log in, for messages."""
+        if self.username is None:
+            return "the user of the certificate in tlsCertificateKeyFile"
+        return f"the user {self.username!r}"
+
+    @property
     def address(self) -> str:
         """The hosts as people write them, for messages."""
         return ",".join(f"{host}:{port}" for host, port in self.hosts)
@@ -114,8 +126,10 @@ def parse(uri: str, database: str | None = None) -> Target:
         if name.lower() in options and not tls:
             # Whoever gives one does not want mail and password to go in clear.
             raise BadURI(f"the MongoDB URI has {name}, and no TLS to use it for: add tls=true")
+    if mechanism == X509 and "tlscertificatekeyfile" not in options:
+        raise BadURI("the MongoDB URI asks for MONGODB-X509, and names no tlsCertificateKeyFile")
     username = parsed["username"]
-    if username is not None and not parsed["password"] and mechanism != "MONGODB-X509":
+    if username is not None and not parsed["password"] and mechanism != X509:
         raise BadURI("the MongoDB URI names a user without a password")
     return Target(
         hosts=hosts,
