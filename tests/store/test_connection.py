@@ -70,6 +70,10 @@ class URITests(SynchronousTestCase):
             "mongodb://localhost/?compressors=zlib",
             "mongodb://ada:secret@localhost/?authMechanism=SCRAM-SHA-256",
             "mongodb://ada:secret@localhost:99999/",
+            "mongodb://ada:a/b/secret@localhost/",
+            "mongodb://ada:12/secret@localhost/",
+            "mongodb://ada:?secret@localhost/mail?tls=true",
+            "mongodb://ada:a?secret@localhost/mail?tls=true",
         ):
             error = self.assertRaises(BadURI, parse, uri)
             self.assertNotIn("\n", str(error))

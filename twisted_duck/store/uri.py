@@ -7,6 +7,7 @@ here, or it is refused with a sentence.
 
 from __future__ import annotations
 
+import re
 from typing import Any, Final
 
 import attrs
@@ -20,6 +21,12 @@ DEFAULT_DATABASE: Final = "duckmail"
 #: Authentication that txmongo can do; "DEFAULT" is SCRAM-SHA-1 in it.
 X509: Final = "MONGODB-X509"
 _MECHANISMS: Final = ("DEFAULT", "SCRAM-SHA-1", X509)
+
+#: An @ behind the hosts: what is in front of it may have been meant as a password.
+_UNESCAPED: Final = re.compile(r"://[^/?]*[/?].*@", re.DOTALL)
+_ESCAPE: Final = (
+    "the MongoDB URI can't be used: in a user's name and password / ? # [ ] @ : % are written as %2F %3F %23 %5B %5D %40 %3A %25"
+)
 
 _USED = "used"
 _HARMLESS = "harmless"
@@ -107,7 +114,12 @@ def parse(uri: str, database: str | None = None) -> Target:
     try:
         parsed = parse_uri(uri, validate=True, warn=False)
     except (PyMongoError, ValueError, OSError) as error:
+        if _UNESCAPED.search(uri):
+            # The error may have the rest of a password, taken for a database or an option.
+            raise BadURI(_ESCAPE) from None
         raise BadURI(f"the MongoDB URI can't be used: {error}") from None
+    if "@" in (parsed["database"] or ""):
+        raise BadURI(_ESCAPE)
     options: dict[str, Any] = {name.lower(): value for name, value in parsed["options"].items()}
     for name in options:
         verdict = _OPTIONS.get(name, "it is not known here")
