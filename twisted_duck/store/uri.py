@@ -24,9 +24,7 @@ _MECHANISMS: Final = ("DEFAULT", "SCRAM-SHA-1", X509)
 
 #: An @ behind the hosts: what is in front of it may have been meant as a password.
 _UNESCAPED: Final = re.compile(r"://[^/?]*[/?].*@", re.DOTALL)
-_ESCAPE: Final = (
-    "the MongoDB URI can't be used: in a user's name and password / ? # [ ] @ : % are written as %2F %3F %23 %5B %5D %40 %3A %25"
-)
+_ESCAPE: Final = "the MongoDB URI can't be used: in a user's name and password / ? # [ ] @ : % are written as %2F %3F %23 %5B %5D %40 %3A %25"
 
 _USED = "used"
 _HARMLESS = "harmless"
