@@ -12,7 +12,7 @@ from twisted.internet.defer import Deferred, fail, succeed
 from tests.imap.transcript import IMAPCase
 from tests.pop3.transcript import POP3Case
 from tests.transcript import TranscriptCase
-from twisted_duck.auth import LoginRefused, LoginThrottled
+from twisted_duck.auth import LoginRefused, LoginThrottled, TooManyLogins
 from twisted_duck.errors import AuthorizationFailed, NotWelcome, TooManyConnections, Unavailable
 from twisted_duck.imap.factory import IMAP4Factory
 from twisted_duck.limits import Limits
@@ -144,7 +144,8 @@ class Rules:
         self.assertEqual(self.session.closeReason, "too many failed logins")
 
     def test_a_login_that_was_not_looked_at_counts_as_one_that_failed(self: Any) -> None:
-        self.patch(MemoryStore, "requestAvatarId", lambda *args: fail(LoginThrottled("later")))
+        kinds = iter((LoginThrottled, TooManyLogins) * 2)
+        self.patch(MemoryStore, "requestAvatarId", lambda *args: fail(next(kinds)("later")))
         for _ in range(4):
             self.assertIn("later", self.client().say(self.login.removeprefix("C: "))[0])
         self.assertTrue(self.client().transport.closed)

@@ -31,6 +31,7 @@ from twisted_duck.auth import (
     LoginRefused,
     LoginThrottled,
     ScramCredentials,
+    TooManyLogins,
     log_in,
 )
 from twisted_duck.auth.channel import channel_bindings, has_bindings
@@ -53,8 +54,8 @@ class Settings(connection.Settings):
     on_authenticated: Hook | None = None
 
 
-#: What too many of end a connection.
-_FAILED = errors.AuthenticationFailed | errors.AuthorizationFailed | LoginThrottled
+#: What too many of end a connection: also what costs us nothing, for each has its line in the log.
+_FAILED = errors.AuthenticationFailed | errors.AuthorizationFailed | LoginThrottled | TooManyLogins
 
 
 class LoginConnection(Connection):

@@ -19,6 +19,7 @@ from twisted_duck.auth.interfaces import (
     UserRecord,
 )
 from twisted_duck.auth.login import log_in
+from twisted_duck.auth.passwords import TooManyLogins
 from twisted_duck.auth.portal import make_portal
 from twisted_duck.auth.realm import AccountRealm
 from twisted_duck.auth.verified import VerifiedPasswords
@@ -33,6 +34,7 @@ __all__ = [
     "LoginThrottled",
     "PasswordCredentials",
     "ScramCredentials",
+    "TooManyLogins",
     "UserRecord",
     "VerifiedPasswords",
     "log_in",

@@ -29,6 +29,10 @@ _PHC = re.compile(
 )
 
 
+class TooManyLogins(Unavailable):
+    """More than are let wait: this one was not looked at."""
+
+
 @frozen
 class Argon2Parameters:
     """What a guess costs.  The default is OWASP's first choice: 50 ms of one core."""
@@ -82,7 +86,7 @@ def needs_rehash(encoded: str, parameters: Argon2Parameters = DEFAULT) -> bool:
 class PasswordHasher:
     """Hashes in threads, its own or the reactor's, at most `Limits.hashing_threads` at once, in the order they were asked for.
 
-    More than `Limits.hashing_queue` waiting is `Unavailable`.  A job whose Deferred is cancelled while it waits is
+    With more than `Limits.hashing_queue` waiting it fails with `TooManyLogins`.  A job whose Deferred is cancelled while it waits is
     forgotten; one that has begun keeps its place until the thread is done with it, so that no client can start more
     by going away.
     """
@@ -136,7 +140,7 @@ class PasswordHasher:
 
     async def _turn(self) -> None:
         if len(self._turns) >= self.limits.hashing_queue:
-            raise Unavailable("too many logins at once; try again in a moment")
+            raise TooManyLogins("too many logins at once; try again in a moment")
         await self._turns.take()
 
     async def _run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
