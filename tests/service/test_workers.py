@@ -15,11 +15,14 @@ from pathlib import Path
 from typing import Any
 
 from twisted.internet import reactor
+from twisted.internet.defer import gatherResults
+from twisted.internet.endpoints import serverFromString
 from twisted.internet.error import (
     ProcessExitedAlready,
     ProcessTerminated,
     ReactorNotRunning,
 )
+from twisted.internet.protocol import Factory
 from twisted.internet.task import Clock, deferLater
 from twisted.logger import capturedLogs, formatEvent
 from twisted.python.failure import Failure
@@ -32,10 +35,11 @@ from twisted_duck.service.config import ConfigError, Settings, load
 from twisted_duck.service.fault import Fault
 from twisted_duck.service.options import Options
 from twisted_duck.service.sharing import (
-    check_free,
+    SharingReactor,
     check_shared,
     is_shared,
     of_worker,
+    take_free,
 )
 from twisted_duck.service.worker import Worker
 from twisted_duck.service.workers import LONGEST_PAUSE, SOUND, Workers
@@ -373,7 +377,7 @@ class ReplacingTests(SynchronousTestCase):
 class FirstStartTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.clock = FakeReactor()
-        self.patch(workers, "check_free", _nothing_listens)
+        self.patch(workers, "take_free", _nothing_listens)
         self.patch(workers, "self_signed", lambda directory: None)
         settings = _settings({"workers": 3, "mongo.uri": URI, "listen.imap": ["tcp:143"]})
         self.ends: list[str] = []
@@ -412,8 +416,8 @@ class StoppingTests(SynchronousTestCase):
         worker._terminated(signal.SIGTERM, None)
 
 
-async def _nothing_listens(reactor: Any, settings: Settings) -> None:
-    pass
+async def _nothing_listens(reactor: Any, settings: Settings) -> list[socket.socket]:
+    return []
 
 
 async def _started(workers: Workers) -> None:
@@ -503,7 +507,8 @@ class FreePortsTests(TestCase):
 
     async def free(self, imap: str, *pop3: str) -> None:
         options = {"workers": 2, "mongo.uri": URI, "listen.imap": [imap], "listen.pop3": list(pop3)}
-        await check_free(reactor, _settings(options))
+        for held in await take_free(reactor, _settings(options)):
+            held.close()
 
     async def refused(self, imap: str, pop3: str) -> None:
         with self.assertRaises(Fault) as caught:
@@ -522,6 +527,22 @@ class FreePortsTests(TestCase):
         port = free_port()
         await self.refused(f"tcp:{port}", f"tcp:{port}:interface=127.0.0.1")
         await self.refused(f"tcp:{port}:interface=127.0.0.1", f"tcp:{port}")
+
+    async def test_it_is_taken_from_then_on(self) -> None:
+        for interface in ("interface=127.0.0.1", "interface=\\:\\:1"):
+            endpoint = f"tcp:{free_port()}:{interface}"
+            settings = _settings({"workers": 2, "mongo.uri": URI, "listen.imap": [endpoint]})
+            for held in await take_free(reactor, settings):
+                with self.assertRaises(Fault):
+                    await take_free(reactor, settings)
+                sharing = serverFromString(SharingReactor(reactor), endpoint)
+                workers = [await sharing.listen(Factory()) for _ in range(2)]
+                with self.assertRaises(Fault):
+                    await take_free(reactor, settings)
+                await gatherResults([each.stopListening() for each in workers])
+                held.close()
+            for held in await take_free(reactor, settings):
+                held.close()
 
     async def test_what_is_not_the_same(self) -> None:
         port = free_port()

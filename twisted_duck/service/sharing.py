@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import socket
 from typing import Any
 
 import attrs
@@ -77,13 +78,16 @@ def _port(listener: Listener) -> int | None:
     return None
 
 
-async def check_free(reactor: Any, settings: Settings) -> None:
+async def take_free(reactor: Any, settings: Settings) -> list[socket.socket]:
     """Two that share a port, servers or listeners, would not notice, and each have some of the connections.
+
+    Whoever asks later is told that the port is in use until what is answered is closed: it may be seconds until workers listen.
 
     @raise Fault: somebody else listens on one of the ports, or two of ours would on the same
     """
     # None is given up before there are all: the system knows best which are the same.
     ports: list[Any] = []
+    taken: list[Any] = []
     try:
         for listener in filter(is_shared, settings.listeners):
             nobody = ServerFactory()
@@ -92,8 +96,23 @@ async def check_free(reactor: Any, settings: Settings) -> None:
                 ports.append(await serverFromString(reactor, listener.endpoint).listen(nobody))
             except (CannotListenError, OSError, OverflowError) as error:
                 raise Fault(cannot_listen(listener, error)) from error
+        taken = [port.getHost() for port in ports]
     finally:
         await gatherResults([port.stopListening() for port in ports])
+    return [held for host in taken if (held := _held(host.host, host.port)) is not None]
+
+
+def _held(host: str, port: int) -> socket.socket | None:
+    """A socket to which nobody can connect, and beside which only those can listen who share the port."""
+    held = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    try:
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        held.bind((host, port))
+    except OSError:
+        # Connections of a server that did not share it are not forgotten yet: it has to do without.
+        held.close()
+        return None
+    return held
 
 
 def cannot_listen(listener: Listener, error: Exception) -> str:

@@ -40,7 +40,7 @@ from twisted_duck.service.certificate import self_signed
 from twisted_duck.service.config import Settings
 from twisted_duck.service.datadir import DataDir
 from twisted_duck.service.fault import Fault
-from twisted_duck.service.sharing import check_free, check_shared
+from twisted_duck.service.sharing import check_shared, take_free
 from twisted_duck.service.starting import StartingService
 
 log = Logger()
@@ -163,7 +163,8 @@ class Workers(StartingService):
 
     async def start(self) -> None:
         settings = self._settings
-        await check_free(self._reactor, settings)
+        for held in await take_free(self._reactor, settings):
+            self._undo.callback(held.close)
         self._uri = await self.mongo_uri()
         if settings.certificate is None:
             # Made by one, in a directory that is ours by now, and read by all.
