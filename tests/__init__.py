@@ -8,6 +8,7 @@ import os
 
 from hypothesis import HealthCheck, settings
 
+from twisted_duck import limits
 from twisted_duck.limits import Limits
 
 # How long an example takes is the machine's affair.
@@ -20,6 +21,8 @@ def _sweep(rest: int) -> None:
     defaults = dict(zip(names, Limits.__init__.__defaults__ or (), strict=True))
     defaults.update(sweep_from=1, sweep_rest=rest)
     Limits.__init__.__defaults__ = tuple(defaults.values())
+    # Nobody else has imported it yet.
+    limits.DEFAULTS = Limits()  # type: ignore[misc]
 
 
 if "DUCKMAIL_TEST_SWEEPS" in os.environ:
