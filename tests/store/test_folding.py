@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 
 from tests.store.base import add, simple, state, together
 from tests.store.test_sweeps import SWEEPING, WANTED, SweepTestCase
@@ -14,6 +14,7 @@ from twisted_duck.store import folding
 from twisted_duck.store.collector import Collector
 from twisted_duck.store.folding import fold
 from twisted_duck.store.mailbox import StoreMailbox
+from twisted_duck.store.store import MailStore
 from twisted_duck.values import DELETED, FLAGGED, SEEN, FlagChange
 
 
@@ -242,13 +243,13 @@ class FoldingTests(SweepTestCase):
         await self.until_folded()
 
     async def test_a_mailbox_that_is_full_of_them_is_folded_by_whoever_is_there(self) -> None:
-        """What comes behind them is written, so that it is no new one."""
+        """What comes behind them, and is for a few messages, is written, so that it is no new one."""
         left = await self.make_store(limits=Limits(sweep_from=1, sweep_rest=3600, sweeps=4))
         left.folder.soon = lambda *_: None  # type: ignore[method-assign]
-        await self.filled(3)
+        await self.filled()
         mailbox = await (await left.account("ada")).select("INBOX", False)
         for number in range(4):
-            await mailbox.store([1, 2, 3], add(f"k{number}"))
+            await mailbox.store(list(range(1, 11)), add(f"k{number}"))
         await left.close()
         self.assertEqual(len((await self.document())["sweeps"]), 4)
         store = await self.make_store(limits=Limits(sweep_from=1, sweep_rest=3600, sweeps=4))
@@ -256,6 +257,79 @@ class FoldingTests(SweepTestCase):
         await mailbox.store([1, 2, 3], add("last"))
         await self.until_folded()
         self.assertEqual(state((await self.elsewhere()).index), state(mailbox.index))
+
+    async def full(
+        self, held: list[Deferred[None]] | None = None
+    ) -> tuple[MailStore, StoreMailbox]:
+        """Ten messages, and as many sweeps as there may be; `held` gets what has to fire before each folding."""
+        real = folding.fold
+
+        async def after(*given: Any) -> None:
+            if held is not None:
+                held.append(Deferred())
+                await held[-1]
+            await real(*given)
+
+        self.patch(folding, "fold", after)
+        store = await self.make_store(limits=Limits(sweep_from=1, sweep_rest=3600, sweeps=4))
+        await self.filled()
+        mailbox = await (await store.account("ada")).select("INBOX", False)
+        real_soon, store.folder.soon = store.folder.soon, lambda *_: None  # type: ignore[method-assign]
+        for number in range(4):
+            await mailbox.store(list(range(1, 11)), add(f"k{number}"))
+        store.folder.soon = real_soon  # type: ignore[method-assign]
+        return store, mailbox
+
+    async def test_a_store_of_most_messages_has_a_full_mailbox_folded_first(self) -> None:
+        """Which takes as long as to write them, and leaves room for the next ones."""
+        held: list[Deferred[None]] = []
+        _, mailbox = await self.full(held)
+        (stored,) = together(mailbox.store(list(range(1, 6)), add("last")))
+        (other,) = together(self.put(self.account, "INBOX", simple()))
+        # It keeps nobody else waiting.
+        await other
+        self.assertFalse(stored.called)
+        held[0].callback(None)
+        await stored
+        self.assertEqual([len(each["uids"]) for each in (await self.document())["sweeps"]], [1])
+        await mailbox.store(list(range(1, 11)), add("again"))
+        self.assertEqual(len((await self.document())["sweeps"]), 2)
+        await mailbox.refresh()
+        self.assertEqual(state((await self.elsewhere()).index), state(mailbox.index))
+        self.assertEqual(await self.findings(), [])
+
+    async def test_a_store_of_few_messages_waits_for_no_folding(self) -> None:
+        held: list[Deferred[None]] = []
+        _, mailbox = await self.full(held)
+        await mailbox.store([1, 2, 3, 4], add("last"))
+        self.assertEqual(len(held), 1)
+        held[0].callback(None)
+        await self.until_folded()
+
+    async def test_where_nothing_can_be_folded_a_store_is_written(self) -> None:
+        async def fails(*given: Any) -> None:
+            raise errors.Unavailable("the database is away")
+
+        store, mailbox = await self.full()
+        uids = list(range(1, 11))
+        self.patch(folding, "fold", fails)
+        await mailbox.store(uids, add("one"))
+        await store.folder.close()
+        await mailbox.store(uids, add("two"))
+        self.assertEqual(len((await self.document())["sweeps"]), 4)
+        written = [set(flags) >= {"one", "two"} for _, flags in (await self.written()).values()]
+        self.assertEqual(written, [True] * 10)
+
+    async def test_who_waits_for_a_folding_goes_on_where_the_store_is_closed(self) -> None:
+        held: list[Deferred[None]] = []
+        store, mailbox = await self.full(held)
+        (stored,) = together(mailbox.store(list(range(1, 11)), add("last")))
+        (cancelled,) = together(mailbox.store(list(range(1, 11)), add("never")))
+        cancelled.cancel()
+        await self.assertFailure(cancelled, CancelledError)
+        await store.folder.close()
+        await stored
+        self.assertEqual(len((await self.document())["sweeps"]), 4)
 
     async def test_what_could_not_be_folded_is_later(self) -> None:
         failures = 2

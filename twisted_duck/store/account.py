@@ -28,6 +28,7 @@ from twisted_duck.store import hierarchy
 from twisted_duck.store.arrival import THREAD_FROM
 from twisted_duck.store.connection import Mongo
 from twisted_duck.store.driver import Document
+from twisted_duck.store.folding import Folder
 from twisted_duck.store.incoming import allowed, needed
 from twisted_duck.store.mailbox import StoreMailbox, retried
 from twisted_duck.store.opened import Opened, Registry
@@ -72,7 +73,7 @@ class StoreAccount:
         name: str,
         limits: Limits,
         discard: Callable[[ObjectId, ObjectId], None],
-        fold: Callable[[ObjectId, ObjectId, int], None],
+        folder: Folder,
     ) -> None:
         self.name = name
         self._mongo = mongo
@@ -82,8 +83,7 @@ class StoreAccount:
         self._limits = limits
         #: Called with the user and the box of messages that are garbage now.
         self._discard = discard
-        #: Called with the user and a mailbox that has sweeps, and how many.
-        self._fold = fold
+        self._folder = folder
         #: Of APPENDs that are begun before others are done.
         self._in_order = DeferredLock()
 
@@ -137,7 +137,7 @@ class StoreAccount:
                 self._mongo, opened.place, opened.index.uids, new_name, self._limits
             )
             if sweeps := heir.get("sweeps"):
-                self._fold(self._user, heir["_id"], len(sweeps))
+                self._folder.soon(self._user, heir["_id"], len(sweeps))
             await opened.follow()
         finally:
             self._registry.leave(opened)
@@ -196,7 +196,7 @@ class StoreAccount:
             readonly,
             self._limits,
             self._discard,
-            self._fold,
+            self._folder,
         )
 
     def _enter(

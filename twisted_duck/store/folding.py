@@ -18,6 +18,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from functools import partial
 
 import attrs
 from bson.objectid import ObjectId
@@ -48,6 +49,20 @@ class _Swept:
     wanted: bool = True
     #: Fires when they are to be folded; None while they are.
     due: Deferred[None] | None = None
+    #: Who waits until they have been.
+    waiting: list[Deferred[None]] = attrs.field(factory=list)
+
+    def hurry(self) -> None:
+        """What is to be folded later is to be folded now."""
+        if self.due is not None and not self.due.called:
+            self.due.callback(None)
+
+    def release(self) -> None:
+        waiting, self.waiting = self.waiting, []
+        for each in waiting:
+            # Else it has been cancelled.
+            if not each.called:
+                each.callback(None)
 
 
 class Folder:
@@ -76,14 +91,32 @@ class Folder:
 
     def soon(self, user: ObjectId, mailbox: ObjectId, sweeps: int) -> None:
         """The mailbox has so many sweeps now."""
+        swept = self._noted(user, mailbox)
+        # While it is folded there is no hurry: that makes room.
+        if sweeps >= self._most:
+            swept.hurry()
+
+    async def folded(self, user: ObjectId, mailbox: ObjectId) -> None:
+        """Have the mailbox's sweeps folded at once, or see to the end what has begun to; come back when that is done, or can't be
+        done now.  Not within a turn of the user.
+        """
+        swept = self._noted(user, mailbox)
+        if self._swept.get(mailbox) is not swept:
+            # It is closed.
+            return
+        folded: Deferred[None] = Deferred()
+        swept.waiting.append(folded)
+        swept.hurry()
+        await folded
+
+    def _noted(self, user: ObjectId, mailbox: ObjectId) -> _Swept:
+        """The mailbox as one that has sweeps."""
         swept = self._swept.get(mailbox)
         if swept is None:
             swept = _Swept()
             self._background.spawn(self._later(user, mailbox, swept))
         swept.wanted = True
-        # While it is folded there is no hurry: that makes room.
-        if sweeps >= self._most and swept.due is not None and not swept.due.called:
-            swept.due.callback(None)
+        return swept
 
     def open(self) -> None:
         self._background.open()
@@ -98,12 +131,16 @@ class Folder:
                 await self._due(swept)
                 swept.wanted = False
                 try:
-                    await fold(self._mongo, user, mailbox, lambda: self._alone(user))
+                    alone = partial(self._alone, user)
+                    await fold(self._mongo, user, mailbox, alone, lambda: bool(swept.waiting))
                 except errors.Unavailable:
                     # The database is away, or somebody changes the mailbox all the time.
                     swept.wanted = True
+                finally:
+                    swept.release()
         finally:
             del self._swept[mailbox]
+            swept.release()
 
     async def _due(self, swept: _Swept) -> None:
         due = swept.due = Deferred()
@@ -128,7 +165,13 @@ async def fold_all(mongo: Mongo, user: ObjectId) -> None:
         await fold(mongo, user, mailbox["_id"])
 
 
-async def fold(mongo: Mongo, user: ObjectId, mailbox: ObjectId, turn: Turn = nullcontext) -> None:
+async def fold(
+    mongo: Mongo,
+    user: ObjectId,
+    mailbox: ObjectId,
+    turn: Turn = nullcontext,
+    is_waited_for: Callable[[], bool] = lambda: False,
+) -> None:
     """Fold the sweeps that a mailbox has now.  Fails with Unavailable, Contention."""
     there: Document = {"user": user, "_id": mailbox}
     document = await mongo.find_one(MAILBOXES, there, projection={"box": 1, "sweeps": 1})
@@ -148,7 +191,8 @@ async def fold(mongo: Mongo, user: ObjectId, mailbox: ObjectId, turn: Turn = nul
             except Moved:
                 return
             # Half of the time is for others, beside what they have had while the turn was waited for.
-            await rest(mongo.reactor, took)
+            if not is_waited_for():
+                await rest(mongo.reactor, took)
     pull = {"$pull": {"sweeps": {"modseq": {"$lte": sweeps[-1].modseq}}}}
     await mongo.run(
         {"update": MAILBOXES, "updates": [{"q": there, "u": pull}], "writeConcern": MAJORITY}

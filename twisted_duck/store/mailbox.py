@@ -28,6 +28,7 @@ from twisted_duck.store.changes import Done, Moved
 from twisted_duck.store.connection import Mongo
 from twisted_duck.store.fetch import fetch
 from twisted_duck.store.flagging import Plan, joined
+from twisted_duck.store.folding import Folder
 from twisted_duck.store.incoming import allowed, check_flags, check_keywords, needed
 from twisted_duck.store.opened import Opened, Registry
 from twisted_duck.store.recall import Recall
@@ -61,7 +62,7 @@ class StoreMailbox:
 
     @param opened: which was entered for this session; `close` leaves it
     @param discard: called with the user and the box of messages that are garbage now
-    @param fold: called with the user and a mailbox that has sweeps, and how many
+    @param folder: told of sweeps
     """
 
     def __init__(
@@ -73,7 +74,7 @@ class StoreMailbox:
         readonly: bool,
         limits: Limits,
         discard: Callable[[ObjectId, ObjectId], None],
-        fold: Callable[[ObjectId, ObjectId, int], None],
+        folder: Folder,
     ) -> None:
         self._mongo = mongo
         self._registry = registry
@@ -81,7 +82,7 @@ class StoreMailbox:
         self._opened = opened
         self._limits = limits
         self._discard = discard
-        self._fold = fold
+        self._folder = folder
         self.readonly = readonly
         self._watching: list[Callable[[], None]] = []
         self._closed = False
@@ -206,6 +207,8 @@ class StoreMailbox:
             left = left[count:]
 
         while left or not results:
+            if self._is_worth_folding(left):
+                await self._folder.folded(self._writer.user, self._opened.id)
             await self._change(attempt)
         return results[0] if len(results) == 1 else joined(results)
 
@@ -213,7 +216,7 @@ class StoreMailbox:
         """One change, of all of the messages or as many as there may be in one: what it did, and of how many."""
         if self._opened.sweeps >= self._limits.sweeps:
             # There is no room for another, and whoever made these may have ended.
-            self._fold(self._writer.user, self._opened.id, self._opened.sweeps)
+            self._folder.soon(self._writer.user, self._opened.id, self._opened.sweeps)
         most = self._limits.messages_per_change
         uids = uids[: self._limits.sweep_most]
         # What a condition leaves of a range may be very many.
@@ -234,9 +237,17 @@ class StoreMailbox:
             done = await changes.store(mongo, place, self.index.uids, groups, plan.sums)
         else:
             done = await changes.sweep(mongo, place, swept, change, plan.sums)
-            self._fold(self._writer.user, self._opened.id, self._opened.sweeps + 1)
+            self._opened.sweeps += 1
+            self._folder.soon(self._writer.user, self._opened.id, self._opened.sweeps)
         await self._learn(done)
         return plan.result(done.modseq), len(uids)
+
+    def _is_worth_folding(self, uids: Sequence[int]) -> bool:
+        """Whether there is no room for another sweep, and to write these messages takes about as long as to fold all there are: then
+        there is room for those to come, too.
+        """
+        full = self._opened.sweeps >= self._limits.sweeps
+        return full and len(uids) >= max(self._limits.sweep_from, len(self.index) // 2)
 
     def _fails(self, change: FlagChange) -> bool:
         """Whether the change's condition may fail for some message."""

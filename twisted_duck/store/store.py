@@ -136,7 +136,7 @@ class MailStore:
             user.name,
             self.limits,
             self.collector.discard,
-            self.folder.soon,
+            self.folder,
         )
 
     def delivery(self, rules: AddressRules | None = None) -> StoreDelivery:
