@@ -298,13 +298,35 @@ class FoldingTests(SweepTestCase):
         self.assertEqual(state((await self.elsewhere()).index), state(mailbox.index))
         self.assertEqual(await self.findings(), [])
 
-    async def test_a_store_of_few_messages_waits_for_no_folding(self) -> None:
+    async def test_a_store_that_writes_little_waits_for_no_folding(self) -> None:
         held: list[Deferred[None]] = []
         _, mailbox = await self.full(held)
+        everything = list(range(1, 11))
         await mailbox.store([1, 2, 3, 4], add("last"))
+        # There is nothing to be done but for six, for four, and for none.
+        await mailbox.store(everything, add("k1"))
+        await mailbox.store(everything, FlagChange("remove", frozenset({"last"})))
+        await mailbox.store(everything, FlagChange("add", frozenset({"x"}), unchanged_since=1))
         self.assertEqual(len(held), 1)
         held[0].callback(None)
         await self.until_folded()
+
+    async def test_a_store_waits_for_a_folding_so_long(self) -> None:
+        self.patch(folding, "_PATIENCE", 0.05)
+        held: list[Deferred[None]] = []
+        _, mailbox = await self.full(held)
+        await mailbox.store(list(range(1, 11)), add("last"))
+        self.assertEqual(len(held), 1)
+        self.assertEqual(len((await self.document())["sweeps"]), 4)
+        held[0].callback(None)
+        await self.until_folded()
+
+    async def test_a_folding_that_is_waited_for_waits_for_nobody_else(self) -> None:
+        store, mailbox = await self.full()
+        await store.folder._one.acquire()
+        await mailbox.store(list(range(1, 11)), add("last"))
+        self.assertEqual(len((await self.document())["sweeps"]), 1)
+        store.folder._one.release()
 
     async def test_where_nothing_can_be_folded_a_store_is_written(self) -> None:
         async def fails(*given: Any) -> None:

@@ -51,6 +51,7 @@ def _is_taken(path: str) -> bool:
             probe.connect(path)
     except (FileNotFoundError, ConnectionRefusedError):
         return False
-    except OSError:
+    except (OSError, ValueError):
+        # No path at all, but a name of Linux's own.
         pass
     return True

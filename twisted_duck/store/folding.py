@@ -10,19 +10,21 @@ done), has all of them (or somebody else has found before that they are in the d
 next; a document is only ever written again under a modseq above theirs; what is new has a UID above them; and a mailbox that
 has got another box has none of them.
 
-A process folds one piece at a time, whoever it is of: what nobody waits for takes one of its connections at most.
+A process folds one piece at a time, whoever it is of: what nobody waits for takes one of its connections at most.  What a STORE waits
+for (`Folder.folded`) is not among them: it waits for its own user's turn, as that STORE would.
 """
 
 from __future__ import annotations
 
 from array import array
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext, suppress
 from functools import partial
 
 import attrs
 from bson.objectid import ObjectId
 from twisted.internet.defer import Deferred, DeferredLock
+from twisted.internet.defer import TimeoutError as OutOfTime
 
 from twisted_duck import errors
 from twisted_duck.store.background import Background, rest
@@ -36,6 +38,8 @@ from twisted_duck.values import UIDSet
 
 #: Messages in a piece: whoever else wants to change the mailbox waits for some 40 ms.
 _AT_ONCE = 500
+#: Seconds that a STORE waits for it: what 50,000 messages take. Behind that it is quicker to write.
+_PATIENCE = 5.0
 _ROW = {"_id": 0, "uid": 1, "modseq": 1, "flags": 1}
 
 Turn = Callable[[], AbstractAsyncContextManager[None]]
@@ -56,6 +60,11 @@ class _Swept:
         """What is to be folded later is to be folded now."""
         if self.due is not None and not self.due.called:
             self.due.callback(None)
+
+    @property
+    def is_waited_for(self) -> bool:
+        # Those that have been called have been given up.
+        return any(not each.called for each in self.waiting)
 
     def release(self) -> None:
         waiting, self.waiting = self.waiting, []
@@ -97,8 +106,8 @@ class Folder:
             swept.hurry()
 
     async def folded(self, user: ObjectId, mailbox: ObjectId) -> None:
-        """Have the mailbox's sweeps folded at once, or see to the end what has begun to; come back when that is done, or can't be
-        done now.  Not within a turn of the user.
+        """Have the mailbox's sweeps folded at once, or see to the end what has begun to; come back when that is done, can't be
+        done now, or takes too long.  Not within a turn of the user.
         """
         swept = self._noted(user, mailbox)
         if self._swept.get(mailbox) is not swept:
@@ -107,7 +116,9 @@ class Folder:
         folded: Deferred[None] = Deferred()
         swept.waiting.append(folded)
         swept.hurry()
-        await folded
+        folded.addTimeout(_PATIENCE, self._mongo.reactor)
+        with suppress(OutOfTime):
+            await folded
 
     def _noted(self, user: ObjectId, mailbox: ObjectId) -> _Swept:
         """The mailbox as one that has sweeps."""
@@ -131,8 +142,8 @@ class Folder:
                 await self._due(swept)
                 swept.wanted = False
                 try:
-                    alone = partial(self._alone, user)
-                    await fold(self._mongo, user, mailbox, alone, lambda: bool(swept.waiting))
+                    alone = partial(self._alone, user, swept)
+                    await fold(self._mongo, user, mailbox, alone, lambda: swept.is_waited_for)
                 except errors.Unavailable:
                     # The database is away, or somebody changes the mailbox all the time.
                     swept.wanted = True
@@ -143,6 +154,8 @@ class Folder:
             swept.release()
 
     async def _due(self, swept: _Swept) -> None:
+        if swept.is_waited_for:
+            return
         due = swept.due = Deferred()
         alarm = self._mongo.reactor.callLater(self._rest, due.callback, None)
         try:
@@ -153,8 +166,8 @@ class Folder:
                 alarm.cancel()
 
     @asynccontextmanager
-    async def _alone(self, user: ObjectId) -> AsyncIterator[None]:
-        async with self._one, self._turn(user):
+    async def _alone(self, user: ObjectId, swept: _Swept) -> AsyncIterator[None]:
+        async with nullcontext() if swept.is_waited_for else self._one, self._turn(user):
             yield
 
 

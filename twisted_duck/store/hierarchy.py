@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 
 from bson.objectid import ObjectId
@@ -234,8 +235,8 @@ async def give_away_inbox(
 async def renew(mongo: Mongo, user: ObjectId) -> int:
     """Give all the user's mailboxes new UIDVALIDITYs, under which they have the same messages, UIDs and names; how many they are.
 
-    To whoever has one open it is as if it had been deleted: another has its name.  What was imported into them is known as before;
-    should the database go away behind the change, that may be forgotten.
+    To whoever has one open it is as if it had been deleted: another has its name.  What was imported into them is known as before,
+    unless the database goes away behind the change, or the collector comes by just then.
     """
 
     async def work(transaction: Transaction) -> dict[ObjectId, ObjectId]:
@@ -251,21 +252,26 @@ async def renew(mongo: Mongo, user: ObjectId) -> int:
         return {was["_id"]: now["_id"] for was, now in zip(old, new, strict=True)}
 
     renewed = await mongo.transaction(work)
-    await mongo.run(
-        {
-            "update": IMPORTS,
-            "updates": [
-                {
-                    "q": {"user": user, "mailbox": old},
-                    "u": {"$set": {"mailbox": new}},
-                    "multi": True,
-                }
-                for old, new in renewed.items()
-            ],
-            "writeConcern": MAJORITY,
-        },
-        time=_IMPORTS_TIME,
-    )
+    if not renewed:
+        return 0
+    # What is imported once more meanwhile is known by that.
+    with suppress(errors.AlreadyExists):
+        await mongo.run(
+            {
+                "update": IMPORTS,
+                "ordered": False,
+                "updates": [
+                    {
+                        "q": {"user": user, "mailbox": old},
+                        "u": {"$set": {"mailbox": new}},
+                        "multi": True,
+                    }
+                    for old, new in renewed.items()
+                ],
+                "writeConcern": MAJORITY,
+            },
+            time=_IMPORTS_TIME,
+        )
     return len(renewed)
 
 

@@ -207,7 +207,7 @@ class StoreMailbox:
             left = left[count:]
 
         while left or not results:
-            if self._is_worth_folding(left):
+            if self._is_worth_folding(left, change):
                 await self._folder.folded(self._writer.user, self._opened.id)
             await self._change(attempt)
         return results[0] if len(results) == 1 else joined(results)
@@ -242,12 +242,17 @@ class StoreMailbox:
         await self._learn(done)
         return plan.result(done.modseq), len(uids)
 
-    def _is_worth_folding(self, uids: Sequence[int]) -> bool:
-        """Whether there is no room for another sweep, and to write these messages takes about as long as to fold all there are: then
-        there is room for those to come, too.
+    def _is_worth_folding(self, uids: Sequence[int], change: FlagChange) -> bool:
+        """Whether there is no room for what could be a sweep, and to write what it changes takes about as long as to fold all there
+        are: then there is room for those to come, too.
         """
-        full = self._opened.sweeps >= self._limits.sweeps
-        return full and len(uids) >= max(self._limits.sweep_from, len(self.index) // 2)
+        limits = self._limits
+        least = max(limits.sweep_from, len(self.index) // 2)
+        if not 0 < limits.sweeps <= self._opened.sweeps or len(uids) < least:
+            return False
+        # As far as is known here: what others have done the change looks at.
+        plan = Plan.of(self.index, uids[: limits.sweep_most], change)
+        return len(plan.changed) >= least and self._few_ranges(plan.meant) is not None
 
     def _fails(self, change: FlagChange) -> bool:
         """Whether the change's condition may fail for some message."""
@@ -258,6 +263,9 @@ class StoreMailbox:
         """Ranges that have these of all living messages, None where a sweep can't be made of them."""
         if self._mongo.schema < SWEEPS or self._opened.sweeps >= self._limits.sweeps:
             return None
+        return self._few_ranges(uids)
+
+    def _few_ranges(self, uids: Sequence[int]) -> UIDSet | None:
         index = self.index
         uids = living(index, uids)
         ranges: list[tuple[int, int]] = []

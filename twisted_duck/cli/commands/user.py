@@ -9,6 +9,7 @@ from typing import Any
 from twisted_duck.cli.console import OK, Progress, ask_password, confirm, count, say, size
 from twisted_duck.cli.parser import Parser, add_store_options, described, group
 from twisted_duck.cli.stores import opened
+from twisted_duck.errors import NonExistent
 
 _PASSWORD = (
     "The password. It is seen by everybody who can list this machine's processes: better leave it out. Then it is"
@@ -257,7 +258,12 @@ async def _uidvalidity(reactor: Any, arguments: argparse.Namespace) -> int:
         with Progress(len(names), "users") as progress:
             for name in names:
                 progress.at(name)
-                mailboxes += await store.users.renew_mailboxes(name)
+                try:
+                    mailboxes += await store.users.renew_mailboxes(name)
+                except NonExistent:
+                    # Where it is all of them, deleted since.
+                    if not arguments.all:
+                        raise
                 progress.step(1)
     say(
         f"{count(mailboxes, 'mailbox', 'mailboxes')} of {count(len(names), 'user')} have new UIDVALIDITYs"
