@@ -8,36 +8,22 @@ is whether anybody listens.
 from __future__ import annotations
 
 import os
-import re
 import socket
 import stat
 from contextlib import suppress
 
-#: What is between the parts of an endpoint's description, and what stands for a character inside of one.
-_COLON = re.compile(r"(?<!\\):")
-_ESCAPED = re.compile(r"\\(.)")
+from twisted_duck.service.endpoint import values
 
 
 def forget_dead(endpoint: str) -> None:
     """Remove the socket of an endpoint's description, and its lock, if it is a UNIX socket on which nobody listens."""
-    path = _path(endpoint)
+    path = next(values(endpoint, ("unix",), "address"), None)
     if path is None or _is_taken(path):
         return
     for name in (path, f"{path}.lock"):
         # Whoever listens next finds out what is wrong.
         with suppress(OSError):
             os.unlink(name)
-
-
-def _path(endpoint: str) -> str | None:
-    kind, *arguments = _COLON.split(endpoint)
-    if kind != "unix":
-        return None
-    for argument in arguments:
-        name, _, value = argument.rpartition("=")
-        if name in ("", "address"):
-            return _ESCAPED.sub(r"\1", value)
-    return None
 
 
 def _is_taken(path: str) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import socket
 from typing import Any
 
@@ -14,13 +13,12 @@ from twisted.internet.protocol import ServerFactory
 from twisted.internet.tcp import makeBinding
 
 from twisted_duck.service.config import ConfigError, Listener, Settings
+from twisted_duck.service.endpoint import values
 from twisted_duck.service.fault import Fault
 
 #: Endpoints that can be shared.  A UNIX socket is a file, which whoever ends last would remove, and a socket of systemd's
 #: is there once.
 _TCP = frozenset({"tcp", "tcp4", "tcp6"})
-#: What is between the parts of an endpoint's description.
-_COLON = re.compile(r"(?<!\\):")
 
 
 class SharingReactor:
@@ -69,13 +67,8 @@ def check_shared(settings: Settings) -> None:
 
 def _port(listener: Listener) -> int | None:
     """The number of a TCP port, which is the first argument without a name, or the one of that name, wherever it stands."""
-    kind, *arguments = _COLON.split(listener.endpoint)
-    if kind in _TCP:
-        for argument in arguments:
-            name, _, value = argument.rpartition("=")
-            if name in ("", "port") and value.isdecimal():
-                return int(value)
-    return None
+    ports = (each for each in values(listener.endpoint, _TCP, "port") if each.isdecimal())
+    return next(map(int, ports), None)
 
 
 async def take_free(reactor: Any, settings: Settings) -> list[socket.socket]:

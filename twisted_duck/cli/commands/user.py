@@ -249,7 +249,7 @@ async def _enable(reactor: Any, arguments: argparse.Namespace) -> int:
 
 
 async def _uidvalidity(reactor: Any, arguments: argparse.Namespace) -> int:
-    mailboxes = 0
+    users = mailboxes = 0
     async with opened(reactor, arguments) as (store, _):
         if arguments.all:
             names = [user.name async for user in store.users.all()]
@@ -260,13 +260,14 @@ async def _uidvalidity(reactor: Any, arguments: argparse.Namespace) -> int:
                 progress.at(name)
                 try:
                     mailboxes += await store.users.renew_mailboxes(name)
+                    users += 1
                 except NonExistent:
                     # Where it is all of them, deleted since.
                     if not arguments.all:
                         raise
                 progress.step(1)
     say(
-        f"{count(mailboxes, 'mailbox', 'mailboxes')} of {count(len(names), 'user')} have new UIDVALIDITYs"
+        f"{count(mailboxes, 'mailbox', 'mailboxes')} of {count(users, 'user')} have new UIDVALIDITYs"
     )
     return OK
 
